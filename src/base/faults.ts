@@ -1,0 +1,188 @@
+import { type KafkaErrorName, kafkaErrorName, kafkaErrors } from './kafka-errors.ts';
+
+interface FaultSpec {
+  /** The error that a Kafka client is answered with. */
+  kafka: KafkaErrorName;
+  /** Whether the same request may succeed later; what Kafka says of the error unless stated. */
+  retriable?: boolean;
+  /** What happened and what the user can do, in one sentence without a full stop. */
+  says: string;
+}
+
+/** Every failure that can be expected. One that is not here is a bug (invariant.ts). */
+export const faults = {
+  // What clients ask for
+  malformedRequest: { kafka: 'INVALID_REQUEST', says: 'the request does not follow the Kafka protocol' },
+  unsupportedVersion: {
+    kafka: 'UNSUPPORTED_VERSION',
+    says: 'this version of the request is not served; ask ApiVersions for those that are',
+  },
+  invalidRequest: { kafka: 'INVALID_REQUEST', says: 'the request contradicts itself' },
+  unknownPartition: {
+    kafka: 'UNKNOWN_TOPIC_OR_PARTITION',
+    says: 'no such topic or partition; create it or check the name',
+  },
+  unknownTopicId: { kafka: 'UNKNOWN_TOPIC_ID', says: 'no topic has this id; the topic was deleted or made again' },
+  topicExists: { kafka: 'TOPIC_ALREADY_EXISTS', says: 'a topic of this name exists' },
+  invalidTopicName: {
+    kafka: 'INVALID_TOPIC_EXCEPTION',
+    says: 'a topic name is 1 to 249 letters, digits, ".", "_" or "-", and not "." or ".."',
+  },
+  invalidPartitions: { kafka: 'INVALID_PARTITIONS', says: 'the number of partitions is out of range' },
+  invalidReplicationFactor: {
+    kafka: 'INVALID_REPLICATION_FACTOR',
+    says: 'the replication factor must be -1 or at least 1',
+  },
+  invalidReplicaAssignment: {
+    kafka: 'INVALID_REPLICA_ASSIGNMENT',
+    says: 'the replica assignment must name this broker alone, for partitions 0 to n',
+  },
+  invalidConfig: { kafka: 'INVALID_CONFIG', says: 'a setting is unknown or its value is out of range' },
+  offsetOutOfRange: {
+    kafka: 'OFFSET_OUT_OF_RANGE',
+    says: 'the offset lies outside the partition; reset to earliest or latest',
+  },
+  fencedLeaderEpoch: {
+    kafka: 'FENCED_LEADER_EPOCH',
+    says: "the leader epoch is older than the broker's; refresh metadata",
+  },
+  unknownLeaderEpoch: { kafka: 'UNKNOWN_LEADER_EPOCH', says: "the leader epoch is newer than the broker's" },
+  fetchSessionNotFound: { kafka: 'FETCH_SESSION_ID_NOT_FOUND', says: 'the fetch session is gone; send a full fetch' },
+  invalidFetchSessionEpoch: {
+    kafka: 'INVALID_FETCH_SESSION_EPOCH',
+    says: 'the fetch session continues at another epoch; send a full fetch',
+  },
+  invalidRequiredAcks: { kafka: 'INVALID_REQUIRED_ACKS', says: 'acks must be 0, 1 or -1 (all)' },
+  securityDisabled: { kafka: 'SECURITY_DISABLED', says: 'access control is not configured on this broker' },
+  policyViolation: { kafka: 'POLICY_VIOLATION', says: 'the broker does not allow this' },
+  requestTimedOut: {
+    kafka: 'REQUEST_TIMED_OUT',
+    says: 'the broker did not finish in the time that the request allows',
+  },
+
+  // Record batches
+  corruptBatch: { kafka: 'CORRUPT_MESSAGE', says: 'the record batch is damaged' },
+  invalidBatch: { kafka: 'INVALID_RECORD', says: 'the record batch breaks a rule of the format' },
+  batchTooLarge: {
+    kafka: 'MESSAGE_TOO_LARGE',
+    says: "the record batch is larger than the topic's max.message.bytes; send smaller batches or raise the setting",
+  },
+  unsupportedMagic: { kafka: 'UNSUPPORTED_FOR_MESSAGE_FORMAT', says: 'only record batches of format 2 are accepted' },
+  unsupportedCompression: {
+    kafka: 'UNSUPPORTED_COMPRESSION_TYPE',
+    says: 'the compression type is not known here or its optional library is not installed',
+  },
+  invalidTimestamp: {
+    kafka: 'INVALID_TIMESTAMP',
+    says: "the record timestamp is outside what the topic's settings allow",
+  },
+
+  // Idempotent producers
+  outOfOrderSequence: {
+    kafka: 'OUT_OF_ORDER_SEQUENCE_NUMBER',
+    says: "the producer's sequence number leaves a gap; records before it were not stored",
+  },
+  duplicateSequence: {
+    kafka: 'DUPLICATE_SEQUENCE_NUMBER',
+    says: 'the batch was stored before, too long ago to say where',
+  },
+  invalidProducerEpoch: { kafka: 'INVALID_PRODUCER_EPOCH', says: 'a newer instance of this producer exists' },
+  unknownProducerId: { kafka: 'UNKNOWN_PRODUCER_ID', says: 'the broker no longer knows this producer; start it again' },
+  transactionsNotServed: { kafka: 'UNSUPPORTED_VERSION', says: 'transactions are not served by this broker' },
+
+  // The machine
+  diskError: { kafka: 'KAFKA_STORAGE_ERROR', says: 'the disk failed' },
+  diskFull: { kafka: 'KAFKA_STORAGE_ERROR', says: 'the disk is full; free some room and writing resumes by itself' },
+  readOnlyDisk: {
+    kafka: 'KAFKA_STORAGE_ERROR',
+    says: 'the data folder cannot be written; check its owner, its mode and how it is mounted',
+  },
+  brokerStopped: { kafka: 'BROKER_NOT_AVAILABLE', retriable: true, says: 'the broker is stopping or has stopped' },
+  folderInUse: {
+    kafka: 'KAFKA_STORAGE_ERROR',
+    retriable: false,
+    says: 'another process uses the data folder; stop it or choose another folder',
+  },
+  folderTooNew: {
+    kafka: 'KAFKA_STORAGE_ERROR',
+    retriable: false,
+    says: 'the data folder was written by a newer Millrace; use that version or a newer one',
+  },
+  damagedMetadata: {
+    kafka: 'KAFKA_STORAGE_ERROR',
+    retriable: false,
+    says: "the data folder's own records are damaged; nothing was changed",
+  },
+  portInUse: {
+    kafka: 'NETWORK_EXCEPTION',
+    retriable: false,
+    says: 'the address is in use; stop what listens there or choose another port',
+  },
+  addressUnavailable: {
+    kafka: 'NETWORK_EXCEPTION',
+    retriable: false,
+    says: "the address cannot be listened on; it must be one of this machine's",
+  },
+
+  // The SDK's own
+  connectionFailed: {
+    kafka: 'NETWORK_EXCEPTION',
+    says: 'the broker cannot be reached; check the address and that it runs',
+  },
+  connectionClosed: { kafka: 'NETWORK_EXCEPTION', says: 'the connection was closed before the answer came' },
+  deliveryTimedOut: {
+    kafka: 'REQUEST_TIMED_OUT',
+    retriable: false,
+    says: 'the record could not be delivered in time; it may or may not be stored',
+  },
+  clientClosed: { kafka: 'NETWORK_EXCEPTION', retriable: false, says: 'this client was closed' },
+  notSupportedByBroker: { kafka: 'UNSUPPORTED_VERSION', says: 'the broker does not offer what this call needs' },
+  invalidArgument: { kafka: 'INVALID_REQUEST', says: 'an argument is out of range' },
+  undecodableValue: { kafka: 'INVALID_RECORD', says: 'the bytes are not of the format that the codec reads' },
+  brokerError: { kafka: 'UNKNOWN_SERVER_ERROR', says: 'the broker answered with an error' },
+} as const satisfies Record<string, FaultSpec>;
+
+export type FaultName = keyof typeof faults;
+
+export interface FaultFacts {
+  /** What precisely: names, numbers, the found and the expected. */
+  detail?: string | undefined;
+  cause?: unknown;
+  /** The broker's own code, where the catalogue has no closer entry (brokerError). */
+  kafka?: KafkaErrorName | undefined;
+}
+
+/** A failure that can be expected: it is answered, never crashed on. */
+export class Fault extends Error {
+  override name = 'Fault';
+  readonly fault: FaultName;
+  readonly kafka: KafkaErrorName;
+  /** The code that goes over the wire. */
+  readonly code: number;
+  readonly retriable: boolean;
+
+  constructor(fault: FaultName, facts: FaultFacts = {}) {
+    const spec: FaultSpec = faults[fault];
+    super(facts.detail === undefined ? spec.says : `${spec.says}: ${facts.detail}`, { cause: facts.cause });
+    this.fault = fault;
+    this.kafka = facts.kafka ?? spec.kafka;
+    this.code = kafkaErrors[this.kafka].code;
+    this.retriable = spec.retriable ?? kafkaErrors[this.kafka].retriable;
+  }
+}
+
+// The first catalogue entry for each Kafka error is the one that speaks for it.
+const faultByKafka = new Map<KafkaErrorName, FaultName>();
+for (const [name, spec] of Object.entries(faults)) {
+  if (!faultByKafka.has(spec.kafka)) faultByKafka.set(spec.kafka, name as FaultName);
+}
+
+/** What a broker answered, as a fault; null for code 0. `detail` is the broker's own message, where it sent one. */
+export function faultFromKafka(code: number, detail?: string | null): Fault | null {
+  if (code === 0) return null;
+  const kafka = kafkaErrorName(code);
+  const fault = kafka === null ? undefined : faultByKafka.get(kafka);
+  if (kafka !== null && fault !== undefined) return new Fault(fault, { detail: detail ?? undefined, kafka });
+  const said = `${kafka ?? `code ${code}`}${detail ? `: ${detail}` : ''}`;
+  return new Fault('brokerError', { detail: said, kafka: kafka ?? undefined });
+}

@@ -1,0 +1,42 @@
+/**
+ * Every bound on what a peer, a file or a caller can make us hold, with its reason. What reaches a limit is pushed back
+ * or refused with a fault; nothing is buffered without bound.
+ */
+export const limits = {
+  /** A request frame. Kafka's own socket.request.max.bytes; a length prefix above it is refused before anything is allocated. */
+  frameBytesMax: 100 * 1024 * 1024,
+  /** A frame that the SDK accepts from a broker: a fetch of the largest batches a topic may hold. */
+  responseBytesMax: 256 * 1024 * 1024,
+  /** Elements of one array in a frame. A Kafka client that names 100,000 partitions stays far below. */
+  arrayElementsMax: 1_000_000,
+  /** Bytes of one record batch after decompression, whatever it claims. 1,000:1 bombs of a full frame end here. */
+  decompressedBytesMax: 128 * 1024 * 1024,
+  /** Records in one batch; the header's count is checked against it before anything is allocated. */
+  batchRecordsMax: 10_000_000,
+  /** Headers of one record. */
+  recordHeadersMax: 100_000,
+  /** Connections to one listener. */
+  connectionsMax: 10_000,
+  /** Requests of one connection that are not answered yet; past it the socket is not read. */
+  requestsInFlightMax: 64,
+  /** Request bytes held for one connection; past it the socket is not read. */
+  connectionBytesInFlightMax: 100 * 1024 * 1024,
+  /** Request bytes held for all connections together; past it no socket is read until some are answered. */
+  totalBytesInFlightMax: 512 * 1024 * 1024,
+  /** Response bytes queued to one reader that does not read; past it its requests are not started. */
+  responseBytesQueuedMax: 64 * 1024 * 1024,
+  /** How long a peer may leave a full socket unread before it is disconnected. */
+  stalledReaderTimeoutMs: 60_000,
+  /** Kafka's own limit on a topic's name; it leaves room for a partition's number in a file name of 255. */
+  topicNameCharactersMax: 249,
+  /** Partitions of one topic: each holds an open file and about 2 KB. */
+  topicPartitionsMax: 10_000,
+  /** Partitions of one broker. */
+  partitionsMax: 100_000,
+  /** Fetch sessions kept (KIP-227); the one unused for longest makes room. Kafka's max.incremental.fetch.session.cache.slots. */
+  fetchSessionsMax: 1_000,
+  /** Bytes that one fetch gathers, whatever the client asks. Kafka's fetch.max.bytes of the broker. */
+  fetchBytesMax: 55 * 1024 * 1024,
+  /** How long a fetch may wait for data, whatever it asks. */
+  fetchWaitMaxMs: 60_000,
+} as const;
