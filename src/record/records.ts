@@ -1,0 +1,140 @@
+import { Fault } from '../base/faults.ts';
+import { limits } from '../base/limits.ts';
+import {
+  BATCH_HEADER_BYTES,
+  baseOffset,
+  baseTimestamp,
+  batchBytes,
+  compressionOf,
+  lastOffsetDelta,
+  maxTimestamp,
+  recordCount,
+  timestampType,
+} from './batch.ts';
+import { type DecompressOptions, decompress, decompressSync } from './compression.ts';
+import { saturate } from './int64.ts';
+import { VarintReader } from './varint.ts';
+
+/*
+ * A record inside a batch. All numbers are zig-zag varints (varint.ts); a length of -1 stands for null.
+ *
+ *   length           of everything after this field
+ *   attributes       one byte, unused
+ *   timestampDelta   varlong, to the batch's baseTimestamp
+ *   offsetDelta      to the batch's baseOffset
+ *   key length, key, value length, value
+ *   header count, then of each: key length, key (UTF-8, never null), value length, value
+ */
+
+export interface RecordHeader {
+  key: string;
+  value: Buffer | null;
+}
+
+/** Its buffers are views of the batch, or of what the batch decompressed to. */
+export interface LogRecord {
+  offset: number;
+  /** Milliseconds since 1970: when its producer made it, or with LogAppendTime when it was appended. -1: not known. */
+  timestampMs: number;
+  key: Buffer | null;
+  value: Buffer | null;
+  headers: readonly RecordHeader[];
+}
+
+/**
+ * The records of a batch that checkBatch found whole. They are read as the iteration goes on.
+ * @throws Fault invalidBatch where the records break the format or are not as many as the header says;
+ * unsupportedCompression. Both come while iterating.
+ */
+export function* recordsOf(buffer: Buffer, at = 0, options: DecompressOptions = {}): Generator<LogRecord, void> {
+  yield* readRecords(buffer, at, decompressSync(compressionOf(buffer, at), payloadOf(buffer, at), options));
+}
+
+/** As recordsOf, but a compressed batch is decompressed off the event loop where the codec can. */
+export async function recordsOfAsync(
+  buffer: Buffer,
+  at = 0,
+  options: DecompressOptions = {},
+): Promise<Iterable<LogRecord>> {
+  return readRecords(buffer, at, await decompress(compressionOf(buffer, at), payloadOf(buffer, at), options));
+}
+
+function payloadOf(buffer: Buffer, at: number): Buffer {
+  const bytes = batchBytes(buffer, at);
+  if (bytes < BATCH_HEADER_BYTES || bytes > buffer.length - at) {
+    throw new Fault('corruptBatch', { detail: `expected ${bytes} bytes, found ${buffer.length - at}` });
+  }
+  return buffer.subarray(at + BATCH_HEADER_BYTES, at + bytes);
+}
+
+function* readRecords(buffer: Buffer, at: number, payload: Buffer): Generator<LogRecord, void> {
+  const count = recordCount(buffer, at);
+  const firstOffset = baseOffset(buffer, at);
+  const deltaLast = lastOffsetDelta(buffer, at);
+  const firstTimestampMs = baseTimestamp(buffer, at);
+  const appendTimestampMs = timestampType(buffer, at) === 'LogAppendTime' ? maxTimestamp(buffer, at) : null;
+  const reader = new VarintReader(payload, 0, payload.length);
+  let deltaMin = 0;
+  for (let index = 0; index < count; index++) {
+    const end = startRecord(reader);
+    const timestampMs = saturate(firstTimestampMs + reader.varlong());
+    const offsetDelta = reader.varint();
+    if (offsetDelta < deltaMin || offsetDelta > deltaLast) {
+      throw invalid(`record ${index} has offset delta ${offsetDelta}, expected ${deltaMin} to ${deltaLast}`);
+    }
+    deltaMin = offsetDelta + 1;
+    const key = nullableBytes(reader);
+    const value = nullableBytes(reader);
+    const headers = readHeaders(reader);
+    if (reader.at !== end) throw invalid(`record ${index} ends at byte ${reader.at}, expected ${end}`);
+    reader.end = payload.length;
+    yield {
+      offset: firstOffset + offsetDelta,
+      timestampMs: appendTimestampMs ?? timestampMs,
+      key,
+      value,
+      headers,
+    };
+  }
+  if (reader.at !== payload.length) {
+    throw invalid(`${payload.length - reader.at} bytes follow the last of ${count} records`);
+  }
+}
+
+/** Reads a record's length and attributes and bounds the reader to the record; returns where it ends. */
+function startRecord(reader: VarintReader): number {
+  const bytes = reader.varint();
+  if (bytes < 1 || bytes > reader.end - reader.at) {
+    throw invalid(`a record of ${bytes} bytes at byte ${reader.at}, ${reader.end - reader.at} remain`);
+  }
+  const end = reader.at + bytes;
+  reader.end = end;
+  reader.at++;
+  return end;
+}
+
+function nullableBytes(reader: VarintReader): Buffer | null {
+  const size = reader.varint();
+  return size < 0 ? null : reader.bytes(size);
+}
+
+const NO_HEADERS: readonly RecordHeader[] = Object.freeze([]);
+
+function readHeaders(reader: VarintReader): readonly RecordHeader[] {
+  const count = reader.varint();
+  if (count === 0) return NO_HEADERS;
+  // A header takes two bytes at least, so a count that lies is found out before anything is allocated for it.
+  const countMax = Math.min(limits.recordHeadersMax, (reader.end - reader.at) >> 1);
+  if (count < 0 || count > countMax) throw invalid(`a record with ${count} headers, expected 0 to ${countMax}`);
+  const headers: RecordHeader[] = [];
+  for (let index = 0; index < count; index++) {
+    const key = nullableBytes(reader);
+    if (key === null) throw invalid(`header ${index} of a record has no key`);
+    headers.push({ key: key.toString('utf8'), value: nullableBytes(reader) });
+  }
+  return headers;
+}
+
+function invalid(detail: string): Fault {
+  return new Fault('invalidBatch', { detail });
+}
