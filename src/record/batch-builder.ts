@@ -26,7 +26,7 @@ export interface NewRecord {
 export interface BatchOptions {
   /** Default none. */
   compression?: Compression | undefined;
-  /** As the codec counts levels; default its own. */
+  /** As gzip and zstd count levels, default their own; the others have none. */
   compressionLevel?: number | undefined;
   /** Default 0: the broker assigns offsets. */
   baseOffset?: number | undefined;
@@ -100,14 +100,14 @@ export class BatchBuilder {
     return true;
   }
 
-  /** Ends the batch; there must be a record in it. @throws Fault unsupportedCompression. */
+  /** Ends the batch; there must be a record in it. */
   build(): Buffer {
     const { compression = 'none', compressionLevel } = this.#options;
     const records = this.#finish();
     return compression === 'none' ? this.#seal() : this.#seal(compressSync(compression, records, compressionLevel));
   }
 
-  /** As build, with the compression off the event loop where the codec can. */
+  /** As build; gzip and zstd compress off the event loop. */
   async buildAsync(): Promise<Buffer> {
     const { compression = 'none', compressionLevel } = this.#options;
     const records = this.#finish();
@@ -162,7 +162,7 @@ export class BatchBuilder {
   }
 }
 
-/** A batch of at least one record, of whatever size they take. @throws Fault unsupportedCompression. */
+/** A batch of at least one record, of whatever size they take. */
 export function buildBatch(records: Iterable<NewRecord>, options: BatchOptions = {}): Buffer {
   const builder = new BatchBuilder({ ...options, bytesMax: Number.POSITIVE_INFINITY });
   for (const record of records) builder.tryAppend(record);

@@ -1,7 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { Fault } from '../base/faults.ts';
 import { limits } from '../base/limits.ts';
+import { compressLz4, decompressLz4 } from './lz4.ts';
+import { compressSnappy, decompressSnappy } from './snappy.ts';
 
 /** By their ids in a batch's attributes, 0 to 4; the names are those of Kafka's settings. */
 export const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
@@ -26,67 +29,95 @@ export function compressionId(compression: Compression): number {
 
 interface Codec {
   compressSync(bytes: Buffer, level: number | undefined): Buffer;
-  /** Off the event loop where the codec can. */
   compress(bytes: Buffer, level: number | undefined): Promise<Buffer>;
   decompressSync(bytes: Buffer, bytesMax: number): Buffer;
   decompress(bytes: Buffer, bytesMax: number): Promise<Buffer>;
 }
 
+const gzipAsync = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gzip);
+const gunzipAsync = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip);
 const gzip: Codec = {
   compressSync: (bytes, level) => zlib.gzipSync(bytes, { level }),
-  compress: (bytes, level) => promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gzip)(bytes, { level }),
+  compress: (bytes, level) => gzipAsync(bytes, { level }),
   decompressSync: (bytes, bytesMax) => zlib.gunzipSync(bytes, { maxOutputLength: bytesMax }),
-  decompress: (bytes, bytesMax) =>
-    promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip)(bytes, { maxOutputLength: bytesMax }),
+  decompress: (bytes, bytesMax) => gunzipAsync(bytes, { maxOutputLength: bytesMax }),
 };
 
-const zstdLevel = (level: number | undefined): zlib.ZstdOptions =>
+const zstdCompressAsync = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdCompress);
+const zstdDecompressAsync = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress);
+const zstdOptions = (level: number | undefined): zlib.ZstdOptions =>
   level === undefined ? {} : { params: { [zlib.constants.ZSTD_c_compressionLevel]: level } };
-
 const zstd: Codec = {
-  compressSync: (bytes, level) => zlib.zstdCompressSync(bytes, zstdLevel(level)),
-  compress: (bytes, level) => promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdCompress)(bytes, zstdLevel(level)),
+  compressSync: (bytes, level) => zlib.zstdCompressSync(bytes, zstdOptions(level)),
+  compress: (bytes, level) => zstdCompressAsync(bytes, zstdOptions(level)),
   decompressSync: (bytes, bytesMax) => zlib.zstdDecompressSync(bytes, { maxOutputLength: bytesMax }),
-  decompress: (bytes, bytesMax) =>
-    promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress)(bytes, { maxOutputLength: bytesMax }),
+  decompress: (bytes, bytesMax) => zstdDecompressAsync(bytes, { maxOutputLength: bytesMax }),
 };
 
-function codecOf(compression: Exclude<Compression, 'none'>): Codec {
-  switch (compression) {
-    case 'gzip':
-      return gzip;
-    case 'zstd':
-      return zstd;
-    default:
-      throw new Fault('unsupportedCompression', { detail: compression });
-  }
+/** A codec in TypeScript: `decompress` takes steps, each giving the bytes that came out of it. It has no levels. */
+function steppedCodec(
+  compress: (bytes: Buffer) => Buffer,
+  decompress: (bytes: Buffer, bytesMax: number) => Generator<number, Buffer>,
+): Codec {
+  return {
+    compressSync: (bytes) => compress(bytes),
+    compress: async (bytes) => compress(bytes),
+    decompressSync(bytes, bytesMax) {
+      const steps = decompress(bytes, bytesMax);
+      for (;;) {
+        const { done, value } = steps.next();
+        if (done) return value;
+      }
+    },
+    async decompress(bytes, bytesMax) {
+      const steps = decompress(bytes, bytesMax);
+      for (let turnBytes = 0; ; ) {
+        const { done, value } = steps.next();
+        if (done) return value;
+        turnBytes += value;
+        if (turnBytes < TURN_BYTES_MAX) continue;
+        await setImmediate();
+        turnBytes = 0;
+      }
+    },
+  };
 }
 
-/** @throws Fault unsupportedCompression. */
+/** What a codec in TypeScript decompresses, in 1 to 2 ms, before others have a turn on the event loop. */
+const TURN_BYTES_MAX = 1024 * 1024;
+
+const codecs: Record<Exclude<Compression, 'none'>, Codec> = {
+  gzip,
+  snappy: steppedCodec(compressSnappy, decompressSnappy),
+  lz4: steppedCodec(compressLz4, decompressLz4),
+  zstd,
+};
+
+/** `level` is as gzip and zstd count levels, default their own; the others have none. */
 export function compressSync(compression: Compression, bytes: Buffer, level?: number): Buffer {
-  return compression === 'none' ? bytes : codecOf(compression).compressSync(bytes, level);
+  return compression === 'none' ? bytes : codecs[compression].compressSync(bytes, level);
 }
 
-/** As compressSync, off the event loop where the codec can. */
+/** As compressSync; gzip and zstd work off the event loop. */
 export async function compress(compression: Compression, bytes: Buffer, level?: number): Promise<Buffer> {
-  return compression === 'none' ? bytes : codecOf(compression).compress(bytes, level);
+  return compression === 'none' ? bytes : codecs[compression].compress(bytes, level);
 }
 
 /**
  * @throws Fault invalidBatch when the bytes are not of this format or more than `bytesMax` come out, which is found out before
- * they are allocated; unsupportedCompression.
+ * they are allocated.
  */
 export function decompressSync(compression: Compression, bytes: Buffer, options: DecompressOptions = {}): Buffer {
   if (compression === 'none') return bytes;
   const bytesMax = options.bytesMax ?? limits.decompressedBytesMax;
   try {
-    return codecOf(compression).decompressSync(bytes, bytesMax);
+    return codecs[compression].decompressSync(bytes, bytesMax);
   } catch (error) {
     throw asFault(error, compression, bytesMax);
   }
 }
 
-/** As decompressSync, off the event loop where the codec can. */
+/** As decompressSync; gzip and zstd work off the event loop, the others let it turn between pieces of 1 MiB. */
 export async function decompress(
   compression: Compression,
   bytes: Buffer,
@@ -95,7 +126,7 @@ export async function decompress(
   if (compression === 'none') return bytes;
   const bytesMax = options.bytesMax ?? limits.decompressedBytesMax;
   try {
-    return await codecOf(compression).decompress(bytes, bytesMax);
+    return await codecs[compression].decompress(bytes, bytesMax);
   } catch (error) {
     throw asFault(error, compression, bytesMax);
   }

@@ -50,7 +50,7 @@ export function* recordsOf(buffer: Buffer, at = 0, options: DecompressOptions = 
   yield* readRecords(buffer, at, decompressSync(compressionOf(buffer, at), payloadOf(buffer, at), options));
 }
 
-/** As recordsOf, but a compressed batch is decompressed off the event loop where the codec can. */
+/** As recordsOf, but a compressed batch is decompressed before, without holding up the event loop (compression.ts). */
 export async function recordsOfAsync(
   buffer: Buffer,
   at = 0,
