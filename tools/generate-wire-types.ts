@@ -2,7 +2,14 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { invariant } from '../src/base/invariant.ts';
-import { type ApiSchema, apiNames, apiSchema, type Field, type FieldType, type StructType } from '../src/wire/schema.ts';
+import {
+  type ApiSchema,
+  apiNames,
+  apiSchema,
+  type Field,
+  type FieldType,
+  type StructType,
+} from '../src/wire/schema.ts';
 
 export const generatedPath = fileURLToPath(new URL('../src/wire/messages.generated.ts', import.meta.url));
 
@@ -26,9 +33,7 @@ export function generateWireTypes(): string {
     const flexibleFrom = api.flexible.last === 0 ? 'null' : api.flexible.first;
     return `  ${api.name}: { key: ${api.key}, versions: [${api.versions.first}, ${api.versions.last}], flexibleFrom: ${flexibleFrom} },`;
   });
-  const messages = schemas.map(
-    ({ name }) => `  ${name}: { request: ${name}Request; response: ${name}Response };`,
-  );
+  const messages = schemas.map(({ name }) => `  ${name}: { request: ${name}Request; response: ${name}Response };`);
   return [
     '// Made from messages.txt by tools/generate-wire-types.ts; do not edit.',
     "import type { Uuid } from '../base/random.ts';",
@@ -102,8 +107,8 @@ function typeText(field: Field, nameOf: (struct: StructType) => string): string 
 /** Prefixes a struct's name by its API's, written once where they overlap: ShareFetch + FetchTopic is ShareFetchTopic. */
 function join(prefix: string, name: string): string {
   if (name.includes(prefix)) return name;
-  for (let overlap = Math.min(prefix.length, name.length); overlap > 0; overlap--) {
-    if (/[A-Z]/.test(name[0]!) && prefix.endsWith(name.slice(0, overlap))) return prefix + name.slice(overlap);
+  for (let overlap = name.length - 1; overlap > 0; overlap--) {
+    if (prefix.endsWith(name.slice(0, overlap))) return prefix + name.slice(overlap);
   }
   return prefix + name;
 }

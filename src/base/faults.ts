@@ -138,6 +138,10 @@ export const faults = {
   clientClosed: { kafka: 'NETWORK_EXCEPTION', retriable: false, says: 'this client was closed' },
   notSupportedByBroker: { kafka: 'UNSUPPORTED_VERSION', says: 'the broker does not offer what this call needs' },
   invalidArgument: { kafka: 'INVALID_REQUEST', says: 'an argument is out of range' },
+  malformedResponse: {
+    kafka: 'INVALID_REQUEST',
+    says: 'the answer does not follow the Kafka protocol; check that a Kafka broker listens there',
+  },
   undecodableValue: { kafka: 'INVALID_RECORD', says: 'the bytes are not of the format that the codec reads' },
   brokerError: { kafka: 'UNKNOWN_SERVER_ERROR', says: 'the broker answered with an error' },
 } as const satisfies Record<string, FaultSpec>;
