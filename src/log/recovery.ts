@@ -1,0 +1,244 @@
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Disk } from '../disk/disk.ts';
+import { baseOffset, checkBatch, lastOffset, leaderEpoch, nextOffset } from '../record/batch.ts';
+import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { LeaderEpochs } from './leader-epochs.ts';
+import { readProducers, writeProducers } from './producer-snapshot.ts';
+import { ProducerState } from './producer-state.ts';
+import { Segment } from './segment.ts';
+
+const COPY_BYTES = 1024 * 1024;
+
+/** A partition as its files say it is, ready to be appended to. */
+export interface RecoveredLog {
+  readonly segments: Segment[];
+  readonly logStart: number;
+  readonly endNext: number;
+  readonly epochs: LeaderEpochs;
+  readonly producers: ProducerState;
+  /** Bytes past the proven point that were no whole batch: a crash's torn tail. They are kept in `quarantine/`. */
+  readonly cutBytes: number;
+}
+
+export interface RecoveryContext {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * Reads a partition's files, or makes those of a new one. What the checkpoint proves is taken as it is; what follows is
+ * read batch by batch, and cut where it stops making sense. Only that part is read, however long the log.
+ * @throws Fault damagedMetadata, diskFull, diskError
+ */
+export async function recoverLog(
+  context: RecoveryContext,
+  folder: string,
+  indexIntervalBytes: number,
+): Promise<RecoveredLog> {
+  const { disk } = context;
+  const checkpoint = await readCheckpoint(disk, folder);
+  const segments = await openSegments(disk, folder, indexIntervalBytes);
+  if (segments.length === 0) return emptyLog(context, folder, checkpoint, indexIntervalBytes);
+  const tail = new TailScan(context, folder, segments, checkpoint);
+  await tail.run();
+  const log = tail.result();
+  const active = log.segments.at(-1)!;
+  if (checkpoint?.segmentBase !== active.baseOffset || checkpoint.position !== active.sizeBytes) {
+    // What was not proven when the process ended is from here on.
+    await active.sync();
+    await proveAll(disk, folder, log);
+  }
+  return log;
+}
+
+/** Leaves the files of a log that is synced to its end so that the next start need not look into them. */
+export async function proveAll(
+  disk: Disk,
+  folder: string,
+  log: Pick<RecoveredLog, 'logStart' | 'endNext' | 'epochs' | 'producers'> & { segments: readonly Segment[] },
+): Promise<void> {
+  const active = log.segments.at(-1)!;
+  // The caches first: a start trusts them up to the place that the checkpoint names.
+  await active.writeIndex();
+  await writeProducers(disk, active, log.producers.snapshot(), log.endNext);
+  await writeCheckpoint(disk, folder, {
+    segmentBase: active.baseOffset,
+    position: active.sizeBytes,
+    durableNext: log.endNext,
+    logStart: log.logStart,
+    epochs: log.epochs.starts,
+  });
+}
+
+async function openSegments(disk: Disk, folder: string, indexIntervalBytes: number): Promise<Segment[]> {
+  const segments: Segment[] = [];
+  for (const name of await disk.list(folder)) {
+    if (!/^\d{20}\.log$/.test(name)) continue;
+    const sizeBytes = (await disk.size(`${folder}/${name}`)) ?? 0;
+    segments.push(new Segment(disk, folder, Number(name.slice(0, 20)), sizeBytes, indexIntervalBytes));
+  }
+  return segments;
+}
+
+async function emptyLog(
+  context: RecoveryContext,
+  folder: string,
+  checkpoint: Checkpoint | null,
+  indexIntervalBytes: number,
+): Promise<RecoveredLog> {
+  const { disk, logger } = context;
+  const start = checkpoint?.durableNext ?? 0;
+  if (start > 0) logger.error({ folder, offset: start }, 'the segment files of a partition are gone; it goes on empty');
+  await disk.makeFolder(folder);
+  const segment = await Segment.create(disk, folder, start, indexIntervalBytes);
+  await disk.syncFolder(folder);
+  const epochs = new LeaderEpochs(checkpoint?.epochs);
+  return { segments: [segment], logStart: start, endNext: start, epochs, producers: new ProducerState(), cutBytes: 0 };
+}
+
+/** Walks what lies past the checkpoint, and settles where the log ends. */
+class TailScan {
+  readonly #context: RecoveryContext;
+  readonly #folder: string;
+  readonly #segments: Segment[];
+  readonly #checkpoint: Checkpoint | null;
+  readonly #epochs: LeaderEpochs;
+  readonly #producers = new ProducerState();
+  #endNext: number;
+  #cutBytes = 0;
+
+  constructor(context: RecoveryContext, folder: string, segments: Segment[], checkpoint: Checkpoint | null) {
+    this.#context = context;
+    this.#folder = folder;
+    this.#segments = segments;
+    this.#checkpoint = checkpoint;
+    this.#epochs = new LeaderEpochs(checkpoint?.epochs);
+    this.#endNext = checkpoint?.durableNext ?? segments[0]!.baseOffset;
+  }
+
+  result(): RecoveredLog {
+    const logStart = Math.max(this.#checkpoint?.logStart ?? 0, this.#segments[0]!.baseOffset);
+    return {
+      segments: this.#segments,
+      logStart,
+      endNext: this.#endNext,
+      epochs: this.#epochs,
+      producers: this.#producers,
+      cutBytes: this.#cutBytes,
+    };
+  }
+
+  async run(): Promise<void> {
+    const proven = this.#checkpoint ?? { segmentBase: this.#segments[0]!.baseOffset, position: 0 };
+    let index = this.#segments.findIndex((segment) => segment.baseOffset >= proven.segmentBase);
+    if (index < 0) index = this.#segments.length - 1;
+    const first = this.#segments[index]!;
+    for (; index < this.#segments.length; index += 1) {
+      const segment = this.#segments[index]!;
+      const position = segment.baseOffset === proven.segmentBase ? proven.position : 0;
+      if (segment.sizeBytes < position) {
+        await this.#goOnAfterLoss(segment, position);
+        break;
+      }
+      // A segment that does not continue the one before it was made by a roll that failed, and holds nothing.
+      const sound = segment === first || segment.baseOffset === this.#endNext;
+      const end = sound ? await this.#scan(segment, position) : 0;
+      if (end < segment.sizeBytes || !sound) {
+        await this.#cut(index, end, sound);
+        break;
+      }
+    }
+    await this.#restoreProducers(this.#segments.at(-1)!);
+    if ((this.#checkpoint?.logStart ?? 0) > this.#endNext) await this.#startOver(this.#checkpoint!.logStart);
+  }
+
+  /** Reads the batches from `position` on; returns where the last sound one ends. */
+  async #scan(segment: Segment, position: number): Promise<number> {
+    segment.makeWritable();
+    const index = await segment.indexUpTo(position);
+    return segment.walk(position, (batch, at) => {
+      const follows = baseOffset(batch, 0) >= this.#endNext && leaderEpoch(batch, 0) >= this.#epochs.latest;
+      if (!follows || checkBatch(batch, 0, batch.length) !== null) return false;
+      this.#epochs.begin(leaderEpoch(batch, 0), baseOffset(batch, 0));
+      segment.noteIn(index, batch, at);
+      this.#endNext = nextOffset(batch, 0);
+      return true;
+    });
+  }
+
+  /** Keeps the bytes that are cut off aside, whole, and leaves the log without them. */
+  async #cut(index: number, end: number, keepSegment: boolean): Promise<void> {
+    const { disk, logger, clock } = this.#context;
+    const quarantine = `${this.#folder}/quarantine`;
+    const torn = this.#segments[index]!;
+    for (const segment of this.#segments.splice(keepSegment ? index + 1 : index)) {
+      if (segment.sizeBytes > 0) {
+        await disk.makeFolder(quarantine);
+        await disk.rename(segment.logPath, `${quarantine}/${segment.baseOffset}-${clock.wallMs()}.log`);
+        this.#cutBytes += segment.sizeBytes;
+      }
+      await segment.remove();
+    }
+    if (keepSegment && torn.sizeBytes > end) {
+      this.#cutBytes += torn.sizeBytes - end;
+      await disk.makeFolder(quarantine);
+      await copyTail(disk, torn, end, `${quarantine}/${torn.baseOffset}-at-${end}-${clock.wallMs()}.bytes`);
+      await torn.cutTo(end);
+    }
+    if (this.#cutBytes === 0) return;
+    await disk.syncFolder(quarantine);
+    logger.warn(
+      { folder: this.#folder, endOffset: this.#endNext, cutBytes: this.#cutBytes, keptIn: quarantine },
+      'a partition ended in a torn write, which nobody was told is stored; it was cut off and kept aside',
+    );
+  }
+
+  /** The file is shorter than what was proven durable: not a crash. No offset is given again; the gap stays visible. */
+  async #goOnAfterLoss(segment: Segment, provenBytes: number): Promise<void> {
+    const { disk, logger } = this.#context;
+    const { durableNext } = this.#checkpoint!;
+    logger.error(
+      { file: segment.logPath, expectedBytes: provenBytes, foundBytes: segment.sizeBytes, continueAt: durableNext },
+      'a log file lost bytes that were durable; the partition goes on after them',
+    );
+    this.#segments.push(await Segment.create(disk, this.#folder, durableNext, segment.indexIntervalBytes));
+  }
+
+  /** Records were deleted up to where the log, not synced that far, does not reach any more. */
+  async #startOver(logStart: number): Promise<void> {
+    const { indexIntervalBytes } = this.#segments[0]!;
+    for (const segment of this.#segments.splice(0)) await segment.remove();
+    this.#segments.push(await Segment.create(this.#context.disk, this.#folder, logStart, indexIntervalBytes));
+    this.#endNext = logStart;
+  }
+
+  /** The snapshot nearest to the end, then the batches after it. */
+  async #restoreProducers(active: Segment): Promise<void> {
+    const nowMs = this.#context.clock.monotonicMs();
+    const fromOffset = await readProducers(this.#context.disk, active, this.#producers, nowMs);
+    if (fromOffset >= this.#endNext) return;
+    await active.walk(0, (batch) => {
+      if (baseOffset(batch, 0) >= fromOffset) {
+        this.#producers.apply(batch, baseOffset(batch, 0), lastOffset(batch, 0), nowMs);
+      }
+      return nextOffset(batch, 0) < this.#endNext;
+    });
+  }
+}
+
+async function copyTail(disk: Disk, segment: Segment, start: number, path: string): Promise<void> {
+  const file = await disk.open(path, 'create');
+  try {
+    for (let position = start; position < segment.sizeBytes; ) {
+      const bytes = await segment.read(position, COPY_BYTES);
+      if (bytes.length === 0) break;
+      await file.write([bytes], position - start);
+      position += bytes.length;
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,63 @@
+import { decode, encode } from 'msgpackr';
+import type { Disk } from '../disk/disk.ts';
+import { crc32c } from '../record/crc32c.ts';
+
+/*
+ * A small state file, replaced as a whole and never half:
+ *
+ *   0  4 bytes  'MLR1'
+ *   4  uint32   CRC-32C of the rest
+ *   8  …        MessagePack
+ */
+const MAGIC = Buffer.from('MLR1');
+const HEADER_BYTES = 8;
+
+/** Writes beside the file, syncs, renames over it. The caller syncs the folder (or lets the next such write do it). */
+export async function writeSealed(disk: Disk, path: string, content: unknown): Promise<void> {
+  const payload = encode(content);
+  const bytes = Buffer.alloc(HEADER_BYTES + payload.length);
+  MAGIC.copy(bytes);
+  payload.copy(bytes, HEADER_BYTES);
+  bytes.writeUInt32BE(crc32c(bytes.subarray(HEADER_BYTES)), 4);
+  await writeWhole(disk, path, bytes);
+}
+
+/** Replaces a file by one that is synced; after a crash there is the old one, the new one, or the new one under `.new`. */
+export async function writeWhole(disk: Disk, path: string, bytes: Buffer): Promise<void> {
+  const fresh = `${path}.new`;
+  await disk.remove(fresh);
+  const file = await disk.open(fresh, 'create');
+  try {
+    await file.write([bytes], 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await disk.rename(fresh, path);
+}
+
+/** The content; 'missing' when there is no file, 'damaged' when it is not what was written. */
+export async function readSealed(disk: Disk, path: string): Promise<{ content: unknown } | 'missing' | 'damaged'> {
+  const bytes = await readWhole(disk, path);
+  if (bytes === null) return 'missing';
+  if (bytes.length < HEADER_BYTES || !bytes.subarray(0, 4).equals(MAGIC)) return 'damaged';
+  const payload = bytes.subarray(HEADER_BYTES);
+  if (crc32c(payload) !== bytes.readUInt32BE(4)) return 'damaged';
+  try {
+    return { content: decode(payload) };
+  } catch {
+    // Sealed by something else that has our magic: its content is not ours to read.
+    return 'damaged';
+  }
+}
+
+export async function readWhole(disk: Disk, path: string): Promise<Buffer | null> {
+  if ((await disk.size(path)) === null) return null;
+  const file = await disk.open(path, 'read');
+  try {
+    const bytes = Buffer.allocUnsafeSlow(await file.size());
+    return bytes.subarray(0, await file.read(bytes, 0));
+  } finally {
+    await file.close();
+  }
+}

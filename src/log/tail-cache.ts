@@ -1,0 +1,107 @@
+import { lastIndexWhere } from './offset-index.ts';
+
+/** Small batches that lie end to end are found by walking them from the region's start: this bounds the walk. */
+const REGION_BYTES = 64 * 1024;
+
+interface Page {
+  /** Null once the page is evicted. Whoever still holds a view of it (a write or a response under way) keeps it alive. */
+  bytes: Buffer | null;
+}
+
+/** Batches of one partition that lie end to end in a page. */
+export interface Region {
+  readonly page: Page;
+  readonly start: number;
+  end: number;
+  readonly baseOffset: number;
+  nextOffset: number;
+}
+
+/**
+ * The youngest batches of all partitions, kept in memory for the readers at the tail. Batches are copied into pages in the
+ * order in which they arrive, whatever their partition, so that a small one does not keep a whole socket buffer alive; the
+ * oldest page goes when the budget is used up. The same copy is what is written to the file.
+ */
+export class TailCache {
+  readonly #bytesMax: number;
+  readonly #pageBytes: number;
+  readonly #pages: Page[] = [];
+  #heldBytes = 0;
+  #free = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+    this.#pageBytes = Math.min(1024 * 1024, Math.max(64 * 1024, Math.floor(bytesMax / 8)));
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Copies a batch in; the place is the last page's end. */
+  copy(batch: Buffer): { page: Page; start: number; bytes: Buffer } {
+    let page = this.#pages.at(-1);
+    if (page?.bytes == null || page.bytes.length - this.#free < batch.length) page = this.#turn(batch.length);
+    const start = this.#free;
+    const bytes = page.bytes!.subarray(start, start + batch.length);
+    batch.copy(bytes);
+    this.#free += batch.length;
+    return { page, start, bytes };
+  }
+
+  #turn(bytesNeeded: number): Page {
+    const page: Page = { bytes: Buffer.allocUnsafeSlow(Math.max(this.#pageBytes, bytesNeeded)) };
+    this.#pages.push(page);
+    this.#heldBytes += page.bytes!.length;
+    this.#free = 0;
+    while (this.#heldBytes > this.#bytesMax && this.#pages.length > 1) {
+      const oldest = this.#pages.shift()!;
+      this.#heldBytes -= oldest.bytes!.length;
+      oldest.bytes = null;
+    }
+    return page;
+  }
+}
+
+/** One partition's part of the tail cache: regions in the order of their offsets, without a gap. */
+export class CachedTail {
+  readonly #cache: TailCache;
+  #regions: Region[] = [];
+
+  constructor(cache: TailCache) {
+    this.#cache = cache;
+  }
+
+  /** Copies a batch into the cache and returns the copy, which the caller may stamp until it is written. */
+  add(batch: Buffer, baseOffset: number, nextOffset: number): Buffer {
+    const { page, start, bytes } = this.#cache.copy(batch);
+    const last = this.#regions.at(-1);
+    if (last?.page === page && last.end === start && start + bytes.length - last.start <= REGION_BYTES) {
+      last.end += bytes.length;
+      last.nextOffset = nextOffset;
+    } else {
+      this.#dropEvicted();
+      this.#regions.push({ page, start, end: start + bytes.length, baseOffset, nextOffset });
+    }
+    return bytes;
+  }
+
+  /** Forgets everything: what was added is not, or will not stay, in the log. */
+  clear(): void {
+    this.#regions = [];
+  }
+
+  /** The regions from the one that holds `offset` on; none when it is not cached. */
+  from(offset: number): readonly Region[] {
+    this.#dropEvicted();
+    const index = lastIndexWhere(this.#regions.length, (i) => this.#regions[i]!.baseOffset <= offset);
+    if (index < 0 || offset >= this.#regions[index]!.nextOffset) return [];
+    return index === 0 ? this.#regions : this.#regions.slice(index);
+  }
+
+  #dropEvicted(): void {
+    // Pages go oldest first, so what is gone is a prefix.
+    const evicted = lastIndexWhere(this.#regions.length, (i) => this.#regions[i]!.page.bytes === null) + 1;
+    if (evicted > 0) this.#regions.splice(0, evicted);
+  }
+}
