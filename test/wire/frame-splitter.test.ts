@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Fault } from '../../src/base/faults.ts';
 import { FrameSplitter } from '../../src/wire/frame-splitter.ts';
+import { faultOf } from './frames.ts';
 
 const LIMIT = 4 * 1024 * 1024;
 
@@ -13,16 +13,6 @@ function streamOf(frames: readonly Buffer[]): Buffer {
       return [prefix, frame];
     }),
   );
-}
-
-function faultOf(action: () => unknown): Fault {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof Fault) return error;
-    throw error;
-  }
-  throw new Error('no fault');
 }
 
 describe('frames come out the same wherever the stream is cut', () => {
