@@ -135,6 +135,15 @@ export const faults = {
     retriable: false,
     says: 'the record could not be delivered in time; it may or may not be stored',
   },
+  unknownTopic: {
+    kafka: 'UNKNOWN_TOPIC_OR_PARTITION',
+    retriable: false,
+    says: 'no such topic; create it or check the name',
+  },
+  producerOverfull: {
+    kafka: 'INVALID_REQUEST',
+    says: "too many sends wait for room in the producer's buffer; await ready() or what send returns before sending more",
+  },
   clientClosed: { kafka: 'NETWORK_EXCEPTION', retriable: false, says: 'this client was closed' },
   notSupportedByBroker: { kafka: 'UNSUPPORTED_VERSION', says: 'the broker does not offer what this call needs' },
   invalidArgument: { kafka: 'INVALID_REQUEST', says: 'an argument is out of range' },

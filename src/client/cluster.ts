@@ -25,8 +25,9 @@ export interface ClusterOptions extends LinkFacts {
 export type Lane = string;
 
 export interface TopicSearch {
-  /** How long a topic may stay unknown. */
   timeoutMs: number;
+  /** How long brokers may say that there is no such topic before that is believed: one just made takes its time to be known. */
+  unknownMs: number;
   /** Whether a broker that creates topics on demand should create it. */
   autoCreate: boolean;
 }
@@ -182,18 +183,23 @@ export class Cluster {
   }
 
   /**
-   * A topic with its leaders; one that is unknown is asked for again and again until it is there or the time is over.
-   * @throws Fault unknownPartition, invalidTopicName, connectionFailed and others.
+   * A topic with its leaders.
+   * @throws Fault unknownTopic, invalidTopicName, connectionFailed and others.
    */
-  async findTopic(name: string, { timeoutMs, autoCreate }: TopicSearch): Promise<TopicMetadata> {
+  async findTopic(name: string, { timeoutMs, unknownMs, autoCreate }: TopicSearch): Promise<TopicMetadata> {
     const known = this.#topics.get(name);
     if (known !== undefined) return known;
+    let unknownSinceMs: number | null = null;
     return this.retrying(`finding topic ${name}`, timeoutMs, async () => {
-      const { topics } = await this.askMetadata([name], autoCreate);
-      const topic = topics.get(name) ?? new Fault('unknownPartition', { detail: `topic ${name}` });
-      if (topic instanceof Fault) throw topic;
-      this.#topics.set(name, topic);
-      return topic;
+      const topic = (await this.askMetadata([name], autoCreate)).topics.get(name);
+      if (topic !== undefined && !(topic instanceof Fault)) {
+        this.#topics.set(name, topic);
+        return topic;
+      }
+      if (topic !== undefined && topic.fault !== 'unknownPartition') throw topic;
+      const nowMs = this.clock.monotonicMs();
+      unknownSinceMs ??= nowMs;
+      throw new Fault(nowMs - unknownSinceMs >= unknownMs ? 'unknownTopic' : 'unknownPartition', { detail: name });
     });
   }
 

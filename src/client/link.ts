@@ -53,8 +53,9 @@ export class Link {
 
   /** Ends the connection there is; the next use makes a new one. */
   disconnect(): void {
-    this.#connection?.close();
+    const connection = this.#connection;
     this.#connection = null;
+    connection?.close();
   }
 
   close(): void {
@@ -89,8 +90,9 @@ export class Link {
     }
     this.#connection = connection;
     void connection.closed.then((why) => {
-      if (this.#connection === connection) this.#connection = null;
-      if (!this.#closed) logger.debug({ broker: this.#name, err: why }, 'the connection ended');
+      if (this.#connection !== connection) return;
+      this.#connection = null;
+      logger.debug({ broker: this.#name, err: why }, 'the connection ended');
     });
     return connection;
   }

@@ -1,0 +1,277 @@
+import { Fault, faultFromKafka } from '../base/faults.ts';
+import type { Draft } from '../wire/codec.ts';
+import type { ApiName, Messages } from '../wire/messages.generated.ts';
+import type { Cluster } from './cluster.ts';
+import type { Connection } from './connection.ts';
+import { type FoundOffset, type Isolation, listOffsets, type OffsetTarget, partitionOf } from './list-offsets.ts';
+import { type LogDir, logDirOf } from './log-dirs.ts';
+import type { BrokerMetadata, TopicMetadata } from './metadata.ts';
+import {
+  alterationsOf,
+  type Setting,
+  type SettingChanges,
+  type SettingsOwner,
+  type SettingValue,
+  settingOf,
+  wireOwner,
+} from './settings.ts';
+
+export interface NewTopic {
+  name: string;
+  /** Default -1: as many as the broker gives by default. */
+  partitions?: number;
+  /** Default -1: the broker's own. */
+  replicationFactor?: number;
+  /** Kafka's topic settings, such as `retention.ms` or `cleanup.policy`. */
+  settings?: Readonly<Record<string, SettingValue>>;
+}
+
+export interface TopicSummary {
+  readonly name: string;
+  readonly id: string | null;
+  readonly partitions: number;
+  readonly internal: boolean;
+}
+
+export interface ClusterDescription {
+  readonly clusterId: string | null;
+  /** -1 while there is none. */
+  readonly controllerId: number;
+  readonly brokers: readonly BrokerMetadata[];
+}
+
+export interface CheckOnly {
+  /** True: the broker only says whether it would be done. Default false. */
+  validateOnly?: boolean;
+}
+
+export interface OffsetsOptions {
+  /** Default all. */
+  partitions?: readonly number[];
+  /** Default uncommitted: `latest` is where the next record will be. */
+  isolation?: Isolation;
+}
+
+/**
+ * Topics, their settings and offsets. Each call is repeated after failures that may pass, until `timeoutMs` is over; a call that
+ * was carried out but whose answer was lost may then say so, as `topicExists` does.
+ */
+export class Admin {
+  readonly #cluster: Cluster;
+  readonly #timeoutMs: number;
+
+  constructor(cluster: Cluster, timeoutMs: number) {
+    this.#cluster = cluster;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Returns when the topic can be used. @throws Fault topicExists, invalidTopicName, invalidPartitions, invalidConfig and others. */
+  async createTopic(topic: NewTopic, { validateOnly = false }: CheckOnly = {}): Promise<void> {
+    const { name, partitions = -1, replicationFactor = -1, settings = {} } = topic;
+    const configs = Object.entries(settings).map(([key, value]) => ({ name: key, value: String(value) }));
+    await this.#ask(`creating topic ${name}`, async (connection) => {
+      const { topics } = await connection.request('CreateTopics', {
+        topics: [{ name, numPartitions: partitions, replicationFactor, configs }],
+        timeoutMs: this.#timeoutMs,
+        validateOnly,
+      });
+      for (const result of topics) throwIf(result.errorCode, `topic ${name}`, result.errorMessage);
+    });
+    // The broker asked next may be one that has not heard of the topic yet.
+    if (!validateOnly) await this.#cluster.findTopic(name, this.#search(this.#timeoutMs));
+  }
+
+  /** In the order of their names. The broker's own topics only with `internal`. */
+  async listTopics({ internal = false }: { internal?: boolean } = {}): Promise<TopicSummary[]> {
+    const topics = await this.#topics(null);
+    return topics
+      .filter((topic) => internal || !topic.internal)
+      .map((topic) => ({ ...topic, partitions: topic.partitions.length }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** @throws Fault unknownTopic. */
+  async describeTopic(name: string): Promise<TopicMetadata> {
+    const [topic] = await this.#topics([name]);
+    if (topic === undefined) throw new Fault('unknownTopic', { detail: name });
+    return topic;
+  }
+
+  async #topics(names: readonly string[] | null): Promise<TopicMetadata[]> {
+    return this.#cluster.retrying('describing topics', this.#timeoutMs, async () => {
+      const { topics } = await this.#cluster.askMetadata(names);
+      return [...topics].flatMap(([name, topic]) => {
+        if (!(topic instanceof Fault)) return [topic];
+        if (topic.fault === 'unknownPartition') throw new Fault('unknownTopic', { detail: name });
+        throw topic;
+      });
+    });
+  }
+
+  /** With all its records. @throws Fault unknownTopic. */
+  async deleteTopic(name: string): Promise<void> {
+    await this.#ask(`deleting topic ${name}`, async (connection) => {
+      const { responses } = await connection.request('DeleteTopics', {
+        ...(connection.versionOf('DeleteTopics') >= 6 ? { topics: [{ name }] } : { topicNames: [name] }),
+        timeoutMs: this.#timeoutMs,
+      });
+      for (const result of responses) throwIf(result.errorCode, `topic ${name}`, result.errorMessage);
+    });
+    this.#cluster.forgetTopic(name);
+  }
+
+  /**
+   * Raises a topic's number of partitions to `total`; records that are there stay where they are, so keys may part from their
+   * older records. @throws Fault unknownTopic, invalidPartitions.
+   */
+  async addPartitions(name: string, total: number, { validateOnly = false }: CheckOnly = {}): Promise<void> {
+    await this.#ask(`adding partitions to topic ${name}`, async (connection) => {
+      const { results } = await connection.request('CreatePartitions', {
+        topics: [{ name, count: total, assignments: null }],
+        timeoutMs: this.#timeoutMs,
+        validateOnly,
+      });
+      for (const result of results) throwIf(result.errorCode, `topic ${name}`, result.errorMessage);
+    });
+    if (validateOnly) return;
+    await this.#cluster.retrying(`waiting for the partitions of topic ${name}`, this.#timeoutMs, async () => {
+      this.#cluster.forgetTopic(name);
+      partitionOf(await this.#cluster.findTopic(name, this.#search(this.#timeoutMs)), total - 1);
+    });
+  }
+
+  /**
+   * Drops each partition's records below an offset, for good; `latest` drops all there are now. Returns where each partition
+   * begins afterwards. @throws Fault unknownTopic, unknownPartition, offsetOutOfRange, policyViolation on a compacted topic.
+   */
+  async trim(name: string, below: ReadonlyMap<number, number | 'latest'>): Promise<Map<number, number>> {
+    const open = new Map(below);
+    const starts = new Map<number, number>();
+    await this.#cluster.retrying(`trimming topic ${name}`, this.#timeoutMs, async () => {
+      const topic = await this.#cluster.findTopic(name, this.#search(0));
+      for (const [partition, offset] of [...open]) {
+        const connection = await this.#cluster.connection(partitionOf(topic, partition).leader, 'admin');
+        const { topics } = await this.#refreshingOnFault(() =>
+          connection.request('DeleteRecords', {
+            // -1 stands for the end of what is readable.
+            topics: [{ name, partitions: [{ partitionIndex: partition, offset: offset === 'latest' ? -1 : offset }] }],
+            timeoutMs: this.#timeoutMs,
+          }),
+        );
+        for (const result of topics.flatMap((one) => one.partitions)) {
+          await this.#refreshingOnFault(async () => throwIf(result.errorCode, `topic ${name}, partition ${partition}`));
+          starts.set(partition, result.lowWatermark);
+        }
+        open.delete(partition);
+      }
+    });
+    return starts;
+  }
+
+  /** Where in each partition a target lies now. @throws Fault unknownTopic, unknownPartition. */
+  async offsets(name: string, target: OffsetTarget, options: OffsetsOptions = {}): Promise<Map<number, FoundOffset>> {
+    const { isolation = 'uncommitted' } = options;
+    const partitions = options.partitions ?? (await this.describeTopic(name)).partitions.map((one) => one.partition);
+    const targets = new Map(partitions.map((partition) => [partition, target]));
+    return listOffsets(this.#cluster, name, targets, { ...this.#search(0), isolation });
+  }
+
+  /** All settings, or those named, of a topic or a broker. @throws Fault unknownTopic. */
+  async settings(owner: SettingsOwner, names?: readonly string[]): Promise<Setting[]> {
+    const { resourceType, resourceName, broker, says } = wireOwner(owner);
+    return this.#ask(
+      `reading the settings of ${says}`,
+      async (connection) => {
+        const { results } = await connection.request('DescribeConfigs', {
+          resources: [{ resourceType, resourceName, configurationKeys: names ?? null }],
+        });
+        return results.flatMap((result) => {
+          throwIf(result.errorCode, says, result.errorMessage);
+          return result.configs.map(settingOf);
+        });
+      },
+      broker,
+    );
+  }
+
+  /** Changes the settings named and leaves the others. @throws Fault unknownTopic, invalidConfig. */
+  async alterSettings(
+    owner: SettingsOwner,
+    changes: SettingChanges,
+    { validateOnly = false }: CheckOnly = {},
+  ): Promise<void> {
+    const { resourceType, resourceName, broker, says } = wireOwner(owner);
+    const configs = alterationsOf(changes);
+    await this.#ask(
+      `changing the settings of ${says}`,
+      async (connection) => {
+        const resources = [{ resourceType, resourceName, configs }];
+        const { responses } = await connection.request('IncrementalAlterConfigs', { resources, validateOnly });
+        for (const result of responses) throwIf(result.errorCode, says, result.errorMessage);
+      },
+      broker,
+    );
+  }
+
+  async describeCluster(): Promise<ClusterDescription> {
+    return this.#cluster.retrying('describing the cluster', this.#timeoutMs, async () => {
+      const { clusterId, controllerId, brokers } = await this.#cluster.askMetadata([]);
+      return { clusterId, controllerId, brokers: [...brokers.values()].sort((a, b) => a.id - b.id) };
+    });
+  }
+
+  /** The folders in which brokers keep records, with the bytes of each partition; default those of all brokers. */
+  async logDirs(brokers?: readonly number[]): Promise<LogDir[]> {
+    const ids = brokers ?? (await this.describeCluster()).brokers.map((broker) => broker.id);
+    const dirs: LogDir[] = [];
+    for (const id of ids) {
+      const ask = (connection: Connection): Promise<Messages['DescribeLogDirs']['response']> =>
+        connection.request('DescribeLogDirs', { topics: null });
+      const response = await this.#ask(`describing the log folders of broker ${id}`, ask, id);
+      throwIf(response.errorCode, `broker ${id}`);
+      dirs.push(...response.results.map((result) => logDirOf(id, result)));
+    }
+    return dirs;
+  }
+
+  /** Any API of the protocol, as it is: of the broker named, or else of the controller. @throws Fault notSupportedByBroker and others. */
+  async request<A extends ApiName>(
+    api: A,
+    message: Draft<Messages[A]['request']>,
+    { broker, versionMax }: { broker?: number; versionMax?: number } = {},
+  ): Promise<Messages[A]['response']> {
+    return this.#ask(api, (connection) => connection.request(api, message, { versionMax }), broker);
+  }
+
+  #search(unknownMs: number): { timeoutMs: number; unknownMs: number; autoCreate: false } {
+    return { timeoutMs: this.#timeoutMs, unknownMs, autoCreate: false };
+  }
+
+  /** Of the broker named, or else of the controller, which a broker with no other duty is in a cluster that needs none. */
+  #ask<R>(what: string, ask: (connection: Connection) => Promise<R>, broker?: number): Promise<R> {
+    return this.#cluster.retrying(what, this.#timeoutMs, async () => {
+      if (this.#cluster.brokers.size === 0) await this.#cluster.askMetadata([]);
+      const connection = await this.#cluster.connection(broker ?? this.#cluster.controllerId, 'admin');
+      return this.#refreshingOnFault(() => ask(connection));
+    });
+  }
+
+  /** A retriable fault may mean that another broker now has the say. */
+  async #refreshingOnFault<R>(attempt: () => Promise<R>): Promise<R> {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (error instanceof Fault && error.retriable) await this.#cluster.refresh();
+      throw error;
+    }
+  }
+}
+
+/** An unknown topic is not looked for again: who administers it should hear so at once. */
+function throwIf(errorCode: number, what: string, said?: string | null): void {
+  const fault = faultFromKafka(errorCode, said ? `${what}: ${said}` : what);
+  if (fault?.fault === 'unknownPartition' && what.startsWith('topic')) {
+    throw new Fault('unknownTopic', { detail: what });
+  }
+  if (fault !== null) throw fault;
+}
