@@ -1,0 +1,89 @@
+import { Fault } from '../base/faults.ts';
+import { checkSetting, type SettingSpec, type TopicSettingName, topicSettingSpecs } from './topic-settings.ts';
+
+/** The broker's own settings, by Kafka's names. Those that topics inherit are added from the topics' table. */
+const ownSpecs = {
+  'auto.create.topics.enable': {
+    type: 'boolean',
+    default: 'true',
+    says: 'Whether a topic is made when a client asks for it.',
+  },
+  'default.replication.factor': {
+    type: 'int',
+    default: '1',
+    min: 1,
+    says: 'Kept for tools. One broker has one replica.',
+  },
+  'num.partitions': {
+    type: 'int',
+    default: '1',
+    min: 1,
+    max: 10_000,
+    says: 'Partitions of a topic that does not say.',
+  },
+  'producer.id.expiration.ms': {
+    type: 'int',
+    default: '86400000',
+    min: 1,
+    says: 'How long a partition remembers a silent idempotent producer.',
+  },
+} as const satisfies Record<string, SettingSpec>;
+
+const inheritedSpecs = new Map<string, { topicName: TopicSettingName; spec: SettingSpec }>();
+const brokerNameOf = new Map<TopicSettingName, string>();
+for (const [name, spec] of Object.entries<SettingSpec>(topicSettingSpecs)) {
+  if (spec.brokerName === undefined) continue;
+  inheritedSpecs.set(spec.brokerName, { topicName: name as TopicSettingName, spec });
+  brokerNameOf.set(name as TopicSettingName, spec.brokerName);
+}
+
+export type OwnSettingName = keyof typeof ownSpecs;
+export type SettingSource = 'topic' | 'broker' | 'start' | 'default';
+
+export const brokerSettingSpecs: ReadonlyMap<string, SettingSpec> = new Map<string, SettingSpec>([
+  ...Object.entries<SettingSpec>(ownSpecs),
+  ...Array.from(inheritedSpecs, ([name, { spec }]): [string, SettingSpec] => [name, spec]),
+]);
+
+/** @throws Fault invalidConfig when there is no such setting or it cannot have this value */
+export function checkBrokerSetting(name: string, value: string | null): void {
+  const spec = brokerSettingSpecs.get(name);
+  if (spec === undefined) throw new Fault('invalidConfig', { detail: `unknown broker setting ${name}` });
+  checkSetting(name, spec, value);
+}
+
+/** The broker's settings: those given at its start, under those changed while it ran (which are kept in the ledger). */
+export class BrokerSettings {
+  readonly #atStart: ReadonlyMap<string, string>;
+  readonly changed = new Map<string, string>();
+
+  /** @throws Fault invalidConfig */
+  constructor(atStart: Readonly<Record<string, string>>) {
+    this.#atStart = new Map(Object.entries(atStart));
+    for (const [name, value] of this.#atStart) checkBrokerSetting(name, value);
+  }
+
+  value(name: string): string {
+    return this.changed.get(name) ?? this.#atStart.get(name) ?? brokerSettingSpecs.get(name)!.default;
+  }
+
+  source(name: string): Exclude<SettingSource, 'topic'> {
+    if (this.changed.has(name)) return 'broker';
+    return this.#atStart.has(name) ? 'start' : 'default';
+  }
+
+  number(name: OwnSettingName): number {
+    return Number(this.value(name));
+  }
+
+  flag(name: OwnSettingName): boolean {
+    return this.value(name).toLowerCase() === 'true';
+  }
+
+  /** What a topic that does not say has, and from where. */
+  forTopic(name: TopicSettingName): { value: string; source: Exclude<SettingSource, 'topic'> } {
+    const brokerName = brokerNameOf.get(name);
+    if (brokerName === undefined) return { value: topicSettingSpecs[name].default, source: 'default' };
+    return { value: this.value(brokerName), source: this.source(brokerName) };
+  }
+}

@@ -1,0 +1,178 @@
+import type { CancelTimer, Clock } from '../base/clock.ts';
+import { Fault } from '../base/faults.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Random } from '../base/random.ts';
+import { Semaphore } from '../base/semaphore.ts';
+import { Ledger } from '../ledger/ledger.ts';
+import type { LogContext } from '../log/partition-log.ts';
+import { Syncer } from '../log/syncer.ts';
+import { TailCache } from '../log/tail-cache.ts';
+import { BrokerSettings, checkBrokerSetting } from './broker-settings.ts';
+import { type ClusterEvent, ClusterState } from './cluster-state.ts';
+import { type Identity, loadIdentity } from './identity.ts';
+import { type Produced, type ProduceOptions, produce } from './produce.ts';
+import { ProducerIds } from './producer-ids.ts';
+import type { Topic } from './topic.ts';
+import { Topics } from './topics.ts';
+
+type Disk = LogContext['disk'];
+type DiskLock = NonNullable<Awaited<ReturnType<Disk['lock']>>>;
+
+/** How often what is held only to be fast, and not used, is given back. */
+const HOUSEKEEPING_INTERVAL_MS = 60_000;
+
+export interface BrokerOptions {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Broker settings by Kafka's names. */
+  readonly settings: Readonly<Record<string, string>>;
+  readonly tailCacheBytesMax: number;
+  /** File reads that may run at once. */
+  readonly readsAtOnceMax: number;
+}
+
+/** One broker: all that it knows and decides, over one folder. No sockets. */
+export class Broker {
+  readonly identity: Identity;
+  readonly settings: BrokerSettings;
+  readonly topics: Topics;
+  readonly producerIds: ProducerIds;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly disk: Disk;
+  /** Resolves if the broker stops by itself, with the reason. */
+  readonly fatal: Promise<Fault>;
+  readonly #parts: BrokerParts;
+  #housekeeping: CancelTimer | null = null;
+  #closed: Promise<void> | null = null;
+
+  private constructor(parts: BrokerParts) {
+    this.#parts = parts;
+    this.identity = parts.identity;
+    this.settings = parts.settings;
+    this.topics = parts.topics;
+    this.producerIds = new ProducerIds(parts.state, parts.ledger);
+    this.clock = parts.options.clock;
+    this.logger = parts.options.logger;
+    this.disk = parts.options.disk;
+    this.fatal = parts.failure.then((cause) => this.#stopItself(cause));
+    this.#keepHouse();
+  }
+
+  /**
+   * Takes the folder's lock and reads what is in it. @throws Fault folderInUse, folderTooNew, damagedMetadata,
+   * invalidConfig, diskFull, readOnlyDisk, diskError
+   */
+  static async open(options: BrokerOptions): Promise<Broker> {
+    const settings = new BrokerSettings(options.settings);
+    const { disk } = options;
+    await disk.makeFolder('.');
+    const lock = await disk.lock('lock');
+    if (lock === null) throw new Fault('folderInUse');
+    try {
+      return new Broker(await openParts(options, settings, lock));
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  get epoch(): number {
+    return this.#parts.state.epoch;
+  }
+
+  /** See produce.ts. @throws Fault */
+  produce(topic: Topic, partition: number, records: Buffer, options: ProduceOptions): Produced {
+    return produce(this.#parts.context.syncer, this.clock, topic, partition, records, options);
+  }
+
+  /** Sets (or with null, unsets) a setting of the broker, for good. @throws Fault invalidConfig */
+  async changeSettings(changes: ReadonlyMap<string, string | null>): Promise<void> {
+    for (const [name, value] of changes) if (value !== null) checkBrokerSetting(name, value);
+    await this.#parts.ledger.change(() => {
+      const events = Array.from(changes, ([name, value]): ClusterEvent => ({ type: 'brokerSetting', name, value }));
+      return { events, result: undefined };
+    });
+    this.topics.refresh();
+  }
+
+  /** Stops cleanly: all that was accepted is durable, and the next start need not look for it. Callable twice. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#housekeeping?.();
+    const { ledger, lock } = this.#parts;
+    try {
+      await this.topics.close();
+      await ledger.change(() => ({ events: [{ type: 'stopped' }], result: undefined }));
+      await ledger.close();
+    } finally {
+      await lock.release();
+    }
+  }
+
+  /** The disk can no longer be trusted: nothing more is answered from it or written to it. */
+  #stopItself(cause: unknown): Fault {
+    const fault = new Fault('brokerStopped', { detail: cause instanceof Error ? cause.message : String(cause), cause });
+    this.#housekeeping?.();
+    this.topics.abort(fault);
+    this.#parts.ledger.abort(fault);
+    this.#closed ??= this.#parts.lock.release();
+    this.logger.error({ err: cause }, 'the broker stops itself: what the disk holds is no longer certain');
+    return fault;
+  }
+
+  #keepHouse(): void {
+    this.#housekeeping = this.clock.after(HOUSEKEEPING_INTERVAL_MS, () => {
+      const silentSinceMs = this.clock.monotonicMs() - this.settings.number('producer.id.expiration.ms');
+      for (const topic of this.topics) {
+        for (const log of topic.partitions) {
+          log
+            .rest(silentSinceMs)
+            .catch((err) => this.logger.warn({ err, topic: topic.name }, 'a file could not be closed'));
+        }
+      }
+      this.#keepHouse();
+    });
+  }
+}
+
+interface BrokerParts {
+  readonly options: BrokerOptions;
+  readonly lock: DiskLock;
+  readonly identity: Identity;
+  readonly settings: BrokerSettings;
+  readonly state: ClusterState;
+  readonly ledger: Ledger<ClusterEvent>;
+  readonly context: LogContext;
+  readonly topics: Topics;
+  readonly failure: Promise<unknown>;
+}
+
+async function openParts(options: BrokerOptions, settings: BrokerSettings, lock: DiskLock): Promise<BrokerParts> {
+  const { disk, clock, logger, random } = options;
+  const identity = await loadIdentity(disk, random);
+  const failure = Promise.withResolvers<unknown>();
+  const context: LogContext = {
+    disk,
+    clock,
+    logger,
+    syncer: new Syncer(),
+    cache: new TailCache(options.tailCacheBytesMax),
+    reads: new Semaphore(options.readsAtOnceMax),
+    onFatal: failure.resolve,
+  };
+  const state = new ClusterState(settings.changed);
+  const ledger = await Ledger.open('ledger/cluster', context, state);
+  // After an unclean stop records may be gone that clients have seen: a new epoch tells them to look.
+  const epoch = state.epoch < 0 ? 0 : state.epoch + (state.stoppedCleanly ? 0 : 1);
+  await ledger.change(() => ({ events: [{ type: 'started', epoch }], result: undefined }));
+  const topics = new Topics(state, ledger, context, settings, random);
+  await topics.open();
+  return { options, lock, identity, settings, state, ledger, context, topics, failure: failure.promise };
+}

@@ -1,0 +1,76 @@
+import { Fault } from '../base/faults.ts';
+import type { Uuid } from '../base/random.ts';
+import type { Fold } from '../ledger/ledger.ts';
+
+/** A topic as the ledger keeps it. */
+export interface TopicRecord {
+  readonly id: Uuid;
+  readonly name: string;
+  readonly partitions: number;
+  /** What its creator asked for. One broker has one replica, but tools expect to read back what they said. */
+  readonly replicationFactor: number;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+export type ClusterEvent =
+  | { readonly type: 'started'; readonly epoch: number }
+  | { readonly type: 'stopped' }
+  | ({ readonly type: 'topic' } & TopicRecord)
+  | { readonly type: 'topicDeleted'; readonly id: Uuid }
+  | { readonly type: 'brokerSetting'; readonly name: string; readonly value: string | null }
+  | { readonly type: 'producerIds'; readonly next: number };
+
+/** What the cluster ledger's events make: topics, changed settings, the leader epoch, and which producer ids are given out. */
+export class ClusterState implements Fold<ClusterEvent> {
+  readonly topics = new Map<Uuid, TopicRecord>();
+  readonly brokerSettings: Map<string, string>;
+  /** Topics whose deletion the ledger still tells of: their folders may have survived a crash. */
+  readonly deletedTopics = new Set<Uuid>();
+  /** The leader epoch; -1 before the first start. */
+  epoch = -1;
+  stoppedCleanly = true;
+  producerIdNext = 0;
+
+  constructor(brokerSettings: Map<string, string>) {
+    this.brokerSettings = brokerSettings;
+  }
+
+  apply(event: ClusterEvent): void {
+    switch (event.type) {
+      case 'started':
+        this.epoch = event.epoch;
+        this.stoppedCleanly = false;
+        return;
+      case 'stopped':
+        this.stoppedCleanly = true;
+        return;
+      case 'topic': {
+        const { type: _, ...record } = event;
+        this.topics.set(record.id, record);
+        return;
+      }
+      case 'topicDeleted':
+        this.topics.delete(event.id);
+        this.deletedTopics.add(event.id);
+        return;
+      case 'brokerSetting':
+        if (event.value === null) this.brokerSettings.delete(event.name);
+        else this.brokerSettings.set(event.name, event.value);
+        return;
+      case 'producerIds':
+        this.producerIdNext = event.next;
+        return;
+      default:
+        throw new Fault('folderTooNew', {
+          detail: `the cluster ledger holds a ${(event as { type: string }).type} event`,
+        });
+    }
+  }
+
+  *live(): Generator<ClusterEvent> {
+    yield { type: 'started', epoch: this.epoch };
+    yield { type: 'producerIds', next: this.producerIdNext };
+    for (const [name, value] of this.brokerSettings) yield { type: 'brokerSetting', name, value };
+    for (const record of this.topics.values()) yield { type: 'topic', ...record };
+  }
+}

@@ -1,0 +1,46 @@
+import { Fault } from '../base/faults.ts';
+import { type Random, randomUuid } from '../base/random.ts';
+import type { LogContext } from '../log/partition-log.ts';
+import { readWhole, writeWhole } from '../log/sealed-file.ts';
+
+/** The version of everything in the data folder. A newer one is refused. */
+const FORMAT = 1;
+const FILE = 'millrace.json';
+
+export interface Identity {
+  readonly format: number;
+  readonly clusterId: string;
+  readonly nodeId: number;
+}
+
+/**
+ * Who this broker is: written once, when its folder is new. @throws Fault folderTooNew; damagedMetadata when the file is
+ * there and unreadable, or is missing where data is: nothing is made up for data that exists
+ */
+export async function loadIdentity(disk: LogContext['disk'], random: Random): Promise<Identity> {
+  const bytes = await readWhole(disk, FILE);
+  if (bytes !== null) return parse(bytes.toString('utf8'));
+  if ((await disk.list('ledger')).length > 0) {
+    throw new Fault('damagedMetadata', { detail: `${FILE} is missing; put it back from a backup` });
+  }
+  const identity: Identity = { format: FORMAT, clusterId: randomUuid(random), nodeId: 1 };
+  await writeWhole(disk, FILE, Buffer.from(`${JSON.stringify(identity, null, 2)}\n`));
+  await disk.syncFolder('.');
+  return identity;
+}
+
+function parse(text: string): Identity {
+  let identity: Partial<Identity>;
+  try {
+    identity = JSON.parse(text) as Partial<Identity>;
+  } catch (cause) {
+    throw new Fault('damagedMetadata', { detail: `${FILE} is not JSON`, cause });
+  }
+  const { format, clusterId, nodeId } = identity;
+  if (typeof format !== 'number' || typeof clusterId !== 'string' || typeof nodeId !== 'number') {
+    throw new Fault('damagedMetadata', { detail: `${FILE} lacks format, clusterId or nodeId` });
+  }
+  if (format > FORMAT)
+    throw new Fault('folderTooNew', { detail: `format ${format}; this version reads up to ${FORMAT}` });
+  return { format, clusterId, nodeId };
+}

@@ -1,0 +1,89 @@
+import type { Clock } from '../base/clock.ts';
+import { Fault } from '../base/faults.ts';
+import type { AppendStage } from '../log/append-group.ts';
+import type { Syncer } from '../log/syncer.ts';
+import { baseTimestamp, checkProduced, maxTimestamp, NO_TIMESTAMP, stampLogAppendTime } from '../record/batch.ts';
+import { recordsOf } from '../record/records.ts';
+import type { Topic } from './topic.ts';
+import type { TopicSettings } from './topic-settings.ts';
+
+export interface ProduceOptions {
+  /** -1: when visible to readers. 1: when written. 0: at once. */
+  readonly acks: -1 | 0 | 1;
+  /** The version of the request, since some compressions are refused below one. */
+  readonly version: number;
+}
+
+export interface Produced {
+  readonly baseOffset: number;
+  /** -1 unless the topic's records carry the broker's time. */
+  readonly logAppendTimeMs: number;
+  readonly logStart: number;
+  /** Resolves when the batch has come as far as `acks` wants. */
+  readonly settled: Promise<void>;
+}
+
+const stageOfAcks: Record<ProduceOptions['acks'], AppendStage> = { [-1]: 'visible', 1: 'written', 0: 'accepted' };
+
+/**
+ * Judges a producer's batch and appends it. All that decides its place happens before this returns, so that the order of the
+ * calls is the order in the log. @throws Fault
+ */
+export function produce(
+  syncer: Syncer,
+  clock: Clock,
+  topic: Topic,
+  partition: number,
+  records: Buffer,
+  options: ProduceOptions,
+): Produced {
+  const log = topic.partition(partition);
+  const { settings } = topic;
+  const nowMs = clock.wallMs();
+  checkBatch(records, settings, nowMs, options.version);
+  let batch = records;
+  if (settings.logAppendTime) {
+    // The producer may send the same bytes again: they stay as they are.
+    batch = Buffer.from(records);
+    stampLogAppendTime(batch, 0, nowMs);
+  }
+  const { parts, settled } = syncer.append([{ log, batch }], stageOfAcks[options.acks]);
+  return {
+    baseOffset: parts[0]!.baseOffset,
+    logAppendTimeMs: settings.logAppendTime ? nowMs : -1,
+    logStart: log.marks.logStart,
+    settled,
+  };
+}
+
+function checkBatch(records: Buffer, settings: TopicSettings, nowMs: number, version: number): void {
+  // Size first: a larger batch is refused with the error that makes clients split it, whatever else is wrong with it.
+  if (records.length > settings.messageBytesMax) {
+    throw new Fault('batchTooLarge', { detail: `${records.length} bytes, of ${settings.messageBytesMax} allowed` });
+  }
+  const fault = checkProduced(records, 0, records.length, version);
+  if (fault !== null) throw fault;
+  if (!settings.logAppendTime) checkTimestamps(records, settings, nowMs);
+  if (settings.compact) checkKeys(records);
+}
+
+/** By the header alone: its first and largest timestamp stand for all, so that no batch is decompressed for it. */
+function checkTimestamps(records: Buffer, settings: TopicSettings, nowMs: number): void {
+  const firstMs = baseTimestamp(records, 0);
+  const largestMs = maxTimestamp(records, 0);
+  const aheadMs = largestMs - nowMs;
+  const behindMs = nowMs - firstMs;
+  if (aheadMs > settings.timestampAfterMaxMs) {
+    throw new Fault('invalidTimestamp', { detail: `${largestMs} is ${aheadMs} ms ahead of the broker's clock` });
+  }
+  if (firstMs !== NO_TIMESTAMP && behindMs > settings.timestampBeforeMaxMs) {
+    throw new Fault('invalidTimestamp', { detail: `${firstMs} is ${behindMs} ms behind the broker's clock` });
+  }
+}
+
+function checkKeys(records: Buffer): void {
+  for (const { key, offset } of recordsOf(records)) {
+    if (key === null)
+      throw new Fault('invalidBatch', { detail: `record ${offset} has no key, which a compacted topic needs` });
+  }
+}

@@ -1,0 +1,156 @@
+import { decode, encode } from 'msgpackr';
+import { Fault } from '../base/faults.ts';
+import type { LogSettings } from '../log/log-settings.ts';
+import { type LogContext, PartitionLog } from '../log/partition-log.ts';
+import { batchesIn } from '../record/batch.ts';
+import { buildBatch, type NewRecord } from '../record/batch-builder.ts';
+import { recordsOf } from '../record/records.ts';
+
+const SETTINGS: LogSettings = {
+  segmentBytes: 1024 * 1024,
+  segmentMs: Number.MAX_SAFE_INTEGER,
+  indexIntervalBytes: 4096,
+  flushMessages: 1,
+  flushMs: Number.MAX_SAFE_INTEGER,
+};
+
+/** Live state is written again when the ledger is this many times larger than it was after the last time … */
+const REWRITE_FACTOR = 4;
+/** … but not for less than this. */
+const REWRITE_BYTES_MIN = 1024 * 1024;
+/** Events written again at once, so that others are not kept waiting. */
+const SLICE_EVENTS = 1000;
+
+/** The state that a ledger's events make. */
+export interface Fold<Event> {
+  /** Takes one event into the state: when it is durable, or when it is read at a start. */
+  apply(event: Event): void;
+  /** Events that make the live state anew. Each stands for itself, so that others may come between. */
+  live(): Iterable<Event>;
+}
+
+/**
+ * State kept as a log of events, each a MessagePack value in a record. An event counts once it is durable: only then is it
+ * folded into the state, and only then does `append` resolve, so nothing is ever answered that a crash would take back.
+ */
+export class Ledger<Event> {
+  readonly #log: PartitionLog;
+  readonly #context: LogContext;
+  readonly #fold: Fold<Event>;
+  #rewriteAtBytes = REWRITE_BYTES_MIN;
+  #rewriting = false;
+  /** Appends in the order of the calls: what one decides on is what those before it made. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(log: PartitionLog, context: LogContext, fold: Fold<Event>) {
+    this.#log = log;
+    this.#context = context;
+    this.#fold = fold;
+  }
+
+  /** Opens the ledger in `folder` and folds all its events. @throws Fault damagedMetadata when one cannot be read */
+  static async open<Event>(folder: string, context: LogContext, fold: Fold<Event>): Promise<Ledger<Event>> {
+    const log = await PartitionLog.open(folder, context, SETTINGS, 0);
+    for await (const event of storedEvents<Event>(log)) fold.apply(event);
+    return new Ledger(log, context, fold);
+  }
+
+  /**
+   * Decides and appends, one caller after the other: `decide` sees the state with all earlier events in it. Resolves to what
+   * it returned, when its events are durable and folded. @throws what `decide` throws; a Fault when the disk refuses
+   */
+  change<Result>(decide: () => { events: readonly Event[]; result: Result }): Promise<Result> {
+    const turn = this.#last.then(async () => {
+      const { events, result } = decide();
+      if (events.length > 0) await this.#append(events);
+      return result;
+    });
+    this.#last = turn.catch(() => {});
+    void turn.then(
+      () => this.#considerRewrite(),
+      () => {},
+    );
+    return turn;
+  }
+
+  async close(): Promise<void> {
+    await this.#last;
+    await this.#log.close();
+  }
+
+  abort(fault: Fault): void {
+    this.#log.abort(fault);
+  }
+
+  async #append(events: readonly Event[]): Promise<void> {
+    await this.#write(events);
+    for (const event of events) this.#fold.apply(event);
+  }
+
+  async #write(events: readonly Event[]): Promise<void> {
+    const timestampMs = this.#context.clock.wallMs();
+    const records: NewRecord[] = events.map((event) => ({ timestampMs, key: null, value: encode(event), headers: [] }));
+    await this.#context.syncer.append([{ log: this.#log, batch: buildBatch(records) }], 'visible').settled;
+  }
+
+  #considerRewrite(): void {
+    if (this.#rewriting || this.#log.sizeBytes < this.#rewriteAtBytes) return;
+    this.#rewriting = true;
+    void this.#rewrite()
+      .catch((err) => this.#context.logger.warn({ err, folder: this.#log.folder }, 'a ledger could not be shortened'))
+      .finally(() => {
+        this.#rewriting = false;
+      });
+  }
+
+  /**
+   * Writes the live state again, slice by slice between the changes of others, then drops what lies before it. A crash
+   * in between leaves both, which fold to the same state.
+   */
+  async #rewrite(): Promise<void> {
+    const startOffset = this.#log.marks.acceptedNext;
+    const live = this.#fold.live()[Symbol.iterator]();
+    let bytes = 0;
+    for (let done = false; !done; ) {
+      await (this.#last = this.#last.then(async () => {
+        const slice: Event[] = [];
+        while (slice.length < SLICE_EVENTS) {
+          const next = live.next();
+          if ((done = next.done === true)) break;
+          slice.push(next.value);
+        }
+        if (slice.length === 0) return;
+        const before = this.#log.sizeBytes;
+        await this.#write(slice);
+        bytes += this.#log.sizeBytes - before;
+      }));
+    }
+    await this.#log.trim(startOffset);
+    this.#rewriteAtBytes = Math.max(REWRITE_BYTES_MIN, bytes * REWRITE_FACTOR);
+  }
+}
+
+/** The events of a ledger's log, oldest first. */
+async function* storedEvents<Event>(log: PartitionLog): AsyncGenerator<Event> {
+  const { logStart, highWatermark } = log.marks;
+  for (let offset = logStart; offset < highWatermark; ) {
+    const read = await log.reader.read(offset, { endNext: highWatermark, bytesMax: 1024 * 1024, atLeastOne: true });
+    if (read.bytes === 0) return;
+    for (const buffer of read.buffers) {
+      for (const at of batchesIn(buffer)) {
+        for (const record of recordsOf(buffer, at)) {
+          if (record.offset >= logStart) yield decodeEvent<Event>(log, record.offset, record.value);
+        }
+      }
+    }
+    offset = read.nextOffset;
+  }
+}
+
+function decodeEvent<Event>(log: PartitionLog, offset: number, value: Buffer | null): Event {
+  try {
+    return decode(value!) as Event;
+  } catch (cause) {
+    throw new Fault('damagedMetadata', { detail: `${log.folder}, event ${offset}`, cause });
+  }
+}
