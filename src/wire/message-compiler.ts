@@ -156,9 +156,8 @@ class EncoderSource {
     });
   }
 
-  /** Ascending by tag; a field that has its default is left out. */
-  #taggedSection(tagged: readonly Field[]): string[] {
-    const fields = tagged.toSorted((a, b) => a.tag! - b.tag!);
+  /** In the order of messages.txt, which is that of the tags; a field that has its default is left out. */
+  #taggedSection(fields: readonly Field[]): string[] {
     const given = fields.map((field, i) => {
       const value = `const t${i} = m.${field.name};`;
       return `${value} const given${i} = !(${this.#isDefault(field, `t${i}`)});`;

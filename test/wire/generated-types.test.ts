@@ -12,13 +12,13 @@ function structsOf(struct: StructType): StructType[] {
   return [struct, ...inner.filter((type) => type.kind === 'struct').flatMap(structsOf)];
 }
 
-test('in messages.txt a name and a tag stand for one field of a struct, and null is a default only where it is allowed', () => {
+test('in messages.txt names are unique in a struct, tags ascend, and null is a default only where it is allowed', () => {
   for (const api of apiNames().map(apiSchema)) {
     for (const struct of [api.request, api.response].flatMap(structsOf)) {
       const names = struct.fields.map(({ name }) => name);
       const tags = struct.fields.map(({ tag }) => tag).filter((tag) => tag !== null);
       expect(new Set(names).size, `${api.name} ${struct.name}`).toBe(names.length);
-      expect(new Set(tags).size, `${api.name} ${struct.name}`).toBe(tags.length);
+      expect(tags, `${api.name} ${struct.name}`).toEqual([...new Set(tags)].sort((a, b) => a - b));
       for (const { name, type, nullable, versions, default: value } of struct.fields) {
         if (value !== null || type.kind === 'records') continue;
         expect(nullable.first, `${api.name} ${struct.name}.${name}`).toBeLessThanOrEqual(versions.first);

@@ -91,6 +91,7 @@ test('a count that the rest of the frame cannot hold is refused before its array
   for (const count of [2, 0x7fffffff, -2, -0x80000000]) {
     const fault = faultOf(() => decodeRequest('Metadata', 1, metadataBody(count, Buffer.from([0, 0])), 0));
     expect(fault.fault).toBe('malformedRequest');
+    expect(fault.message).toMatch(/a length of -|announces/);
   }
   expect(decodeRequest('Metadata', 1, metadataBody(1, Buffer.from([0, 0])), 0).topics).toHaveLength(1);
 });
@@ -116,6 +117,14 @@ test('null is refused where the version has none', () => {
   expect(faultOf(() => decodeRequest('Metadata', 1, named, 0)).message).toContain('name is null');
   expect(faultOf(() => decodeRequest('Metadata', 0, int32(-1), 0)).message).toContain('topics is null');
   expect(decodeRequest('Metadata', 1, int32(-1), 0).topics).toBeNull();
+});
+
+test('a negative length other than -1 is not taken for null', () => {
+  expect(faultOf(() => readRequestHeader(Buffer.from([0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xfe]))).message).toContain('-2');
+  const cursor = Buffer.from([1, 0, 0, 0, 0, 0xfe, 0]);
+  expect(faultOf(() => decodeRequest('DescribeTopicPartitions', 0, cursor, 0)).message).toContain('-2');
+  cursor[5] = 0xff;
+  expect(decodeRequest('DescribeTopicPartitions', 0, cursor, 0).cursor).toBeNull();
 });
 
 test('a string over 32,767 bytes and a varint over 32 bits are refused', () => {

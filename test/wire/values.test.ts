@@ -62,6 +62,7 @@ test('record buffers are put into the frame by reference and come out as one vie
   for (const version of [8, 9]) {
     const pieces = encodeRequest('Produce', version, 1, null, { topicData: [{ name: 't', partitionData }] });
     expect(pieces.filter((piece) => piece === first || piece === second)).toEqual([first, second, second]);
+    expect(pieces.every((piece) => piece.length > 0)).toBe(true);
     const frame = Buffer.concat(pieces).subarray(4);
     const { topicData } = decodeRequest('Produce', version, frame, readRequestHeader(frame).bodyStart);
     const records = topicData[0]!.partitionData.map((partition) => partition.records!);
@@ -79,16 +80,27 @@ test('a frame larger than the scratch, before and after smaller ones, is whole',
   }
 });
 
-test('a tagged field longer than 127, 16,383 and 2,097,151 bytes keeps its neighbours whole', () => {
-  for (const count of [1, 20, 2_000, 200_000]) {
-    const supportedFeatures = Array.from({ length: count }, (_, i) => ({
-      name: `feature-${i}`,
-      minVersion: 1,
-      maxVersion: 2,
-    }));
+/** Features that take this many bytes as a compact array: a count, and 6 bytes a feature besides its name. */
+function featuresOfSize(bytes: number): { name: string; minVersion: number; maxVersion: number }[] {
+  const count = Math.ceil(bytes / 100);
+  const countBytes = count + 1 < 0x80 ? 1 : count + 1 < 0x4000 ? 2 : 3;
+  const nameBytes = bytes - countBytes - 6 * count;
+  return Array.from({ length: count }, (_, i) => {
+    const size = Math.floor(nameBytes / count) + (i < nameBytes % count ? 1 : 0);
+    return { name: 'n'.repeat(size), minVersion: 1, maxVersion: 2 };
+  });
+}
+
+test('a tagged field keeps its neighbours whole where its length takes one byte more', () => {
+  for (const bytes of [0x7f, 0x80, 0x3fff, 0x4000, 0x1f_ffff, 0x20_0000]) {
     const finalizedFeatures = [{ name: 'last', maxVersionLevel: 3, minVersionLevel: 1 }];
+    const supportedFeatures = featuresOfSize(bytes);
     const draft = { throttleTimeMs: 4, supportedFeatures, finalizedFeaturesEpoch: 7, finalizedFeatures };
-    const read = messageIn('ApiVersions', 4, 'response', frameOf('ApiVersions', 4, 'response', draft));
+    const frame = frameOf('ApiVersions', 4, 'response', draft);
+    const lengthBytes = bytes < 0x80 ? 1 : bytes < 0x4000 ? 2 : bytes < 0x20_0000 ? 3 : 4;
+    // Correlation id, error, no keys, throttle time, 3 tags: this one, the epoch, the finalized feature.
+    expect(frame.length).toBe(4 + 2 + 1 + 4 + 1 + (1 + lengthBytes + bytes) + (2 + 8) + (2 + 1 + 10));
+    const read = messageIn('ApiVersions', 4, 'response', frame);
     expect(read).toEqual(complete('ApiVersions', 'response', draft));
   }
 });
