@@ -38,5 +38,6 @@ export interface DiskFile {
 }
 
 export interface DiskLock {
+  /** Callable twice. */
   release(): Promise<void>;
 }

@@ -15,10 +15,15 @@ export async function lockFile(path: string): Promise<DiskLock | null> {
     database = new DatabaseSync(path);
     database.exec('PRAGMA journal_mode = MEMORY; PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE');
     const held = database;
-    return { release: async () => held.close() };
+    return {
+      release: async () => {
+        if (held.isOpen) held.close();
+      },
+    };
   } catch (error) {
     database?.close();
-    const { errcode, message } = error as { errcode?: number; message: string };
+    const { errcode: extended = 0, message } = error as { errcode?: number; message: string };
+    const errcode = extended & SQLITE_PRIMARY_CODE;
     if (errcode === SQLITE_BUSY) return null;
     throw new Fault(errcode === SQLITE_READONLY || errcode === SQLITE_CANTOPEN ? 'readOnlyDisk' : 'diskError', {
       detail: `cannot lock ${path}: ${message}`,
@@ -27,6 +32,8 @@ export async function lockFile(path: string): Promise<DiskLock | null> {
   }
 }
 
+/** The bits above it say in which of several ways the same thing happened. */
+const SQLITE_PRIMARY_CODE = 0xff;
 const SQLITE_BUSY = 5;
 const SQLITE_READONLY = 8;
 const SQLITE_CANTOPEN = 14;

@@ -8,7 +8,9 @@ import { lockFile } from './file-lock.ts';
 const WRITE_BUFFERS_MAX = 1024;
 
 /** A folder of the machine's file system. The folder itself is made when something is first made in it. */
-export function realDisk(root: string): Disk {
+export function realDisk(folder: string): Disk {
+  // Absolute, so that a later change of the working folder moves nothing.
+  const root = path.resolve(folder);
   const at = (relative: string): string => path.join(root, relative);
 
   async function syncFolder(relative: string): Promise<void> {
