@@ -1,6 +1,6 @@
 import { Fault } from '../base/faults.ts';
 import { limits } from '../base/limits.ts';
-import { type Compression, compressionOfId } from './compression.ts';
+import { type Compression, compressionOfId, compressions } from './compression.ts';
 import { crc32c } from './crc32c.ts';
 import { readInt64, writeInt64 } from './int64.ts';
 
@@ -217,8 +217,10 @@ export function checkBatch(buffer: Buffer, at: number, end: number): Fault | nul
 
 function checkHeader(buffer: Buffer, at: number, bytes: number): Fault | null {
   const compression = attributes(buffer, at) & attribute.compression;
-  if (compression > COMPRESSION_LAST) {
-    return new Fault('unsupportedCompression', { detail: `expected a type from 0 to 4, found ${compression}` });
+  if (compression >= compressions.length) {
+    return new Fault('unsupportedCompression', {
+      detail: `expected a type below ${compressions.length}, found ${compression}`,
+    });
   }
   if (baseOffset(buffer, at) < 0)
     return invalid(`expected a base offset of at least 0, found ${baseOffset(buffer, at)}`);
@@ -237,21 +239,23 @@ function checkHeader(buffer: Buffer, at: number, bytes: number): Fault | null {
   return null;
 }
 
-const COMPRESSION_LAST = 4;
-
 /**
  * Whether the bytes from `at` to `end` are one batch as a producer may send it; null when so. Beyond checkBatch, what Kafka's
  * broker refuses, with the same error codes: more or less than one batch, a base offset, gaps between offsets, control batches,
- * LogAppendTime, a producer id without a sequence, and zstd in a request before version 7.
+ * a producer id without a sequence, and zstd in a request before version 7. Two things are refused where Kafka changes what
+ * was sent and says nothing: bytes after the batch, which it drops, and LogAppendTime, which it overwrites.
  */
 export function checkProduced(buffer: Buffer, at: number, end: number, requestVersion: number): Fault | null {
-  if (at === end) return invalid('expected one record batch, found none');
-  if (end - at >= MAGIC_END && magic(buffer, at) !== MAGIC) {
+  const found = end - at;
+  // A part of a batch would be retried as corruptBatch; but it is what the producer sent, and would send again.
+  if (found < MAGIC_END || batchBytes(buffer, at) > found)
+    return invalid(`expected one record batch, found ${found} bytes`);
+  if (magic(buffer, at) !== MAGIC) {
     return new Fault('unsupportedMagic', { detail: `found format ${magic(buffer, at)}`, kafka: 'INVALID_RECORD' });
   }
   const fault = checkBatch(buffer, at, end);
   if (fault !== null) return fault;
-  const bytesAfter = end - at - batchBytes(buffer, at);
+  const bytesAfter = found - batchBytes(buffer, at);
   if (bytesAfter > 0) return invalid(`expected exactly one record batch, found ${bytesAfter} bytes after it`);
   if (compressionOf(buffer, at) === 'zstd' && requestVersion < ZSTD_VERSION_FIRST) {
     return new Fault('unsupportedCompression', {

@@ -42,12 +42,13 @@ export interface LogRecord {
 }
 
 /**
- * The records of a batch that checkBatch found whole. They are read as the iteration goes on.
- * @throws Fault invalidBatch where the records break the format or are not as many as the header says;
- * unsupportedCompression. Both come while iterating.
+ * The records of a batch that checkBatch found whole. A compressed batch is decompressed at once, its records are read as the
+ * iteration goes on.
+ * @throws Fault invalidBatch where the records break the format or are not as many as the header says, also while iterating;
+ * corruptBatch where the batch is cut off; unsupportedCompression.
  */
-export function* recordsOf(buffer: Buffer, at = 0, options: DecompressOptions = {}): Generator<LogRecord, void> {
-  yield* readRecords(buffer, at, decompressSync(compressionOf(buffer, at), payloadOf(buffer, at), options));
+export function recordsOf(buffer: Buffer, at = 0, options: DecompressOptions = {}): Generator<LogRecord, void> {
+  return readRecords(buffer, at, decompressSync(compressionOf(buffer, at), payloadOf(buffer, at), options));
 }
 
 /** As recordsOf, but a compressed batch is decompressed before, without holding up the event loop (compression.ts). */
@@ -55,7 +56,7 @@ export async function recordsOfAsync(
   buffer: Buffer,
   at = 0,
   options: DecompressOptions = {},
-): Promise<Iterable<LogRecord>> {
+): Promise<Generator<LogRecord, void>> {
   return readRecords(buffer, at, await decompress(compressionOf(buffer, at), payloadOf(buffer, at), options));
 }
 

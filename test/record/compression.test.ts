@@ -91,6 +91,17 @@ describe.each(codecs)('%s', (codec) => {
   });
 });
 
+test.each(codecs)('the event loop turns while %s decompresses much', async (codec) => {
+  const compressed = compressSync(codec, Buffer.alloc(8_000_000));
+  let isDone = false;
+  const done = decompress(codec, compressed).finally(() => {
+    isDone = true;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(isDone).toBe(false);
+  expect((await done).length).toBe(8_000_000);
+});
+
 describe('snappy', () => {
   const xerialMagic = '82534e4150505900';
 
