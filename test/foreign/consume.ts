@@ -29,7 +29,7 @@ export async function consume(
 ): Promise<TopicDigest> {
   const hash = new TopicHash(endsNext.length);
   let disorder: string | undefined;
-  for (const program of client.consume!({ bootstrap, topic, endsNext })) {
+  const runs = client.consume!({ bootstrap, topic, endsNext }).map(async (program) => {
     const splitter = new LineSplitter((line) => {
       const firstTab = line.indexOf(TAB);
       const secondTab = line.indexOf(TAB, firstTab + 1);
@@ -41,7 +41,8 @@ export async function consume(
     });
     await runProgram(program, { output: (chunk) => splitter.push(chunk) });
     splitter.end();
-  }
+  });
+  await Promise.all(runs);
   if (disorder !== undefined) throw new Error(disorder);
   return hash.end();
 }

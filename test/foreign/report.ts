@@ -11,7 +11,7 @@ export class Report {
 
   /** Whether a check of this name was asked for. */
   wants(name: string): boolean {
-    return this.#only === undefined || name.includes(this.#only);
+    return this.#only === undefined || name.startsWith(this.#only) || this.#only.startsWith(`${name} `);
   }
 
   /** Runs a check, which fails by throwing; a string it gives is printed as a remark. @returns whether it passed */

@@ -52,7 +52,7 @@ async function settled(child: ChildProcess, options: RunOptions): Promise<{ stat
   });
   const fed = typeof options.input === 'function' ? feed(child.stdin as Writable, options.input) : Promise.resolve();
   const [status] = await Promise.all([closed, fed]);
-  return { status, text: text.trim() };
+  return { status, text: text.replaceAll(/^SLF4J: .*\n/gm, '').trim() };
 }
 
 async function feed(stdin: Writable, write: (stdin: Writable) => Promise<void>): Promise<void> {

@@ -8,6 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Broker, type BrokerKind } from './broker.ts';
+import { checkCompression } from './checks/compression.ts';
+import { checkDumpLog } from './checks/dump-log.ts';
+import { checkJavaTools } from './checks/java-tools.ts';
+import { checkKill } from './checks/kill.ts';
 import { checkText } from './checks/text.ts';
 import { confluentKafka } from './clients/confluent-kafka.ts';
 import type { ForeignClient } from './clients/foreign-client.ts';
@@ -38,10 +42,15 @@ async function run(kind: BrokerKind, lines: number, report: Report, workDir: str
   const corpus = writeCorpus(join(workDir, 'corpus.txt'), lines, PARTITIONS);
   const broker = await Broker.start(kind, join(workDir, 'broker'));
   try {
-    const topics = await Topics.connect(broker.bootstrap);
+    const topics = new Topics(broker.bootstrap);
     const suite: Suite = { broker, topics, report, clients, workDir, corpus, java: clients.includes(javaConsole) };
+    const topicIds = await checkCompression(suite);
+    await checkJavaTools(suite);
     await checkText(suite);
+    await checkKill(suite);
     await topics.close();
+    await broker.stop();
+    await checkDumpLog(suite, topicIds);
   } finally {
     await broker.stop();
   }

@@ -1,37 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Admin, Kafka, KafkaJSError, logLevel } from 'kafkajs';
+import { Admin } from '@platformatic/kafka';
 
-/** Topics as the tests need them, through kafkajs' admin client. */
+/** ListOffsets' name for the offset after the last record. */
+const END = -1n;
+
+/** Topics as the tests need them, through the admin client of @platformatic/kafka. */
 export class Topics {
   readonly #admin: Admin;
 
-  private constructor(admin: Admin) {
-    this.#admin = admin;
+  constructor(bootstrap: string) {
+    this.#admin = new Admin({ clientId: 'foreign', bootstrapBrokers: [bootstrap], retries: 50, retryDelay: 100 });
   }
 
-  static async connect(bootstrap: string): Promise<Topics> {
-    const kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING, retry: { retries: 20 } });
-    const admin = kafka.admin();
-    await admin.connect();
-    return new Topics(admin);
-  }
-
-  async create(topic: string, numPartitions: number): Promise<void> {
-    await this.#admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: false });
-    // kafkajs' own wait gives up when Apache Kafka has not heard of the topic yet, a moment after it was made.
+  async create(topic: string, partitions: number): Promise<void> {
+    await this.#admin.createTopics({ topics: [topic], partitions, replicas: 1 });
+    // Apache Kafka answers before its broker has heard of the topic.
     const deadlineMs = performance.now() + 30_000;
-    while (!(await this.#has(topic, numPartitions))) {
-      if (performance.now() > deadlineMs) throw new Error(`the topic ${topic} did not appear`);
+    for (;;) {
+      const failure = await this.endsNext(topic, partitions).then(
+        () => undefined,
+        (error: Error) => error,
+      );
+      if (failure === undefined) return;
+      if (performance.now() > deadlineMs) throw new Error(`the topic ${topic} did not appear`, { cause: failure });
       await sleep(20);
-    }
-  }
-
-  async #has(topic: string, partitions: number): Promise<boolean> {
-    try {
-      return (await this.endsNext(topic)).length === partitions;
-    } catch (error) {
-      if (error instanceof KafkaJSError) return false;
-      throw error;
     }
   }
 
@@ -40,12 +32,20 @@ export class Topics {
   }
 
   /** The offset after the last record of each partition. */
-  async endsNext(topic: string): Promise<number[]> {
-    const offsets = await this.#admin.fetchTopicOffsets(topic);
-    return offsets.sort((a, b) => a.partition - b.partition).map(({ high }) => Number(high));
+  async endsNext(topic: string, partitions: number): Promise<number[]> {
+    const wanted = Array.from({ length: partitions }, (_, partitionIndex) => ({ partitionIndex, timestamp: END }));
+    const [listed] = await this.#admin.listOffsets({ topics: [{ name: topic, partitions: wanted }] });
+    const found = listed!.partitions.sort((a, b) => a.partitionIndex - b.partitionIndex);
+    return found.map(({ offset }) => Number(offset));
+  }
+
+  /** The topic's id as 32 hexadecimal digits. */
+  async id(topic: string): Promise<string> {
+    const metadata = await this.#admin.metadata({ topics: [topic] });
+    return metadata.topics.get(topic)!.id.replaceAll('-', '').toLowerCase();
   }
 
   async close(): Promise<void> {
-    await this.#admin.disconnect();
+    await this.#admin.close();
   }
 }

@@ -17,7 +17,7 @@ export async function checkText(suite: Suite): Promise<void> {
     const written = await report.check(`${name} writes ${corpus.lines} lines`, async () => {
       const job = { bootstrap: broker.bootstrap, topic, compression: 'none' as const };
       await runProgram(producer.produce!(job), { input: corpus.file });
-      const counts = (await topics.endsNext(topic)).join(' ');
+      const counts = (await topics.endsNext(topic, PARTITIONS)).join(' ');
       const expected = corpus.expected.counts.join(' ');
       if (counts !== expected) throw new Error(`records per partition: expected ${expected}, found ${counts}`);
     });

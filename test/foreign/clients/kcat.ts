@@ -8,7 +8,7 @@ export const kcat: ForeignClient = {
   produce: ({ bootstrap, topic, compression }) => ({
     file: 'kcat',
     args: [
-      ...['-P', '-b', bootstrap, '-t', topic, '-K', '\\t', '-z', compression],
+      ...['-P', '-E', '-b', bootstrap, '-t', topic, '-K', '\\t', '-z', compression],
       ...['-X', 'enable.idempotence=true', '-X', 'topic.partitioner=murmur2_random'],
     ],
   }),
