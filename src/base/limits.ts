@@ -27,6 +27,8 @@ export const limits = {
   totalBytesInFlightMax: 512 * 1024 * 1024,
   /** Response bytes queued to one reader that does not read; past it its requests are not started. */
   responseBytesQueuedMax: 64 * 1024 * 1024,
+  /** Response bytes queued to all readers together; fetches get a quarter of what is left, so that it is never reached. */
+  totalResponseBytesQueuedMax: 256 * 1024 * 1024,
   /** How long a peer may leave a full socket unread before it is disconnected. */
   stalledReaderTimeoutMs: 60_000,
   /** Kafka's own limit on a topic's name; it leaves room for a partition's number in a file name of 255. */
@@ -41,4 +43,6 @@ export const limits = {
   fetchBytesMax: 55 * 1024 * 1024,
   /** How long a fetch may wait for data, whatever it asks. */
   fetchWaitMaxMs: 60_000,
+  /** Record bytes of sends that wait for room in a producer of the SDK, beyond its buffer; further ones are refused. */
+  producerWaitingBytesMax: 512 * 1024 * 1024,
 } as const;

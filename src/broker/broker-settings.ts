@@ -1,5 +1,11 @@
 import { Fault } from '../base/faults.ts';
-import { checkSetting, type SettingSpec, type TopicSettingName, topicSettingSpecs } from './topic-settings.ts';
+import {
+  checkSetting,
+  isTopicSetting,
+  type SettingSpec,
+  type TopicSettingName,
+  topicSettingSpecs,
+} from './topic-settings.ts';
 
 /** The broker's own settings, by Kafka's names. Those that topics inherit are added from the topics' table. */
 const ownSpecs = {
@@ -63,13 +69,19 @@ export class BrokerSettings {
     for (const [name, value] of this.#atStart) checkBrokerSetting(name, value);
   }
 
-  value(name: string): string {
-    return this.changed.get(name) ?? this.#atStart.get(name) ?? brokerSettingSpecs.get(name)!.default;
+  /** A setting's values by what overrides what: the first applies. */
+  steps(name: string): { name: string; value: string; source: Exclude<SettingSource, 'topic'> }[] {
+    const changed = this.changed.get(name);
+    const atStart = this.#atStart.get(name);
+    return [
+      ...(changed === undefined ? [] : [{ name, value: changed, source: 'broker' as const }]),
+      ...(atStart === undefined ? [] : [{ name, value: atStart, source: 'start' as const }]),
+      { name, value: brokerSettingSpecs.get(name)!.default, source: 'default' as const },
+    ];
   }
 
-  source(name: string): Exclude<SettingSource, 'topic'> {
-    if (this.changed.has(name)) return 'broker';
-    return this.#atStart.has(name) ? 'start' : 'default';
+  value(name: string): string {
+    return this.changed.get(name) ?? this.#atStart.get(name) ?? brokerSettingSpecs.get(name)!.default;
   }
 
   number(name: OwnSettingName): number {
@@ -80,10 +92,17 @@ export class BrokerSettings {
     return this.value(name).toLowerCase() === 'true';
   }
 
-  /** What a topic that does not say has, and from where. */
-  forTopic(name: TopicSettingName): { value: string; source: Exclude<SettingSource, 'topic'> } {
+  /** What a topic that does not say has, by what overrides what: the first applies. */
+  forTopic(name: TopicSettingName): { name: string; value: string; source: Exclude<SettingSource, 'topic'> }[] {
     const brokerName = brokerNameOf.get(name);
-    if (brokerName === undefined) return { value: topicSettingSpecs[name].default, source: 'default' };
-    return { value: this.value(brokerName), source: this.source(brokerName) };
+    return brokerName === undefined
+      ? [{ name, value: topicSettingSpecs[name].default, source: 'default' }]
+      : this.steps(brokerName);
   }
+}
+
+/** Whether a setting of a topic or of the broker is a list, which words may be added to and taken from. */
+export function isListSetting(name: string): boolean {
+  const spec: SettingSpec | undefined = isTopicSetting(name) ? topicSettingSpecs[name] : brokerSettingSpecs.get(name);
+  return spec?.type === 'list';
 }

@@ -28,6 +28,8 @@ export interface BrokerOptions {
   readonly logger: Logger;
   /** Broker settings by Kafka's names. */
   readonly settings: Readonly<Record<string, string>>;
+  /** What it was started with, told to tools by Kafka's names (listeners, log.dirs); read-only. */
+  readonly startFacts: Readonly<Record<string, string>>;
   readonly tailCacheBytesMax: number;
   /** File reads that may run at once. */
   readonly readsAtOnceMax: number;
@@ -42,11 +44,13 @@ export class Broker {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly disk: Disk;
+  readonly startFacts: Readonly<Record<string, string>>;
   /** Resolves if the broker stops by itself, with the reason. */
   readonly fatal: Promise<Fault>;
   readonly #parts: BrokerParts;
   #housekeeping: CancelTimer | null = null;
   #closed: Promise<void> | null = null;
+  #stopped: Fault | null = null;
 
   private constructor(parts: BrokerParts) {
     this.#parts = parts;
@@ -57,6 +61,7 @@ export class Broker {
     this.clock = parts.options.clock;
     this.logger = parts.options.logger;
     this.disk = parts.options.disk;
+    this.startFacts = parts.options.startFacts;
     this.fatal = parts.failure.then((cause) => this.#stopItself(cause));
     this.#keepHouse();
   }
@@ -77,6 +82,17 @@ export class Broker {
       await lock.release();
       throw error;
     }
+  }
+
+  /** Why the broker stopped, if it did: every call is refused with it. */
+  get stopped(): Fault | null {
+    return this.#stopped;
+  }
+
+  /** A bug of ours, or a disk that cannot be trusted: the broker stops itself. Returns what to tell who asked. */
+  fail(cause: unknown): Fault {
+    this.#parts.onFatal(cause);
+    return new Fault('brokerStopped', { cause });
   }
 
   get epoch(): number {
@@ -100,6 +116,7 @@ export class Broker {
 
   /** Stops cleanly: all that was accepted is durable, and the next start need not look for it. Callable twice. */
   close(): Promise<void> {
+    this.#stopped ??= new Fault('brokerStopped');
     this.#closed ??= this.#close();
     return this.#closed;
   }
@@ -120,6 +137,7 @@ export class Broker {
   #stopItself(cause: unknown): Fault {
     const fault = new Fault('brokerStopped', { detail: cause instanceof Error ? cause.message : String(cause), cause });
     this.#housekeeping?.();
+    this.#stopped = fault;
     this.topics.abort(fault);
     this.#parts.ledger.abort(fault);
     this.#closed ??= this.#parts.lock.release();
@@ -152,6 +170,7 @@ interface BrokerParts {
   readonly context: LogContext;
   readonly topics: Topics;
   readonly failure: Promise<unknown>;
+  readonly onFatal: (cause: unknown) => void;
 }
 
 async function openParts(options: BrokerOptions, settings: BrokerSettings, lock: DiskLock): Promise<BrokerParts> {
@@ -174,5 +193,16 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
   await ledger.change(() => ({ events: [{ type: 'started', epoch }], result: undefined }));
   const topics = new Topics(state, ledger, context, settings, random);
   await topics.open();
-  return { options, lock, identity, settings, state, ledger, context, topics, failure: failure.promise };
+  return {
+    options,
+    lock,
+    identity,
+    settings,
+    state,
+    ledger,
+    context,
+    topics,
+    failure: failure.promise,
+    onFatal: failure.resolve,
+  };
 }

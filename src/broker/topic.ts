@@ -33,7 +33,12 @@ export class Topic {
   /** A setting as it applies, and where its value comes from. */
   setting(name: TopicSettingName): { value: string; source: SettingSource } {
     const own = this.record.settings[name];
-    return own === undefined ? this.#brokerSettings.forTopic(name) : { value: own, source: 'topic' };
+    return own === undefined ? this.inherited(name)[0]! : { value: own, source: 'topic' };
+  }
+
+  /** What would apply if the topic did not say, by what overrides what. */
+  inherited(name: TopicSettingName): ReturnType<BrokerSettings['forTopic']> {
+    return this.#brokerSettings.forTopic(name);
   }
 
   /** Takes over what changed in the record or in the broker's settings. */

@@ -31,6 +31,7 @@ export class Topics {
   readonly #byName = new Map<string, Topic>();
   readonly #byId = new Map<Uuid, Topic>();
   readonly #openings = new Semaphore(OPENINGS_AT_ONCE);
+  readonly #creations = new Map<string, Promise<Topic>>();
   /** Deletions whose files are still being removed. */
   readonly #removals = new Set<Promise<void>>();
 
@@ -127,6 +128,20 @@ export class Topics {
       return { events: [{ type: 'topic', ...planned }], result: planned };
     });
     return this.#serve(record);
+  }
+
+  /** A topic that a client asked for by name and may not exist yet; several who ask at once get the one that is made. */
+  async findOrCreate(name: string): Promise<Topic> {
+    const existing = this.#byName.get(name);
+    if (existing !== undefined) return existing;
+    let creation = this.#creations.get(name);
+    if (creation === undefined) {
+      creation = this.create({ name, partitions: -1, replicationFactor: -1, settings: new Map() });
+      this.#creations.set(name, creation);
+      const forget = (): boolean => this.#creations.delete(name);
+      creation.then(forget, forget);
+    }
+    return creation;
   }
 
   /** Resolves when the deletion is durable; the files go in the background. @throws Fault unknownPartition */

@@ -1,0 +1,21 @@
+import type { Broker } from '../broker/broker.ts';
+import type { FetchSessions } from './fetch-sessions.ts';
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What a handler may know besides the request itself. */
+export interface RequestContext {
+  readonly broker: Broker;
+  readonly version: number;
+  readonly clientId: string | null;
+  /** Where the client should connect to: what is advertised to it. */
+  readonly advertised: Address;
+  readonly fetchSessions: FetchSessions;
+  /** Aborts when the client is gone: whoever waits for its sake stops. */
+  readonly signal: AbortSignal;
+  /** Bytes that a response may hold now, given all that is queued to readers who do not read. */
+  readonly responseBytesMax: () => number;
+}

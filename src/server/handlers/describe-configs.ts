@@ -1,0 +1,30 @@
+import { brokerConfigs, topicConfigs } from '../../broker/describe-settings.ts';
+import { configResource } from '../config-resource.ts';
+import { answerOr, handler } from '../handler.ts';
+
+export const describeConfigs = handler('DescribeConfigs', [1, 4], async (request, { broker }) => ({
+  results: await Promise.all(
+    request.resources.map(({ resourceType, resourceName, configurationKeys }) =>
+      answerOr(
+        () => {
+          const resource = configResource(broker, resourceType, resourceName);
+          const all =
+            resource.kind === 'topic' ? topicConfigs(broker.topics.get(resource.name)) : brokerConfigs(broker);
+          const asked = all.filter(({ name }) => configurationKeys === null || configurationKeys.includes(name));
+          const configs = asked.map(({ name, value, readOnly, source, type, documentation, synonyms }) => ({
+            name,
+            value,
+            readOnly,
+            configSource: source,
+            isSensitive: false,
+            synonyms: request.includeSynonyms ? synonyms : [],
+            configType: type,
+            documentation: request.includeDocumentation ? documentation : null,
+          }));
+          return { errorCode: 0, errorMessage: null as string | null, resourceType, resourceName, configs };
+        },
+        (fault) => ({ errorCode: fault.code, errorMessage: fault.message, resourceType, resourceName, configs: [] }),
+      ),
+    ),
+  ),
+}));

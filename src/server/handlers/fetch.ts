@@ -1,0 +1,111 @@
+import { Fault } from '../../base/faults.ts';
+import { limits } from '../../base/limits.ts';
+import type { Broker } from '../../broker/broker.ts';
+import { type Fetched, type FetchPart, fetch as fetchParts } from '../../broker/fetch.ts';
+import { checkLeaderEpoch } from '../../broker/offsets.ts';
+import type { RequestContext } from '../context.ts';
+import type { FetchedPartition, FetchSession } from '../fetch-sessions.ts';
+import { handler } from '../handler.ts';
+
+/** Versions up to 12 name topics, later ones give their ids. */
+const TOPIC_IDS_FROM = 13;
+
+export const fetch = handler('Fetch', [4, 18], async (request, context) => {
+  const { broker, version } = context;
+  const session = context.fetchSessions.resolve(request);
+  const partitions = [...session.partitions.values()];
+  const parts = partitions.map((partition) => partOf(broker, partition, version));
+  const fetched = await fetchParts(
+    parts,
+    {
+      minBytes: request.minBytes,
+      bytesMax: Math.min(request.maxBytes, limits.fetchBytesMax, context.responseBytesMax()),
+      maxWaitMs: Math.min(Math.max(request.maxWaitMs, 0), limits.fetchWaitMaxMs),
+    },
+    broker.clock,
+    context.signal,
+  );
+  return { sessionId: session.id, responses: byTopic(session, partitions, fetched, context) };
+});
+
+function partOf(broker: Broker, { topic, topicId, wish }: FetchedPartition, version: number): FetchPart {
+  const part = { offset: wish.fetchOffset, bytesMax: wish.partitionMaxBytes };
+  try {
+    const found = version >= TOPIC_IDS_FROM ? broker.topics.getById(topicId) : broker.topics.get(topic);
+    const log = found.partition(wish.partition);
+    checkLeaderEpoch(log, wish.currentLeaderEpoch);
+    return { log, ...part };
+  } catch (error) {
+    if (error instanceof Fault) return { log: error, ...part };
+    throw error;
+  }
+}
+
+function byTopic(
+  session: FetchSession,
+  partitions: readonly FetchedPartition[],
+  fetched: readonly Fetched[],
+  { broker }: RequestContext,
+) {
+  const responses: { topic: string; topicId: string; partitions: ReturnType<typeof answer>[] }[] = [];
+  for (let i = 0; i < partitions.length; i += 1) {
+    const partition = partitions[i]!;
+    const result = fetched[i]!;
+    if (session.incremental && !hasNews(partition, result)) continue;
+    note(partition, result);
+    const last = responses.at(-1);
+    const answered = answer(partition, result, broker);
+    if (last?.topic === partition.topic && last.topicId === partition.topicId) last.partitions.push(answered);
+    else responses.push({ topic: partition.topic, topicId: partition.topicId, partitions: [answered] });
+    // Who was served goes to the end of the line, so that a busy partition cannot starve the others of the byte limit.
+    if (session.id !== 0 && result.bytes > 0) moveToEnd(session, partition);
+  }
+  return responses;
+}
+
+function hasNews(partition: FetchedPartition, { fault, bytes, highWatermark, logStart }: Fetched): boolean {
+  return (
+    bytes > 0 ||
+    fault !== null ||
+    partition.toldFault ||
+    partition.toldHighWatermark !== highWatermark ||
+    partition.toldLogStart !== logStart
+  );
+}
+
+function note(partition: FetchedPartition, { fault, highWatermark, logStart }: Fetched): void {
+  partition.toldFault = fault !== null;
+  partition.toldHighWatermark = highWatermark;
+  partition.toldLogStart = logStart;
+}
+
+function moveToEnd(session: FetchSession, partition: FetchedPartition): void {
+  const key = `${partition.topicId}/${partition.topic}/${partition.wish.partition}`;
+  if (session.partitions.delete(key)) session.partitions.set(key, partition);
+}
+
+function answer(
+  { topic, topicId, wish }: FetchedPartition,
+  { fault, buffers, highWatermark, logStart }: Fetched,
+  broker: Broker,
+) {
+  const partition = {
+    partitionIndex: wish.partition,
+    errorCode: fault?.code ?? 0,
+    highWatermark,
+    lastStableOffset: highWatermark,
+    logStartOffset: logStart,
+    records: buffers,
+    // Consumers that know the epoch of what they read last are told where the log parted from it (KIP-595).
+    ...(fault === null ? divergence(broker, topic, topicId, wish) : {}),
+  };
+  return partition;
+}
+
+function divergence(broker: Broker, topic: string, topicId: string, wish: FetchedPartition['wish']) {
+  if (wish.lastFetchedEpoch < 0) return {};
+  const log = (broker.topics.find(topic) ?? broker.topics.findById(topicId))?.partitions[wish.partition];
+  const end = log?.epochs.endOf(wish.lastFetchedEpoch, log.marks.writtenNext) ?? null;
+  if (end === null || (end.epoch === wish.lastFetchedEpoch && end.endOffset >= wish.fetchOffset)) return {};
+  return { divergingEpoch: { epoch: end.epoch, endOffset: end.endOffset }, records: [] };
+}

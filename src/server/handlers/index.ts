@@ -1,0 +1,47 @@
+import type { Handler } from '../handler.ts';
+import { alterConfigs } from './alter-configs.ts';
+import { apiVersions } from './api-versions.ts';
+import { createPartitions } from './create-partitions.ts';
+import { createTopics } from './create-topics.ts';
+import { deleteRecords } from './delete-records.ts';
+import { deleteTopics } from './delete-topics.ts';
+import { describeAcls } from './describe-acls.ts';
+import { describeCluster } from './describe-cluster.ts';
+import { describeConfigs } from './describe-configs.ts';
+import { describeLogDirs } from './describe-log-dirs.ts';
+import { describeTopicPartitions } from './describe-topic-partitions.ts';
+import { fetch } from './fetch.ts';
+import { incrementalAlterConfigs } from './incremental-alter-configs.ts';
+import { initProducerId } from './init-producer-id.ts';
+import { listConfigResources } from './list-config-resources.ts';
+import { listGroups } from './list-groups.ts';
+import { listOffsets } from './list-offsets.ts';
+import { listPartitionReassignments } from './list-partition-reassignments.ts';
+import { metadata } from './metadata.ts';
+import { offsetForLeaderEpoch } from './offset-for-leader-epoch.ts';
+import { produce } from './produce.ts';
+
+/** Every API that is served. What clients are told, and the protocol table in docs, follow from this list. */
+export const handlers: readonly Handler[] = [
+  produce,
+  fetch,
+  listOffsets,
+  metadata,
+  listGroups,
+  apiVersions,
+  createTopics,
+  deleteTopics,
+  deleteRecords,
+  initProducerId,
+  offsetForLeaderEpoch,
+  describeAcls,
+  describeConfigs,
+  alterConfigs,
+  describeLogDirs,
+  createPartitions,
+  incrementalAlterConfigs,
+  listPartitionReassignments,
+  describeCluster,
+  listConfigResources,
+  describeTopicPartitions,
+];

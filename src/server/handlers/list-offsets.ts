@@ -1,0 +1,27 @@
+import { checkLeaderEpoch, listOffset } from '../../broker/offsets.ts';
+import { answerOr, handler } from '../handler.ts';
+
+/** The first version whose answers carry the leader epoch. */
+const LEADER_EPOCH_FROM = 4;
+
+export const listOffsets = handler('ListOffsets', [1, 11], async (request, { broker, version }) => ({
+  topics: await Promise.all(
+    request.topics.map(async ({ name, partitions }) => ({
+      name,
+      partitions: await Promise.all(
+        partitions.map(({ partitionIndex, currentLeaderEpoch, timestamp }) =>
+          answerOr(
+            async () => {
+              const log = broker.topics.get(name).partition(partitionIndex);
+              checkLeaderEpoch(log, currentLeaderEpoch);
+              const { offset, timestampMs, leaderEpoch } = await listOffset(log, timestamp);
+              const epoch = version >= LEADER_EPOCH_FROM ? { leaderEpoch } : {};
+              return { partitionIndex, errorCode: 0, timestamp: timestampMs, offset, ...epoch };
+            },
+            (fault) => ({ partitionIndex, errorCode: fault.code, timestamp: -1, offset: -1 }),
+          ),
+        ),
+      ),
+    })),
+  ),
+}));

@@ -1,0 +1,102 @@
+import net from 'node:net';
+import { Fault } from '../base/faults.ts';
+import { limits } from '../base/limits.ts';
+import type { Random } from '../base/random.ts';
+import type { Broker } from '../broker/broker.ts';
+import { ByteBudget } from './byte-budget.ts';
+import { Connection, type ServerShare } from './connection.ts';
+import type { Address } from './context.ts';
+import { FetchSessions } from './fetch-sessions.ts';
+
+/** How long a stop waits for what has begun. */
+const GRACE_MS = 10_000;
+
+export interface ListenAddress extends Address {
+  /** Where clients of this listener are told to connect to; by default, where they connected. */
+  readonly advertise?: Address | undefined;
+  /** An address that the machine need not have (IPv6's loopback): it is passed over then. */
+  readonly optional?: boolean;
+}
+
+/** The doors of a broker: listens, and keeps the connections. */
+export class Server {
+  readonly #share: ServerShare;
+  readonly #listeners: net.Server[] = [];
+  readonly #connections = new Set<Connection>();
+
+  constructor(broker: Broker, random: Random) {
+    this.#share = {
+      broker,
+      fetchSessions: new FetchSessions(random),
+      requestBytes: new ByteBudget(limits.totalBytesInFlightMax),
+      responseBytes: new ByteBudget(limits.totalResponseBytesQueuedMax),
+    };
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /**
+   * Listens on one address; port 0 takes a free one. Resolves to what it listens on; null for an optional address that the
+   * machine lacks. @throws Fault portInUse, addressUnavailable
+   */
+  async listen(address: ListenAddress): Promise<Address | null> {
+    const { host, port, advertise, optional } = address;
+    const listener = net.createServer({ noDelay: true, keepAlive: true, pauseOnConnect: false }, (socket) =>
+      this.#accept(socket, advertise),
+    );
+    try {
+      await new Promise<void>((resolve, reject) => {
+        listener.once('error', reject);
+        listener.listen({ host, port, exclusive: true }, resolve);
+      });
+    } catch (error) {
+      if (optional && (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return null;
+      throw listenFault(error as NodeJS.ErrnoException, host, port);
+    }
+    listener.on('error', (err) => this.#share.broker.logger.error({ err, host, port }, 'a listener failed'));
+    this.#listeners.push(listener);
+    return { host, port: (listener.address() as net.AddressInfo).port };
+  }
+
+  /** Takes no more clients, answers what has begun (for 10 s at most), closes. */
+  async close(): Promise<void> {
+    const closed = this.#listeners.map((listener) => new Promise((resolve) => listener.close(resolve)));
+    for (const connection of this.#connections) connection.end();
+    const cancel = this.#share.broker.clock.after(GRACE_MS, () => {
+      for (const connection of this.#connections) connection.destroy();
+    });
+    await Promise.all(closed);
+    cancel();
+  }
+
+  #accept(socket: net.Socket, advertise: Address | undefined): void {
+    if (this.#connections.size >= limits.connectionsMax) {
+      this.#share.broker.logger.warn(
+        { connections: this.#connections.size },
+        'a client was turned away: too many are connected',
+      );
+      socket.destroy();
+      return;
+    }
+    const advertised = advertise ?? {
+      host: plainAddress(socket.localAddress ?? '127.0.0.1'),
+      port: socket.localPort ?? 0,
+    };
+    const connection = new Connection(socket, this.#share, advertised);
+    this.#connections.add(connection);
+    socket.once('close', () => this.#connections.delete(connection));
+  }
+}
+
+/** An IPv4 client of an IPv6 listener is told the address in its own form. */
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
+}
+
+function listenFault(error: NodeJS.ErrnoException, host: string, port: number): Fault {
+  const facts = { detail: `${host}:${port}`, cause: error };
+  if (error.code === 'EADDRINUSE') return new Fault('portInUse', facts);
+  return new Fault('addressUnavailable', { ...facts, detail: `${host}:${port} (${error.code ?? error.message})` });
+}
