@@ -19,7 +19,7 @@ export class AppendGroup {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    if (until === 'accepted') this.#resolve();
+    if (until === 'accepted' || parts === 0) this.#resolve();
   }
 
   /** One part has reached `stage`. */

@@ -33,22 +33,23 @@ export class LeaderEpochs {
     return true;
   }
 
-  /** The largest epoch up to the one asked for, and the offset after its last record; null when none is known. */
+  /**
+   * The largest epoch up to the one asked for, and the offset after its last record; null when no epoch is known. One whose
+   * records are all deleted ends where the log starts: a reader that stands there has missed nothing.
+   */
   endOf(epoch: number, logEndOffset: number): { epoch: number; endOffset: number } | null {
+    if (this.#starts.length === 0) return null;
     const index = lastIndexWhere(this.#starts.length, (i) => this.#starts[i]!.epoch <= epoch);
-    if (index < 0) return null;
-    return { epoch: this.#starts[index]!.epoch, endOffset: this.#starts[index + 1]?.startOffset ?? logEndOffset };
+    return {
+      epoch: this.#starts[index]?.epoch ?? epoch,
+      endOffset: this.#starts[index + 1]?.startOffset ?? logEndOffset,
+    };
   }
 
   /** The epoch of the record at `offset`; -1 when it is not known. */
   at(offset: number): number {
     const index = lastIndexWhere(this.#starts.length, (i) => this.#starts[i]!.startOffset <= offset);
     return index < 0 ? -1 : this.#starts[index]!.epoch;
-  }
-
-  /** Forgets what lies from `endOffset` on, after the log was cut there. */
-  cutEnd(endOffset: number): void {
-    while (this.#starts.length > 0 && this.#starts.at(-1)!.startOffset >= endOffset) this.#starts.pop();
   }
 
   /** Forgets what lies before `startOffset`, which is the log's new start. */
