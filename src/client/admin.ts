@@ -151,15 +151,13 @@ export class Admin {
       const topic = await this.#cluster.findTopic(name, this.#search(0));
       for (const [partition, offset] of [...open]) {
         const connection = await this.#cluster.connection(partitionOf(topic, partition).leader, 'admin');
-        const { topics } = await this.#refreshingOnFault(() =>
-          connection.request('DeleteRecords', {
-            // -1 stands for the end of what is readable.
-            topics: [{ name, partitions: [{ partitionIndex: partition, offset: offset === 'latest' ? -1 : offset }] }],
-            timeoutMs: this.#timeoutMs,
-          }),
-        );
+        const { topics } = await connection.request('DeleteRecords', {
+          // -1 stands for the end of what is readable.
+          topics: [{ name, partitions: [{ partitionIndex: partition, offset: offset === 'latest' ? -1 : offset }] }],
+          timeoutMs: this.#timeoutMs,
+        });
         for (const result of topics.flatMap((one) => one.partitions)) {
-          await this.#refreshingOnFault(async () => throwIf(result.errorCode, `topic ${name}, partition ${partition}`));
+          throwIf(result.errorCode, `topic ${name}, partition ${partition}`);
           starts.set(partition, result.lowWatermark);
         }
         open.delete(partition);
@@ -252,18 +250,8 @@ export class Admin {
     return this.#cluster.retrying(what, this.#timeoutMs, async () => {
       if (this.#cluster.brokers.size === 0) await this.#cluster.askMetadata([]);
       const connection = await this.#cluster.connection(broker ?? this.#cluster.controllerId, 'admin');
-      return this.#refreshingOnFault(() => ask(connection));
+      return ask(connection);
     });
-  }
-
-  /** A retriable fault may mean that another broker now has the say. */
-  async #refreshingOnFault<R>(attempt: () => Promise<R>): Promise<R> {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (error instanceof Fault && error.retriable) await this.#cluster.refresh();
-      throw error;
-    }
   }
 }
 

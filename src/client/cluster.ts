@@ -244,27 +244,29 @@ export class Cluster {
   }
 
   /**
-   * Attempts until success, a fault that no repetition cures, or the end of the time; then the last fault is thrown.
+   * Attempts until success, a fault that no repetition cures, or the end of the time; then the last fault is thrown. What is known
+   * of the cluster is refreshed between attempts: another broker may have the say now.
    * @throws Fault requestTimedOut when the time ends within the first attempt, clientClosed, and those of the attempt.
    */
   async retrying<T>(what: string, timeoutMs: number, attempt: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const deadlineMs = this.clock.monotonicMs() + timeoutMs;
+    const leftMs = (): number => Math.max(0, deadlineMs - this.clock.monotonicMs());
     let last: Error | null = null;
+    const timedOut = (): Error =>
+      last ?? new Fault('requestTimedOut', { detail: `${what}, within ${timeoutMs} ms`, cause: this.#lastFault });
     for (let failures = 1; ; failures++) {
-      const leftMs = deadlineMs - this.clock.monotonicMs();
-      const timedOut = (): Error =>
-        last ?? new Fault('requestTimedOut', { detail: `${what}, within ${timeoutMs} ms`, cause: this.#lastFault });
       try {
-        return await within(this.clock, Math.max(0, leftMs), attempt(), timedOut);
+        return await within(this.clock, leftMs(), attempt(), timedOut);
       } catch (error) {
         if (!(error instanceof Fault) || !error.retriable || this.#closed) throw error;
         last = error;
       }
       signal?.throwIfAborted();
       const pauseMs = backoffMs(this.#options.retryBackoff, failures, this.random);
-      if (this.clock.monotonicMs() + pauseMs >= deadlineMs) throw last;
+      if (pauseMs >= leftMs()) throw last;
       this.logger.debug({ err: last, failures }, `${what} failed and is tried again`);
       await sleep(this.clock, pauseMs);
+      await within(this.clock, leftMs(), this.refresh(), timedOut);
       signal?.throwIfAborted();
     }
   }

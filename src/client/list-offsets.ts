@@ -69,11 +69,14 @@ export async function listOffsets(
           }
         }
     }
-    if (faults.length === 0) return;
-    await cluster.refresh();
-    throw faults[0];
+    if (faults.length > 0) throw faults[0];
   });
-  return found;
+  return new Map(
+    [...targets.keys()].flatMap((partition) => {
+      const answer = found.get(partition);
+      return answer === undefined ? [] : [[partition, answer] as const];
+    }),
+  );
 }
 
 /** @throws Fault unknownPartition. */

@@ -1,0 +1,236 @@
+import { Fault, faultFromKafka } from '../base/faults.ts';
+import type { KafkaErrorName } from '../base/kafka-errors.ts';
+import { ZERO_UUID } from '../base/random.ts';
+import { batchesIn, nextOffset } from '../record/batch.ts';
+import type { FetchAbortedTransaction, FetchPartitionData, FetchResponse } from '../wire/messages.generated.ts';
+import { type Backoff, backoffMs } from './backoff.ts';
+import type { Cluster, Lane } from './cluster.ts';
+import { type Cursor, isFetched } from './cursor.ts';
+import { FetchSession, type SessionAsk } from './fetch-session.ts';
+import type { Inbox } from './inbox.ts';
+import { isolationLevel, listOffsets } from './list-offsets.ts';
+import type { FetchSettings } from './reader-options.ts';
+
+/** Whole batches of one partition, end to end. */
+export interface Chunk {
+  readonly cursor: Cursor;
+  readonly bytes: Buffer;
+  /** The offset that was asked for; the first batch may begin below it. */
+  readonly fetchedFrom: number;
+  readonly abortedTransactions: readonly FetchAbortedTransaction[];
+  readonly highWatermark: number;
+}
+
+export interface FetcherParts {
+  cluster: Cluster;
+  lane: Lane;
+  callTimeoutMs: number;
+  requestTimeoutMs: number;
+  retryBackoff: Backoff;
+}
+
+/** The last version that names topics; after it they go by id. */
+const NAMES_VERSION_LAST = 12;
+const SESSION_VERSION_FIRST = 7;
+/** The broker has given the session's room to another, or saw a request that this side does not know of: a new one is opened at once. */
+const lostSession: ReadonlySet<KafkaErrorName> = new Set(['FETCH_SESSION_ID_NOT_FOUND', 'INVALID_FETCH_SESSION_EPOCH']);
+
+/** Fetches partitions from their leaders, each leader in a loop of its own, and puts what comes into an inbox. */
+export class Fetcher {
+  readonly #cursors: Cursor[];
+  readonly #inbox: Inbox<Chunk>;
+  readonly #settings: FetchSettings;
+  readonly #parts: FetcherParts;
+  readonly #loops = new Set<number>();
+
+  constructor(cursors: readonly Cursor[], inbox: Inbox<Chunk>, settings: FetchSettings, parts: FetcherParts) {
+    this.#cursors = [...cursors];
+    this.#inbox = inbox;
+    this.#settings = settings;
+    this.#parts = parts;
+  }
+
+  /** Sees to it that each partition is fetched from its leader, as far as that is known now; ends the inbox when all is fetched. */
+  assign(): void {
+    if (this.#inbox.hasEnded) return;
+    if (this.#cursors.every(isFetched)) {
+      this.#inbox.end();
+      return;
+    }
+    const { cluster } = this.#parts;
+    const nowMs = cluster.clock.monotonicMs();
+    for (const cursor of this.#cursors) {
+      if (isFetched(cursor)) continue;
+      const leader = this.#leaderOf(cursor);
+      if (cursor.retryAtMs > nowMs) continue;
+      if (leader === null) {
+        this.#failed(
+          cursor,
+          new Fault('brokerError', { detail: `${this.#at(cursor)} has no leader`, kafka: 'LEADER_NOT_AVAILABLE' }),
+        );
+      } else if (!this.#loops.has(leader)) {
+        this.#loops.add(leader);
+        void this.#loop(leader);
+      }
+    }
+  }
+
+  #leaderOf(cursor: Cursor): number | null {
+    const leader = this.#parts.cluster.topic(this.#settings.topic)?.partitions[cursor.partition]?.leader ?? -1;
+    return leader < 0 ? null : leader;
+  }
+
+  async #loop(leader: number): Promise<void> {
+    // Reading up to an end is soon over: the room that a session takes in the broker is left to those that stay.
+    const session = new FetchSession(this.#settings.to === undefined);
+    try {
+      while (!this.#inbox.hasEnded) {
+        const cursors = this.#fetchableAt(leader);
+        if (cursors.length === 0) break;
+        await this.#fetch(leader, cursors, session);
+        this.#parts.cluster.refreshIfStale();
+      }
+    } catch (error) {
+      this.#inbox.fail(error);
+    } finally {
+      this.#loops.delete(leader);
+      this.assign();
+    }
+  }
+
+  #fetchableAt(leader: number): Cursor[] {
+    const nowMs = this.#parts.cluster.clock.monotonicMs();
+    return this.#cursors.filter(
+      (cursor) => !isFetched(cursor) && cursor.retryAtMs <= nowMs && this.#leaderOf(cursor) === leader,
+    );
+  }
+
+  /** One round trip. @throws what no repetition cures. */
+  async #fetch(leader: number, cursors: readonly Cursor[], session: FetchSession): Promise<void> {
+    const maxBytes = await this.#inbox.reserve(this.#settings.fetchBytesMax);
+    if (maxBytes === false) return;
+    let response: FetchResponse;
+    try {
+      response = await this.#request(leader, cursors, session, maxBytes);
+      const fault = faultFromKafka(response.errorCode, `fetch from broker ${leader}`);
+      if (fault !== null) throw fault;
+    } catch (error) {
+      session.reset();
+      if (this.#inbox.hasEnded) return;
+      if (!(error instanceof Fault) || !error.retriable) throw error;
+      if (!lostSession.has(error.kafka)) for (const cursor of cursors) this.#failed(cursor, error);
+      return;
+    } finally {
+      this.#inbox.unreserve(maxBytes);
+    }
+    session.answered(response.sessionId);
+    await this.#accept(cursors, response);
+  }
+
+  async #request(
+    leader: number,
+    cursors: readonly Cursor[],
+    session: FetchSession,
+    maxBytes: number,
+  ): Promise<FetchResponse> {
+    const { cluster, lane, requestTimeoutMs } = this.#parts;
+    const { topic, maxWaitMs, minBytes, isolation, partitionBytesMax: partitionMaxBytes } = this.#settings;
+    // A lane that was closed must not be opened again.
+    if (this.#inbox.hasEnded) throw new Fault('clientClosed');
+    const connection = await cluster.connection(leader, lane);
+    if (connection.versionOf('Fetch') < SESSION_VERSION_FIRST) session.disable();
+    const id = cluster.topic(topic)?.id ?? null;
+    const { sessionId, sessionEpoch, asks, forgotten }: SessionAsk = session.ask(
+      cursors.map(({ partition, fetchNext }) => ({ partition, fetchOffset: fetchNext, partitionMaxBytes })),
+    );
+    const named = { topic, topicId: id ?? ZERO_UUID };
+    return connection.request(
+      'Fetch',
+      {
+        maxWaitMs,
+        minBytes,
+        maxBytes,
+        isolationLevel: isolationLevel(isolation),
+        sessionId,
+        sessionEpoch,
+        topics: asks.length === 0 ? [] : [{ ...named, partitions: asks }],
+        forgottenTopicsData: forgotten.length === 0 ? [] : [{ ...named, partitions: forgotten }],
+      },
+      { versionMax: id === null ? NAMES_VERSION_LAST : undefined, timeoutMs: requestTimeoutMs + maxWaitMs },
+    );
+  }
+
+  async #accept(cursors: readonly Cursor[], response: FetchResponse): Promise<void> {
+    for (const answer of response.responses.flatMap((topic) => topic.partitions)) {
+      const cursor = cursors.find((one) => one.partition === answer.partitionIndex);
+      if (cursor === undefined) continue;
+      const fault = faultFromKafka(answer.errorCode, `${this.#at(cursor)}, offset ${cursor.fetchNext}`);
+      if (fault === null) this.#put(cursor, answer);
+      else if (fault.kafka === 'OFFSET_OUT_OF_RANGE') await this.#resetOffset(cursor, fault);
+      else if (fault.retriable && fault.kafka !== 'CORRUPT_MESSAGE') this.#failed(cursor, fault);
+      else throw fault;
+    }
+  }
+
+  #put(cursor: Cursor, answer: FetchPartitionData): void {
+    const { highWatermark, lastStableOffset, records } = answer;
+    cursor.failures = 0;
+    cursor.failingSinceMs = null;
+    const committed = this.#settings.isolation === 'committed' && lastStableOffset >= 0;
+    cursor.availableNext = committed ? lastStableOffset : highWatermark;
+    if (records === null || records.length === 0) return;
+    const bytes = records.length === 1 ? records[0]! : Buffer.concat(records);
+    const fetchedFrom = cursor.fetchNext;
+    try {
+      for (const at of batchesIn(bytes)) cursor.fetchNext = Math.max(cursor.fetchNext, nextOffset(bytes, at));
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      throw new Fault(error.fault, {
+        detail: `${this.#at(cursor)}, offset ${cursor.fetchNext}: ${error.message}`,
+        cause: error,
+      });
+    }
+    if (cursor.fetchNext === fetchedFrom) return;
+    const abortedTransactions = answer.abortedTransactions ?? [];
+    this.#inbox.put({ cursor, bytes, fetchedFrom, abortedTransactions, highWatermark }, bytes.length);
+    // Behind the others, so that each has its turn when an answer cannot hold data of all.
+    this.#cursors.splice(this.#cursors.indexOf(cursor), 1);
+    this.#cursors.push(cursor);
+  }
+
+  /** @throws Fault offsetOutOfRange, and those of finding the offset. */
+  async #resetOffset(cursor: Cursor, fault: Fault): Promise<void> {
+    const { topic, isolation, onOutOfRange, unknownTopicMs: unknownMs } = this.#settings;
+    if (onOutOfRange === 'error') throw fault;
+    const search = { timeoutMs: this.#parts.callTimeoutMs, unknownMs, isolation };
+    const found = await listOffsets(this.#parts.cluster, topic, new Map([[cursor.partition, onOutOfRange]]), search);
+    const offset = found.get(cursor.partition)?.offset ?? 0;
+    this.#parts.cluster.logger.warn(
+      { topic, partition: cursor.partition, from: cursor.fetchNext, to: offset },
+      'the offset to read next is out of range and was reset',
+    );
+    cursor.fetchNext = offset;
+  }
+
+  /** Lets a partition pause, and gives up when it has failed for too long. */
+  #failed(cursor: Cursor, fault: Fault): void {
+    const { cluster, retryBackoff } = this.#parts;
+    const nowMs = cluster.clock.monotonicMs();
+    cursor.failures++;
+    cursor.failingSinceMs ??= nowMs;
+    if (nowMs - cursor.failingSinceMs >= this.#settings.retryTimeoutMs) {
+      this.#inbox.fail(fault);
+      return;
+    }
+    cursor.retryAtMs = nowMs + backoffMs(retryBackoff, cursor.failures, cluster.random);
+    cluster.logger.debug(
+      { partition: cursor.partition, failures: cursor.failures, err: fault },
+      'a fetch is tried again',
+    );
+    cluster.clock.after(cursor.retryAtMs - nowMs, () => void cluster.refresh().then(() => this.assign()));
+  }
+
+  #at({ partition }: Cursor): string {
+    return `topic ${this.#settings.topic}, partition ${partition}`;
+  }
+}
