@@ -1,0 +1,58 @@
+// Makes a checkout ready to run: `node tools/prepare.mjs` installs the dependencies when they are missing or stale, and with
+// `--build` compiles to dist/ when the sources have changed. Plain JavaScript, since it runs before anything is installed,
+// on whatever Node is there.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const at = (...names) => path.join(root, ...names);
+
+function run(command, args) {
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    shell: process.platform === 'win32',
+  });
+  if (error !== undefined || status !== 0) {
+    console.error(`millrace: ${command} ${args.join(' ')} failed${error ? `: ${error.message}` : ''}`);
+    process.exit(1);
+  }
+}
+
+function digest(files) {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(`${file}\0`).update(readFileSync(at(file)));
+  return hash.digest('hex');
+}
+
+/** Does the work unless the stamp beside its result says that it was done for these same files. */
+function unlessDone(stamp, files, work) {
+  const wanted = digest(files);
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  work();
+  writeFileSync(stamp, wanted);
+}
+
+function sources(folder) {
+  return readdirSync(at(folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(path.relative(root, entry.parentPath), entry.name))
+    .sort();
+}
+
+unlessDone(at('node_modules', '.prepared'), ['package.json', 'package-lock.json'], () => {
+  run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']);
+});
+
+if (process.argv.includes('--build')) {
+  const files = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', ...sources('src')];
+  unlessDone(at('dist', '.built'), files, () => {
+    rmSync(at('dist'), { recursive: true, force: true });
+    run(at('node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json']);
+    mkdirSync(at('dist', 'wire'), { recursive: true });
+    copyFileSync(at('src', 'wire', 'messages.txt'), at('dist', 'wire', 'messages.txt'));
+  });
+}
