@@ -1,11 +1,10 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { BrokerProcess, freePort } from '../../tools/broker-process.ts';
+import { type BrokerProcess, freePort } from '../../tools/broker-process.ts';
 import { fetchKafka, startKafka } from '../../tools/kafka.ts';
+import { startMillrace } from '../../tools/millrace.ts';
 
 export type BrokerKind = 'millrace' | 'kafka';
-
-const root = join(import.meta.dirname, '../..');
 
 /** The broker under test, with its files and port, which last through restarts. */
 export class Broker {
@@ -38,10 +37,7 @@ export class Broker {
 
   /** Starts it again on the same files and port. */
   async restart(): Promise<void> {
-    this.#process =
-      this.kind === 'kafka'
-        ? await startKafka(this.#dir, this.port)
-        : await BrokerProcess.start(this.#serve(), this.port, join(this.#dir, 'out.log'));
+    this.#process = await (this.kind === 'kafka' ? startKafka : startMillrace)(this.#dir, this.port);
   }
 
   async kill(): Promise<void> {
@@ -53,17 +49,4 @@ export class Broker {
     await this.#process?.stop();
     this.#process = undefined;
   }
-
-  #serve(): { file: string; args: string[] } {
-    return {
-      file: process.execPath,
-      args: [...millraceMain, 'serve', '--data', this.dataDir, '--listen', this.bootstrap],
-    };
-  }
 }
-
-/** The command line of Millrace: as built when it is, else from source. */
-export const millraceMain: readonly string[] = [
-  ['dist/cli/main.js', 'src/cli/main.ts'].map((file) => join(root, file)).find((file) => existsSync(file)) ??
-    join(root, 'src/cli/main.ts'),
-];

@@ -9,9 +9,9 @@ export class Report {
     this.#only = only;
   }
 
-  /** Whether a check of this name was asked for. */
+  /** Whether checks whose names begin so were asked for. */
   wants(name: string): boolean {
-    return this.#only === undefined || name.startsWith(this.#only) || this.#only.startsWith(`${name} `);
+    return this.#only === undefined || name.startsWith(this.#only);
   }
 
   /** Runs a check, which fails by throwing; a string it gives is printed as a remark. @returns whether it passed */

@@ -1,5 +1,6 @@
 /*
- * Foreign Kafka clients against a broker: node test/foreign/run.ts [--broker millrace|kafka] [--only TEXT] [--lines N]
+ * Foreign Kafka clients against a broker: node test/foreign/run.ts [--broker millrace|kafka] [--only PREFIX] [--lines N]
+ * PREFIX: compression, compression/zstd, java-tools, text, text/kcat, kill, kill/kcat …
  * Each check is a line: ok, FAIL or skip with the reason. Against Apache Kafka the same checks show that they are right.
  * A client whose toolchain is not there is skipped; with CI set, that is a failure.
  */

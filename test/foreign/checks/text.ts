@@ -1,3 +1,4 @@
+import type { ForeignClient } from '../clients/foreign-client.ts';
 import { consume } from '../consume.ts';
 import { difference } from '../partition-digest.ts';
 import { runProgram } from '../run-program.ts';
@@ -9,6 +10,7 @@ import { PARTITIONS, type Suite } from '../suite.ts';
  */
 export async function checkText(suite: Suite): Promise<void> {
   const { broker, topics, report, corpus } = suite;
+  const readers = suite.clients.filter((client) => client.consume);
   for (const producer of suite.clients.filter((client) => client.produce)) {
     const name = `text/${producer.name}`;
     if (!report.wants(name)) continue;
@@ -21,14 +23,19 @@ export async function checkText(suite: Suite): Promise<void> {
       const expected = corpus.expected.counts.join(' ');
       if (counts !== expected) throw new Error(`records per partition: expected ${expected}, found ${counts}`);
     });
-    if (written) await readWithAll(suite, name, topic);
+    if (written) await readBack(suite, name, topic, readers);
     await topics.delete(topic);
   }
 }
 
-/** Every reader gets the long text back from the topic. */
-export async function readWithAll(suite: Suite, name: string, topic: string): Promise<void> {
-  for (const reader of suite.clients.filter((client) => client.consume)) {
+/** Each of the readers gets the long text back from the topic. */
+export async function readBack(
+  suite: Suite,
+  name: string,
+  topic: string,
+  readers: readonly ForeignClient[],
+): Promise<void> {
+  for (const reader of readers) {
     await suite.report.check(`${name} read by ${reader.name}`, async () => {
       const found = await consume(reader, suite.broker.bootstrap, topic, suite.corpus.expected.counts);
       const wrong = difference(suite.corpus.expected, found);
