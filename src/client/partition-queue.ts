@@ -15,6 +15,8 @@ const EPOCH_LAST = 0x7fff;
  * - "Out of order" for the earliest undecided batch means that the broker has not stored it and that what came before is not,
  *   or no longer, there. So is every batch that fails for good a gap. The partition then starts over: once all numbered batches
  *   are decided, the next is numbered from 0 under a raised epoch, and the broker refuses what is left of the old one.
+ * - A broker takes any number from a producer that it does not know. So the first batch travels alone: were it refused for a
+ *   moment, the second would be stored before it.
  */
 export class PartitionQueue {
   readonly topic: string;
@@ -32,6 +34,8 @@ export class PartitionQueue {
   #identity: ProducerIdentity | null = null;
   #nextSequence = 0;
   #startsOver = false;
+  /** Whether the broker has stored a batch under the identity. */
+  #isKnown = false;
   #spentProducerId: number | null = null;
 
   constructor(topic: string, partition: number, batchBytesMax: number) {
@@ -74,7 +78,7 @@ export class PartitionQueue {
     if (first !== undefined && !first.inFlight) return first;
     if (this.#inFlight >= inFlightMax) return null;
     if (this.#undecided.some((batch) => !batch.inFlight)) return null;
-    if (this.#startsOver && this.#undecided.length > 0) return null;
+    if ((this.#startsOver || !this.#isKnown) && this.#undecided.length > 0) return null;
     return this.#waiting[0] ?? null;
   }
 
@@ -107,6 +111,7 @@ export class PartitionQueue {
     if (this.#identity.epoch === EPOCH_LAST) this.#spentProducerId = this.#identity.producerId;
     this.#nextSequence = 0;
     this.#startsOver = false;
+    this.#isKnown = false;
   }
 
   /** Stops counting a batch as in flight, whatever its outcome; the first call to make of it after `take`. */
@@ -119,6 +124,7 @@ export class PartitionQueue {
   /** The broker has stored it. */
   succeed(batch: ProducerBatch): void {
     this.#remove(this.#undecided, batch);
+    if (batch.identity === this.#identity) this.#isKnown = true;
   }
 
   /** To be sent again as it is. */
