@@ -19,13 +19,23 @@ import type { ForeignClient } from './clients/foreign-client.ts';
 import { franzGo } from './clients/franz-go.ts';
 import { javaConsole } from './clients/java-console.ts';
 import { kcat } from './clients/kcat.ts';
+import { millraceCli, millraceSdk } from './clients/millrace-clients.ts';
 import { kafkajs, platformaticKafka } from './clients/node-clients.ts';
 import { writeCorpus } from './corpus.ts';
 import { Report } from './report.ts';
 import { PARTITIONS, type Suite } from './suite.ts';
 import { Topics } from './topics.ts';
 
-const allClients: readonly ForeignClient[] = [kcat, javaConsole, franzGo, confluentKafka, kafkajs, platformaticKafka];
+const allClients: readonly ForeignClient[] = [
+  millraceCli,
+  millraceSdk,
+  kcat,
+  javaConsole,
+  franzGo,
+  confluentKafka,
+  kafkajs,
+  platformaticKafka,
+];
 
 async function clientsThatAreThere(report: Report, workDir: string): Promise<ForeignClient[]> {
   const clients: ForeignClient[] = [];
