@@ -40,6 +40,7 @@ function localTransport(broker: Broker, fetchSessions: FetchSessions, clientId: 
       advertised: LOCAL_ADDRESS,
       fetchSessions,
       signal: gone.signal,
+      onSent: null,
       responseBytesMax: () => RESPONSE_BYTES_MAX,
     };
     const answer = await dispatch(api, complete(api, 'request', draft), context);

@@ -16,6 +16,8 @@ export interface Fetched {
   readonly bytes: number;
   readonly highWatermark: number;
   readonly logStart: number;
+  /** See LogRead.release. */
+  readonly release: () => void;
 }
 
 export interface FetchLimits {
@@ -45,6 +47,7 @@ export async function fetch(
     const leftMs = deadlineMs - clock.monotonicMs();
     if (done || leftMs <= 0) return fetched;
     const moved = parts.some(({ log }, i) => !(log instanceof Fault) && log.marks.highWatermark > seen[i]!);
+    for (const { release } of fetched) release();
     if (!moved) await move(parts, leftMs, clock, signal);
   }
 }
@@ -111,13 +114,16 @@ function readPart(part: FetchPart, bytesLeft: number, first: boolean): Fetched |
   }
 }
 
+const NOTHING = { buffers: [], bytes: 0, release: (): void => {} };
+
 function succeeded({ marks }: PartitionLog, read: LogRead | null): Fetched {
   const { highWatermark, logStart } = marks;
-  return { fault: null, buffers: read?.buffers ?? [], bytes: read?.bytes ?? 0, highWatermark, logStart };
+  const { buffers, bytes, release } = read ?? NOTHING;
+  return { fault: null, buffers, bytes, highWatermark, logStart, release };
 }
 
 function failed(error: unknown, log: PartitionLog | null): Fetched {
   if (!(error instanceof Fault)) throw error;
   const { highWatermark, logStart } = log?.marks ?? { highWatermark: -1, logStart: -1 };
-  return { fault: error, buffers: [], bytes: 0, highWatermark, logStart };
+  return { fault: error, ...NOTHING, highWatermark, logStart };
 }

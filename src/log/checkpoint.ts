@@ -30,10 +30,10 @@ export async function readCheckpoint(disk: Disk, folder: string): Promise<Checkp
 }
 
 function isCheckpoint(content: unknown): content is Checkpoint {
-  const { segmentBase, position, durableNext, logStart, epochs } = content as Partial<Checkpoint>;
+  const { segmentBase, position, durableNext, logStart, epochs } = (content ?? {}) as Partial<Checkpoint>;
   return (
     [segmentBase, position, durableNext, logStart].every((value) => Number.isSafeInteger(value) && value! >= 0) &&
     Array.isArray(epochs) &&
-    epochs.every(({ epoch, startOffset }) => Number.isSafeInteger(epoch) && Number.isSafeInteger(startOffset))
+    epochs.every((start) => Number.isSafeInteger(start?.epoch) && Number.isSafeInteger(start?.startOffset))
   );
 }

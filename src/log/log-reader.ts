@@ -1,10 +1,20 @@
 import { Fault } from '../base/faults.ts';
 import type { Semaphore } from '../base/semaphore.ts';
-import { BATCH_HEADER_BYTES, batchBytes, checkBatch, lastOffset, nextOffset } from '../record/batch.ts';
+import {
+  BATCH_HEADER_BYTES,
+  baseOffset,
+  batchBytes,
+  checkBatch,
+  lastOffset,
+  leaderEpoch,
+  nextOffset,
+} from '../record/batch.ts';
+import { Continuity } from './continuity.ts';
+import type { LeaderEpochs } from './leader-epochs.ts';
 import type { Marks } from './marks.ts';
 import { lastIndexWhere } from './offset-index.ts';
 import type { Segment } from './segment.ts';
-import type { CachedTail, Region } from './tail-cache.ts';
+import type { CachedTail, Page, Region } from './tail-cache.ts';
 
 /** Read beyond what was asked for, since the index leads to a place up to an interval before the batch that is wanted. */
 const SLACK_BYTES = 16 * 1024;
@@ -16,9 +26,21 @@ export interface LogRead {
   readonly bytes: number;
   /** The offset after the last batch; the one asked for when there is none. */
   readonly nextOffset: number;
+  /**
+   * Says that the buffers are not used any more, so that their memory may be. Whoever cannot tell need not call it: the
+   * memory then stays theirs.
+   */
+  readonly release: () => void;
 }
 
-const nothing = (offset: number): LogRead => ({ buffers: [], bytes: 0, nextOffset: offset });
+const nothingToRelease = (): void => {};
+
+const nothing = (offset: number): LogRead => ({
+  buffers: [],
+  bytes: 0,
+  nextOffset: offset,
+  release: nothingToRelease,
+});
 
 export interface ReadLimits {
   /** Nothing from this offset on is returned: the high watermark. */
@@ -33,12 +55,14 @@ export class LogReader {
   readonly #segments: readonly Segment[];
   readonly #tail: CachedTail;
   readonly #marks: Marks;
+  readonly #epochs: LeaderEpochs;
   readonly #reads: Semaphore;
 
-  constructor(segments: readonly Segment[], tail: CachedTail, marks: Marks, reads: Semaphore) {
+  constructor(segments: readonly Segment[], tail: CachedTail, marks: Marks, epochs: LeaderEpochs, reads: Semaphore) {
     this.#segments = segments;
     this.#tail = tail;
     this.#marks = marks;
+    this.#epochs = epochs;
     this.#reads = reads;
   }
 
@@ -58,11 +82,12 @@ export class LogReader {
   }
 
   async #fromFiles(offset: number, limits: ReadLimits): Promise<LogRead> {
-    let index = lastIndexWhere(this.#segments.length, (i) => this.#segments[i]!.baseOffset <= offset);
+    const index = lastIndexWhere(this.#segments.length, (i) => this.#segments[i]!.baseOffset <= offset);
     // Deleted while this read waited for its turn: the log starts later now.
     if (index < 0) throw new Fault('offsetOutOfRange', { detail: `${offset} was deleted` });
-    for (let segment = this.#segments[index]; segment !== undefined; segment = this.#segments[++index]) {
-      const found = await readSegment(segment, offset, limits);
+    // A copy: segments before these may be deleted, and their places taken, while this reads.
+    for (const segment of this.#segments.slice(index)) {
+      const found = await readSegment(segment, offset, limits, this.#epochs);
       if (found !== null) return found;
     }
     return nothing(offset);
@@ -78,6 +103,7 @@ function fromRegions(
   let bytes = 0;
   let next = offset;
   let run = null as { page: Buffer; start: number; end: number } | null;
+  const pinned: Page[] = [];
   for (const region of regions) {
     const page = region.page.bytes!;
     let at = region.start;
@@ -102,50 +128,50 @@ function fromRegions(
         if (run !== null) buffers.push(run.page.subarray(run.start, run.end));
         run = { page, start: at, end };
       }
+      if (pinned.at(-1) !== region.page) pinned.push(region.page);
     }
     if (end < region.end) break;
   }
   if (run !== null) buffers.push(run.page.subarray(run.start, run.end));
-  return { buffers, bytes, nextOffset: next };
-}
-
-/** Where to begin to look for `offset`: as the index says, if the log agrees with it; indexes are caches and may lie. */
-async function startOf(segment: Segment, offset: number): Promise<number> {
-  const entry = (await segment.index()).offsets.floor(offset);
-  if (entry === null) return 0;
-  const header = await segment.read(entry.position, BATCH_HEADER_BYTES);
-  if (header.length === BATCH_HEADER_BYTES && lastOffset(header, 0) === entry.offset) return entry.position;
-  await segment.rebuildIndex();
-  return (await segment.index()).offsets.floor(offset)?.position ?? 0;
+  for (const page of pinned) page.pins += 1;
+  const release = (): void => {
+    for (const page of pinned.splice(0)) page.pins -= 1;
+  };
+  return { buffers, bytes, nextOffset: next, release };
 }
 
 /** Null when the segment holds no batch from `offset` on. */
-async function readSegment(segment: Segment, offset: number, limits: ReadLimits): Promise<LogRead | null> {
-  let position = await startOf(segment, offset);
+async function readSegment(
+  segment: Segment,
+  offset: number,
+  limits: ReadLimits,
+  epochs: LeaderEpochs,
+): Promise<LogRead | null> {
+  const start = await segment.startOf(offset);
+  const continuity = new Continuity(start.baseOffset);
+  let { position } = start;
   let wanted = limits.bytesMax + SLACK_BYTES;
-  for (;;) {
+  while (position + BATCH_HEADER_BYTES <= segment.sizeBytes) {
     const bytes = await segment.read(position, wanted);
-    if (bytes.length < Math.min(wanted, segment.sizeBytes - position)) {
-      throw damaged(segment, position + bytes.length, `the file ends before byte ${segment.sizeBytes}`);
-    }
     let at = 0;
-    while (bytes.length - at >= BATCH_HEADER_BYTES && nextOffset(bytes, at) <= offset) {
+    while (bytes.length - at >= BATCH_HEADER_BYTES) {
       const size = batchBytes(bytes, at);
-      if (size < BATCH_HEADER_BYTES) throw damaged(segment, position + at, `a batch of ${size} bytes`);
+      if (size < BATCH_HEADER_BYTES || position + at + size > segment.sizeBytes) {
+        throw segment.damaged(position + at, `a batch of ${size} bytes in a file of ${segment.sizeBytes}`);
+      }
+      // Looked at again, and only then stepped over, when all of it is read.
+      if (at + size > bytes.length) break;
+      const { nextOffset: next, inPlace } = continuity.step(bytes, at);
+      if (offset < next) {
+        if (!inPlace) throw segment.damaged(position + at, `base offset ${baseOffset(bytes, at)} is out of its place`);
+        return cut(segment, bytes, at, position + at, offset, limits, epochs);
+      }
       at += size;
     }
-    const here = position + at;
-    if (here + BATCH_HEADER_BYTES > segment.sizeBytes) return null;
-    if (bytes.length - at >= BATCH_HEADER_BYTES) {
-      const size = batchBytes(bytes, at);
-      if (size < BATCH_HEADER_BYTES || here + size > segment.sizeBytes) {
-        throw damaged(segment, here, `a batch of ${size} bytes in a file of ${segment.sizeBytes}`);
-      }
-      if (at + size <= bytes.length) return cut(segment, bytes, at, here, offset, limits);
-      wanted = Math.max(size, limits.bytesMax);
-    }
-    position = here;
+    wanted = at > 0 ? limits.bytesMax + SLACK_BYTES : Math.max(batchBytes(bytes, 0), limits.bytesMax);
+    position += at;
   }
+  return null;
 }
 
 /** The whole, sound batches within the limits, from the one at `start` on. */
@@ -156,26 +182,39 @@ function cut(
   position: number,
   offset: number,
   limits: ReadLimits,
+  epochs: LeaderEpochs,
 ): LogRead {
   let end = start;
-  let next = offset;
+  let next = baseOffset(bytes, start);
   while (bytes.length - end >= BATCH_HEADER_BYTES) {
     const size = batchBytes(bytes, end);
-    if (size < BATCH_HEADER_BYTES || end + size > bytes.length || nextOffset(bytes, end) > limits.endNext) break;
+    if (size < BATCH_HEADER_BYTES || end + size > bytes.length) break;
     if (end + size - start > limits.bytesMax && !(end === start && limits.atLeastOne)) break;
-    const fault = checkBatch(bytes, end, bytes.length);
-    if (fault !== null) {
+    const damage = damageOf(bytes, end, next, epochs);
+    if (damage !== null) {
       // What precedes the damage is served; whoever asks for what follows is told.
       if (end > start) break;
-      throw damaged(segment, position, fault.message);
+      throw segment.damaged(position, damage);
     }
+    if (nextOffset(bytes, end) > limits.endNext) break;
     next = nextOffset(bytes, end);
     end += size;
   }
   if (end === start) return nothing(offset);
-  return { buffers: [bytes.subarray(start, end)], bytes: end - start, nextOffset: next };
+  return { buffers: [bytes.subarray(start, end)], bytes: end - start, nextOffset: next, release: nothingToRelease };
 }
 
-function damaged(segment: Segment, position: number, what: string): Fault {
-  return new Fault('corruptBatch', { detail: `${segment.logPath} at byte ${position}: ${what}` });
+/** Why a batch cannot be what was written there; null when it is. What its CRC does not cover is known otherwise. */
+function damageOf(bytes: Buffer, at: number, expectedOffset: number, epochs: LeaderEpochs): string | null {
+  const fault = checkBatch(bytes, at, bytes.length);
+  if (fault !== null) return fault.message;
+  if (baseOffset(bytes, at) !== expectedOffset) {
+    return `expected base offset ${expectedOffset}, found ${baseOffset(bytes, at)}`;
+  }
+  // Not known once the records were deleted while they were read.
+  const epoch = epochs.at(lastOffset(bytes, at));
+  if (epoch >= 0 && leaderEpoch(bytes, at) !== epoch) {
+    return `expected leader epoch ${epoch}, found ${leaderEpoch(bytes, at)}`;
+  }
+  return null;
 }

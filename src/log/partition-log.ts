@@ -10,12 +10,13 @@ import type { LeaderEpochs } from './leader-epochs.ts';
 import { LogReader } from './log-reader.ts';
 import type { LogSettings } from './log-settings.ts';
 import { Marks } from './marks.ts';
+import { lastIndexWhere } from './offset-index.ts';
 import { writeProducers } from './producer-snapshot.ts';
 import type { ProducerState, StoredBatch, Undo } from './producer-state.ts';
 import { proveAll, type RecoveredLog, recoverLog } from './recovery.ts';
 import { Segment } from './segment.ts';
 import type { Appended, Syncer } from './syncer.ts';
-import { CachedTail, type TailCache } from './tail-cache.ts';
+import { CachedTail, type Page, type TailCache } from './tail-cache.ts';
 
 /** Bytes given to one write: enough to make calls rare, little enough that a failed one loses little. */
 const WRITE_BYTES_MAX = 8 * 1024 * 1024;
@@ -35,6 +36,8 @@ export interface LogContext {
 
 interface Pending {
   readonly batch: Buffer;
+  /** Of the tail cache, where the batch lies. */
+  readonly page: Page;
   readonly nextOffset: number;
   undo: Undo | null;
 }
@@ -57,15 +60,21 @@ export class PartitionLog {
   readonly #context: LogContext;
   readonly #brokerEpoch: number;
   readonly #segments: Segment[];
+  /** Taken out of the log, with files that are not all removed yet. */
+  readonly #deleting = new Set<Segment>();
   readonly #tail: CachedTail;
   #settings: LogSettings;
   #pending: Pending[] = [];
   #awaitingWritten: Waiting[] = [];
   #awaitingVisible: Waiting[] = [];
   #writing: Promise<void> | null = null;
+  #syncing: Promise<void> = Promise.resolve();
   #checkpoint: Checkpoint;
   #checkpointing: Promise<void> = Promise.resolve();
+  /** The log's start as the checkpoint's file has it. */
+  #durableLogStart: number;
   #cancelFlush: CancelTimer | null = null;
+  #closing: Promise<void> | null = null;
   #stopped: Fault | null = null;
   readonly #watchers = new Set<() => void>();
 
@@ -79,8 +88,9 @@ export class PartitionLog {
     this.epochs = log.epochs;
     this.producers = log.producers;
     this.#tail = new CachedTail(context.cache);
-    this.reader = new LogReader(this.#segments, this.#tail, this.marks, context.reads);
+    this.reader = new LogReader(this.#segments, this.#tail, this.marks, this.epochs, context.reads);
     this.#checkpoint = this.#checkpointAt(this.#active, log.endNext);
+    this.#durableLogStart = log.logStart;
   }
 
   /** Opens a partition's folder, or makes a new one. @throws Fault as recoverLog does */
@@ -109,6 +119,7 @@ export class PartitionLog {
   /** Judges a batch before it is accepted: see ProducerState.check. @throws Fault */
   check(batch: Buffer): StoredBatch | null {
     if (this.#stopped !== null) throw this.#stopped;
+    if (this.#closing !== null) throw new Fault('brokerStopped');
     return this.producers.check(batch);
   }
 
@@ -120,10 +131,10 @@ export class PartitionLog {
     }
     const baseOffset = this.marks.acceptedNext;
     const nextOffset = baseOffset + lastOffsetDelta(batch, 0) + 1;
-    const copy = this.#tail.add(batch, baseOffset, nextOffset);
+    const { bytes: copy, page } = this.#tail.add(batch, baseOffset, nextOffset);
     stamp(copy, 0, baseOffset, this.leaderEpoch);
     this.marks.accept(nextOffset);
-    this.#pending.push({ batch: copy, nextOffset, undo: this.#applyProducer(copy) });
+    this.#pending.push({ batch: copy, page, nextOffset, undo: this.#applyProducer(copy) });
     this.#await(nextOffset, group);
     this.#writing ??= this.#writeLoop();
     return { baseOffset, nextOffset, duplicate: false };
@@ -142,37 +153,43 @@ export class PartitionLog {
     return () => this.#watchers.delete(onMove);
   }
 
-  /** Syncs what is written now. Never rejects: a failed sync is fatal to the broker. For the syncer. */
-  async sync(): Promise<void> {
-    const { writtenNext, durableNext } = this.marks;
-    if (this.#stopped !== null || durableNext >= writtenNext) return;
-    this.#cancelFlush?.();
-    this.#cancelFlush = null;
-    try {
-      await this.#active.sync();
-    } catch (error) {
-      this.#context.onFatal(error);
-      return;
-    }
-    this.marks.durable(writtenNext);
-    this.#show();
+  /**
+   * Syncs what is written now. Never rejects: a failed sync is fatal to the broker. One runs at a time: of two at once the
+   * operating system may tell only one that bytes were lost. For the syncer.
+   */
+  sync(): Promise<void> {
+    this.#syncing = this.#syncing.then(() => this.#syncWritten());
+    return this.#syncing;
   }
 
   /** Takes over changed settings; what is written already feels them too. */
   changeSettings(settings: LogSettings): void {
     this.#settings = settings;
+    this.#cancelTimer();
     this.#show();
     this.#considerSync();
   }
 
-  /** Moves the log's start forward and removes the segments that lie wholly before it. Returns when that is durable. */
+  /**
+   * Moves the log's start forward and removes the segments that lie wholly before it. Returns when that is durable; after a
+   * failure it may be called again.
+   */
   async trim(logStart: number): Promise<void> {
-    if (logStart <= this.marks.logStart) return;
-    this.marks.trim(logStart);
-    this.epochs.cutStart(logStart);
-    await this.#writeCheckpoint(this.#checkpoint);
-    const keptFrom = this.#segments.findLastIndex((segment) => segment.baseOffset <= logStart);
-    for (const segment of this.#segments.splice(0, keptFrom)) await segment.remove();
+    if (this.#stopped !== null) throw this.#stopped;
+    if (logStart > this.marks.logStart) {
+      this.marks.trim(logStart);
+      this.epochs.cutStart(logStart);
+    }
+    if (logStart <= this.#durableLogStart && this.#deleting.size === 0) return;
+    try {
+      await this.#writeCheckpoint(this.#checkpoint);
+    } catch (error) {
+      if (!(error instanceof Fault) || error.fault !== 'diskFull') throw error;
+      // Deleting is what makes room on a full disk. Until the checkpoint says so, the oldest file's name says where the log starts.
+      await this.#removeBefore(this.marks.logStart);
+      await this.#writeCheckpoint(this.#checkpoint);
+    }
+    await this.#removeBefore(this.marks.logStart);
   }
 
   /** Gives back what is held only to be fast: handles and indexes of older segments, producers silent since `seenMs`. */
@@ -184,26 +201,35 @@ export class PartitionLog {
   /** Ends at once: nothing more is written, everyone who waits is refused. After a fatal failure, or before deletion. */
   abort(fault: Fault): void {
     this.#stopped ??= fault;
-    this.#cancelFlush?.();
+    this.#cancelTimer();
     this.#pending = [];
     const waiting = [...this.#awaitingWritten.splice(0), ...this.#awaitingVisible.splice(0)];
     for (const { group } of waiting) group.failed(fault);
     this.#wake();
   }
 
-  /** Writes and syncs what was accepted, then leaves the files so that the next start need not look into them. */
-  async close(): Promise<void> {
+  /**
+   * Writes and syncs what was accepted, refusing more, then leaves the files so that the next start need not look into them.
+   * Callable twice.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     while (this.#writing !== null) await this.#writing;
     await this.sync();
     const clean = this.#stopped === null;
     this.abort(new Fault('brokerStopped'));
     await this.#checkpointing;
-    if (clean) {
-      const { logStart, writtenNext } = this.marks;
+    try {
+      const { logStart, writtenNext: endNext } = this.marks;
       const { segments, epochs, producers } = this;
-      await proveAll(this.#context.disk, this.folder, { segments, logStart, endNext: writtenNext, epochs, producers });
+      if (clean) await proveAll(this.#context.disk, this.folder, { segments, logStart, endNext, epochs, producers });
+    } finally {
+      for (const segment of this.#segments) await segment.close();
     }
-    for (const segment of this.#segments) await segment.close();
   }
 
   #applyProducer(batch: Buffer): Undo | null {
@@ -211,13 +237,12 @@ export class PartitionLog {
   }
 
   #await(nextOffset: number, group: AppendGroup): void {
-    if (group.until === 'written') {
-      if (nextOffset <= this.marks.writtenNext) group.reached('written');
-      else this.#awaitingWritten.push({ nextOffset, group });
-    } else if (group.until === 'visible') {
-      if (nextOffset <= this.marks.highWatermark) group.reached('visible');
-      else this.#awaitingVisible.push({ nextOffset, group });
-    }
+    const { until } = group;
+    if (until === 'accepted') return;
+    const reached = until === 'written' ? this.marks.writtenNext : this.marks.highWatermark;
+    if (nextOffset <= reached) group.reached(until);
+    else if (this.#stopped !== null) group.failed(this.#stopped);
+    else enqueue(until === 'written' ? this.#awaitingWritten : this.#awaitingVisible, { nextOffset, group });
   }
 
   async #writeLoop(): Promise<void> {
@@ -263,11 +288,14 @@ export class PartitionLog {
     try {
       await active.write(run.map((pending) => pending.batch));
     } catch (error) {
-      await active.cutBack().catch(this.#context.onFatal);
+      await active.cutBack().catch((fatal) => this.#fail(fatal));
       this.#rollBack(run, error);
       return;
     }
-    for (const { batch } of run) this.epochs.begin(leaderEpoch(batch, 0), baseOffset(batch, 0));
+    for (const { batch, page } of run) {
+      page.pins -= 1;
+      this.epochs.begin(leaderEpoch(batch, 0), baseOffset(batch, 0));
+    }
     this.marks.written(run.at(-1)!.nextOffset);
     settle(this.#awaitingWritten, this.marks.writtenNext, 'written');
     this.#show();
@@ -280,15 +308,37 @@ export class PartitionLog {
     for (const { undo } of lost.toReversed()) undo?.();
     this.marks.rollBack();
     this.#tail.clear();
-    const { logger, onFatal } = this.#context;
-    logger.error({ folder: this.folder, batches: lost.length, err: error }, 'a write failed; its batches are refused');
+    this.#context.logger.error(
+      { folder: this.folder, batches: lost.length, err: error },
+      'a write failed; its batches are refused',
+    );
     for (const waiting of [this.#awaitingWritten, this.#awaitingVisible]) {
       const kept = waiting.filter(({ nextOffset }) => nextOffset <= this.marks.writtenNext);
       const refused = waiting.filter(({ nextOffset }) => nextOffset > this.marks.writtenNext);
       waiting.splice(0, waiting.length, ...kept);
       for (const { group } of refused) group.failed(error);
     }
-    if (!(error instanceof Fault)) onFatal(error);
+    if (!(error instanceof Fault)) this.#fail(error);
+  }
+
+  /** What the disk holds, or what this code does, is no longer certain: nothing more is answered, and the broker is told. */
+  #fail(error: unknown): void {
+    this.abort(error instanceof Fault ? error : new Fault('brokerStopped', { cause: error }));
+    this.#context.onFatal(error);
+  }
+
+  async #syncWritten(): Promise<void> {
+    const { writtenNext, durableNext } = this.marks;
+    if (this.#stopped !== null || durableNext >= writtenNext) return;
+    this.#cancelTimer();
+    try {
+      await this.#active.sync();
+    } catch (error) {
+      this.#fail(error);
+    }
+    if (this.#stopped !== null) return;
+    this.marks.durable(writtenNext);
+    this.#show();
   }
 
   /** Ends the active segment and begins the next. All that lies before it is durable then, which the checkpoint says. */
@@ -328,13 +378,29 @@ export class PartitionLog {
   /** Replaces the checkpoint's file; one at a time, each with the log's start as it is then. */
   #writeCheckpoint(checkpoint: Checkpoint): Promise<void> {
     this.#checkpoint = checkpoint;
-    const writing = this.#checkpointing.then(() => {
-      const current = { ...this.#checkpoint, logStart: this.marks.logStart, epochs: this.epochs.starts };
-      return writeCheckpoint(this.#context.disk, this.folder, current);
+    const writing = this.#checkpointing.then(async () => {
+      const { logStart } = this.marks;
+      const current = { ...this.#checkpoint, logStart, epochs: this.epochs.starts };
+      await writeCheckpoint(this.#context.disk, this.folder, current);
+      this.#durableLogStart = logStart;
     });
     // Its caller is told of a failure; the next one starts all the same.
     this.#checkpointing = writing.catch(() => {});
     return writing;
+  }
+
+  async #removeBefore(logStart: number): Promise<void> {
+    const keptFrom = this.#segments.findLastIndex((segment) => segment.baseOffset <= logStart);
+    for (const segment of this.#segments.splice(0, keptFrom)) this.#deleting.add(segment);
+    for (const segment of this.#deleting) {
+      await segment.remove();
+      this.#deleting.delete(segment);
+    }
+  }
+
+  #cancelTimer(): void {
+    this.#cancelFlush?.();
+    this.#cancelFlush = null;
   }
 
   /** Asks for a sync if the settings want one for what is written. */
@@ -359,6 +425,12 @@ export class PartitionLog {
   #wake(): void {
     for (const onMove of [...this.#watchers]) onMove();
   }
+}
+
+/** Keeps those who wait in the order of their offsets: a retry waits for less than what was appended before it. */
+function enqueue(waiting: Waiting[], entry: Waiting): void {
+  const after = lastIndexWhere(waiting.length, (i) => waiting[i]!.nextOffset <= entry.nextOffset);
+  waiting.splice(after + 1, 0, entry);
 }
 
 /** Answers those at the head that wait for no more than `next`. */

@@ -14,18 +14,19 @@ export async function writeProducers(
 }
 
 /**
- * Fills `producers` from the segment's snapshot; returns the offset from which the log itself must be applied to it. A
- * missing or damaged snapshot is a cache lost: then all of the segment is, and what only older ones show is forgotten.
+ * Fills `producers` from the segment's snapshot; returns the offset from which the log itself must be applied to it. Null when
+ * there is none, or none that can be of a log that ends before `endNext`: a cache lost.
  */
 export async function readProducers(
   disk: Disk,
   segment: Segment,
   producers: ProducerState,
   nowMs: number,
-): Promise<number> {
+  endNext: number,
+): Promise<number | null> {
   const file = await readSealed(disk, segment.producersPath);
-  if (typeof file === 'string') return segment.baseOffset;
-  const { nextOffset, producers: snapshot } = file.content as { nextOffset?: unknown; producers?: unknown };
-  if (!Number.isSafeInteger(nextOffset) || !producers.restore(snapshot, nowMs)) return segment.baseOffset;
-  return nextOffset as number;
+  if (typeof file === 'string') return null;
+  const { nextOffset, producers: snapshot } = (file.content ?? {}) as { nextOffset?: unknown; producers?: unknown };
+  if (!Number.isSafeInteger(nextOffset) || (nextOffset as number) > endNext) return null;
+  return producers.restore(snapshot, nowMs) ? (nextOffset as number) : null;
 }

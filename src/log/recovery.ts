@@ -41,16 +41,21 @@ export async function recoverLog(
   const checkpoint = await readCheckpoint(disk, folder);
   const segments = await openSegments(disk, folder, indexIntervalBytes);
   if (segments.length === 0) return emptyLog(context, folder, checkpoint, indexIntervalBytes);
-  const tail = new TailScan(context, folder, segments, checkpoint);
-  await tail.run();
-  const log = tail.result();
-  const active = log.segments.at(-1)!;
-  if (checkpoint?.segmentBase !== active.baseOffset || checkpoint.position !== active.sizeBytes) {
-    // What was not proven when the process ended is from here on.
-    await active.sync();
-    await proveAll(disk, folder, log);
+  try {
+    const tail = new TailScan(context, folder, segments, checkpoint);
+    await tail.run();
+    const log = tail.result();
+    const active = segments.at(-1)!;
+    if (checkpoint?.segmentBase !== active.baseOffset || checkpoint.position !== active.sizeBytes) {
+      // What was not proven when the process ended is from here on.
+      await active.sync();
+      await proveAll(disk, folder, log);
+    }
+    return log;
+  } catch (error) {
+    await Promise.allSettled(segments.map((segment) => segment.close()));
+    throw error;
   }
-  return log;
 }
 
 /** Leaves the files of a log that is synced to its end so that the next start need not look into them. */
@@ -78,6 +83,12 @@ async function openSegments(disk: Disk, folder: string, indexIntervalBytes: numb
     if (!/^\d{20}\.log$/.test(name)) continue;
     const sizeBytes = (await disk.size(`${folder}/${name}`)) ?? 0;
     segments.push(new Segment(disk, folder, Number(name.slice(0, 20)), sizeBytes, indexIntervalBytes));
+  }
+  // An empty one that others follow is what a roll left that failed. Its name would hide what the one before it holds.
+  for (const segment of segments.slice(0, -1)) {
+    if (segment.sizeBytes > 0) continue;
+    segments.splice(segments.indexOf(segment), 1);
+    await segment.remove();
   }
   return segments;
 }
@@ -132,25 +143,19 @@ class TailScan {
 
   async run(): Promise<void> {
     const proven = this.#checkpoint ?? { segmentBase: this.#segments[0]!.baseOffset, position: 0 };
-    let index = this.#segments.findIndex((segment) => segment.baseOffset >= proven.segmentBase);
-    if (index < 0) index = this.#segments.length - 1;
-    const first = this.#segments[index]!;
-    for (; index < this.#segments.length; index += 1) {
-      const segment = this.#segments[index]!;
-      const position = segment.baseOffset === proven.segmentBase ? proven.position : 0;
-      if (segment.sizeBytes < position) {
-        await this.#goOnAfterLoss(segment, position);
-        break;
-      }
-      // A segment that does not continue the one before it was made by a roll that failed, and holds nothing.
-      const sound = segment === first || segment.baseOffset === this.#endNext;
-      const end = sound ? await this.#scan(segment, position) : 0;
-      if (end < segment.sizeBytes || !sound) {
-        await this.#cut(index, end, sound);
-        break;
-      }
+    const last = this.#segments.find((segment) => segment.baseOffset === proven.segmentBase);
+    const whole = last !== undefined && last.sizeBytes >= proven.position;
+    const unproven = this.#segments.filter(({ baseOffset }) => baseOffset >= proven.segmentBase + (whole ? 0 : 1));
+    if (!whole) await this.#goOnAfterLoss(unproven[0]);
+    for (const segment of unproven) {
+      // One that does not continue the one before it was made by a roll that failed, and holds nothing.
+      const sound = segment === last || segment.baseOffset === this.#endNext;
+      const end = sound ? await this.#scan(segment, segment === last ? proven.position : 0) : 0;
+      if (sound && end === segment.sizeBytes) continue;
+      await this.#cut(segment, end, sound);
+      break;
     }
-    await this.#restoreProducers(this.#segments.at(-1)!);
+    await this.#restoreProducers();
     if ((this.#checkpoint?.logStart ?? 0) > this.#endNext) await this.#startOver(this.#checkpoint!.logStart);
   }
 
@@ -159,7 +164,7 @@ class TailScan {
     segment.makeWritable();
     const index = await segment.indexUpTo(position);
     return segment.walk(position, (batch, at) => {
-      const follows = baseOffset(batch, 0) >= this.#endNext && leaderEpoch(batch, 0) >= this.#epochs.latest;
+      const follows = baseOffset(batch, 0) === this.#endNext && leaderEpoch(batch, 0) >= this.#epochs.latest;
       if (!follows || checkBatch(batch, 0, batch.length) !== null) return false;
       this.#epochs.begin(leaderEpoch(batch, 0), baseOffset(batch, 0));
       segment.noteIn(index, batch, at);
@@ -169,14 +174,14 @@ class TailScan {
   }
 
   /** Keeps the bytes that are cut off aside, whole, and leaves the log without them. */
-  async #cut(index: number, end: number, keepSegment: boolean): Promise<void> {
-    const { disk, logger, clock } = this.#context;
+  async #cut(torn: Segment, end: number, keepSegment: boolean): Promise<void> {
+    const { disk, logger } = this.#context;
     const quarantine = `${this.#folder}/quarantine`;
-    const torn = this.#segments[index]!;
-    for (const segment of this.#segments.splice(keepSegment ? index + 1 : index)) {
+    const first = this.#segments.indexOf(torn) + (keepSegment ? 1 : 0);
+    for (const segment of this.#segments.splice(first)) {
       if (segment.sizeBytes > 0) {
         await disk.makeFolder(quarantine);
-        await disk.rename(segment.logPath, `${quarantine}/${segment.baseOffset}-${clock.wallMs()}.log`);
+        await disk.rename(segment.logPath, await this.#unusedName(`${quarantine}/${segment.baseOffset}`, 'log'));
         this.#cutBytes += segment.sizeBytes;
       }
       await segment.remove();
@@ -184,7 +189,7 @@ class TailScan {
     if (keepSegment && torn.sizeBytes > end) {
       this.#cutBytes += torn.sizeBytes - end;
       await disk.makeFolder(quarantine);
-      await copyTail(disk, torn, end, `${quarantine}/${torn.baseOffset}-at-${end}-${clock.wallMs()}.bytes`);
+      await copyTail(disk, torn, end, await this.#unusedName(`${quarantine}/${torn.baseOffset}-at-${end}`, 'bytes'));
       await torn.cutTo(end);
     }
     if (this.#cutBytes === 0) return;
@@ -195,15 +200,27 @@ class TailScan {
     );
   }
 
-  /** The file is shorter than what was proven durable: not a crash. No offset is given again; the gap stays visible. */
-  async #goOnAfterLoss(segment: Segment, provenBytes: number): Promise<void> {
+  /** So that nothing that is kept aside is ever overwritten, also when the clock stands still. */
+  async #unusedName(stem: string, ending: string): Promise<string> {
+    const { disk, clock } = this.#context;
+    for (let stamp = clock.wallMs(); ; stamp += 1) {
+      const name = `${stem}-${stamp}.${ending}`;
+      if ((await disk.size(name)) === null) return name;
+    }
+  }
+
+  /** The file is gone or shorter than what was proven durable: not a crash. No offset is given again; the gap stays visible. */
+  async #goOnAfterLoss(following: Segment | undefined): Promise<void> {
     const { disk, logger } = this.#context;
-    const { durableNext } = this.#checkpoint!;
+    const { segmentBase, position, durableNext } = this.#checkpoint!;
+    this.#endNext = following?.baseOffset ?? durableNext;
     logger.error(
-      { file: segment.logPath, expectedBytes: provenBytes, foundBytes: segment.sizeBytes, continueAt: durableNext },
+      { folder: this.#folder, segment: segmentBase, expectedBytes: position, continueAt: this.#endNext },
       'a log file lost bytes that were durable; the partition goes on after them',
     );
-    this.#segments.push(await Segment.create(disk, this.#folder, durableNext, segment.indexIntervalBytes));
+    if (following !== undefined) return;
+    const { indexIntervalBytes } = this.#segments[0]!;
+    this.#segments.push(await Segment.create(disk, this.#folder, durableNext, indexIntervalBytes));
   }
 
   /** Records were deleted up to where the log, not synced that far, does not reach any more. */
@@ -214,17 +231,30 @@ class TailScan {
     this.#endNext = logStart;
   }
 
-  /** The snapshot nearest to the end, then the batches after it. */
-  async #restoreProducers(active: Segment): Promise<void> {
+  /** The snapshot nearest to the end that can be read, then the batches after it. */
+  async #restoreProducers(): Promise<void> {
     const nowMs = this.#context.clock.monotonicMs();
-    const fromOffset = await readProducers(this.#context.disk, active, this.#producers, nowMs);
-    if (fromOffset >= this.#endNext) return;
-    await active.walk(0, (batch) => {
-      if (baseOffset(batch, 0) >= fromOffset) {
-        this.#producers.apply(batch, baseOffset(batch, 0), lastOffset(batch, 0), nowMs);
-      }
-      return nextOffset(batch, 0) < this.#endNext;
-    });
+    let index = this.#segments.length - 1;
+    let fromOffset: number | null = null;
+    for (; index >= 0 && fromOffset === null; index -= 1) {
+      fromOffset = await readProducers(
+        this.#context.disk,
+        this.#segments[index]!,
+        this.#producers,
+        nowMs,
+        this.#endNext,
+      );
+    }
+    const start = fromOffset ?? 0;
+    if (start >= this.#endNext) return;
+    for (const segment of this.#segments.slice(index + 1)) {
+      await segment.walk(0, (batch) => {
+        if (baseOffset(batch, 0) >= start) {
+          this.#producers.apply(batch, baseOffset(batch, 0), lastOffset(batch, 0), nowMs);
+        }
+        return nextOffset(batch, 0) < this.#endNext;
+      });
+    }
   }
 }
 
@@ -233,12 +263,14 @@ async function copyTail(disk: Disk, segment: Segment, start: number, path: strin
   try {
     for (let position = start; position < segment.sizeBytes; ) {
       const bytes = await segment.read(position, COPY_BYTES);
-      if (bytes.length === 0) break;
       await file.write([bytes], position - start);
       position += bytes.length;
     }
     await file.sync();
-  } finally {
     await file.close();
+  } catch (error) {
+    // Half a copy would be taken for all that was cut off.
+    await Promise.allSettled([file.close(), disk.remove(path)]);
+    throw error;
   }
 }

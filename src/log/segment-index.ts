@@ -5,16 +5,19 @@ import { TimeIndex } from './time-index.ts';
 export class SegmentIndex {
   readonly offsets: OffsetIndex;
   readonly times: TimeIndex;
+  /** Whether it was read from files, which may lie, and not made from the log. */
+  readonly fromFiles: boolean;
   /** The largest record timestamp of the segment, and the last offset of the batch that holds it; -1 while empty. */
   maxTimestampMs = -1;
   maxTimestampOffset = -1;
   #bytesSinceEntry = 0;
 
-  constructor(baseOffset: number, offsets = new OffsetIndex(baseOffset), times = new TimeIndex(baseOffset)) {
-    this.offsets = offsets;
-    this.times = times;
-    if (times.length === 0) return;
-    const { timestampMs, offset } = times.entry(times.length - 1);
+  constructor(baseOffset: number, offsets?: OffsetIndex, times?: TimeIndex) {
+    this.offsets = offsets ?? new OffsetIndex(baseOffset);
+    this.times = times ?? new TimeIndex(baseOffset);
+    this.fromFiles = offsets !== undefined;
+    if (this.times.length === 0) return;
+    const { timestampMs, offset } = this.times.entry(this.times.length - 1);
     this.maxTimestampMs = timestampMs;
     this.maxTimestampOffset = offset;
   }

@@ -1,13 +1,17 @@
+import { Fault } from '../base/faults.ts';
 import { invariant } from '../base/invariant.ts';
 import type { Disk, DiskFile } from '../disk/disk.ts';
-import { BATCH_HEADER_BYTES, batchBytes, lastOffset, maxTimestamp } from '../record/batch.ts';
+import { BATCH_HEADER_BYTES, baseOffset, batchBytes, lastOffset, maxTimestamp } from '../record/batch.ts';
+import { Continuity } from './continuity.ts';
 import { OffsetIndex } from './offset-index.ts';
 import { readWhole, writeWhole } from './sealed-file.ts';
 import { SegmentIndex } from './segment-index.ts';
 import { TimeIndex } from './time-index.ts';
 
-/** What is read at once when a segment is walked from one end to the other. */
+/** What is read at once when a segment is walked from one end to the other … */
 const WALK_BYTES = 1024 * 1024;
+/** … and when one batch is looked for, from an index entry on. */
+const SEEK_BYTES = 16 * 1024;
 
 /** A segment's file name: its base offset in 20 digits, so that names sort as offsets do. */
 export function segmentName(baseOffset: number): string {
@@ -28,7 +32,8 @@ export class Segment {
   #index: SegmentIndex | Promise<SegmentIndex> | null = null;
   #mode: 'read' | 'write' = 'read';
   #users = 0;
-  #removed = false;
+  /** Set by `remove` and `close`: why no file is opened any more. */
+  #ended: Fault | null = null;
   #firstTimestampMs: number | null = null;
   #maxTimestampMs: number | null = null;
 
@@ -88,9 +93,10 @@ export class Segment {
 
   /** Appends whole batches. When it fails the file may hold a part of them: `cutBack`. */
   async write(batches: readonly Buffer[]): Promise<void> {
+    await (await this.#open()).write(joinAdjacent(batches), this.#sizeBytes);
+    // Only now, since a reader may have had the index built again in the meantime.
     const index = this.#index;
     invariant(index instanceof SegmentIndex, 'a segment is written to before its index is loaded');
-    await (await this.#open()).write(joinAdjacent(batches), this.#sizeBytes);
     this.#firstTimestampMs ??= maxTimestamp(batches[0]!, 0);
     for (const batch of batches) {
       this.noteIn(index, batch, this.#sizeBytes);
@@ -108,7 +114,10 @@ export class Segment {
     await (await this.#open()).sync();
   }
 
-  /** Reads up to `bytes` from `position` on; fewer at the end. The bytes are the caller's. */
+  /**
+   * Reads up to `bytes` from `position` on; fewer at the end. The bytes are the caller's.
+   * @throws Fault corruptBatch when the file is shorter than what was written to it
+   */
   async read(position: number, bytes: number): Promise<Buffer> {
     const wanted = Math.min(bytes, this.#sizeBytes - position);
     if (wanted <= 0) return Buffer.alloc(0);
@@ -116,21 +125,31 @@ export class Segment {
     try {
       const buffer = Buffer.allocUnsafeSlow(wanted);
       const got = await (await this.#open()).read(buffer, position);
-      return buffer.subarray(0, got);
+      if (got === wanted) return buffer;
+      throw this.damaged(position + got, `the file ends before byte ${position + wanted}`);
     } finally {
       this.#users -= 1;
-      if (this.#removed && this.#users === 0) await this.close();
+      if (this.#ended !== null && this.#users === 0) await this.#closeFile();
     }
+  }
+
+  /** What is told of damage in this file. */
+  damaged(position: number, what: string): Fault {
+    return new Fault('corruptBatch', { detail: `${this.logPath} at byte ${position}: ${what}` });
   }
 
   /**
    * Calls `visit` for each whole batch from `position` on, until it returns false or no whole batch follows; returns the
    * position after the last one visited with true. The batch is only the visitor's for the time of its call.
    */
-  async walk(position: number, visit: (batch: Buffer, position: number) => boolean): Promise<number> {
+  async walk(
+    position: number,
+    visit: (batch: Buffer, position: number) => boolean,
+    bytesAtOnce = WALK_BYTES,
+  ): Promise<number> {
     let at = position;
-    let wanted = WALK_BYTES;
-    for (;;) {
+    let wanted = bytesAtOnce;
+    while (at + BATCH_HEADER_BYTES <= this.#sizeBytes) {
       const bytes = await this.read(at, wanted);
       let used = 0;
       while (bytes.length - used >= BATCH_HEADER_BYTES) {
@@ -142,9 +161,30 @@ export class Segment {
         used += size;
       }
       at += used;
-      if (at + BATCH_HEADER_BYTES > this.#sizeBytes || bytes.length < Math.min(wanted, this.#sizeBytes - at)) return at;
-      wanted = used === 0 ? Math.max(WALK_BYTES, batchBytes(bytes, 0)) : WALK_BYTES;
+      wanted = used === 0 ? Math.max(bytesAtOnce, batchBytes(bytes, 0)) : bytesAtOnce;
     }
+    return at;
+  }
+
+  /**
+   * Where to begin to look for `offset`, and the base offset of the batch there: as the index says, if the log agrees with
+   * it; indexes are caches and may lie.
+   */
+  async startOf(offset: number): Promise<{ position: number; baseOffset: number }> {
+    const start = await this.#startIn(await this.index(), offset);
+    if (start !== null) return start;
+    await this.#rebuildIndex();
+    return (await this.#startIn(await this.index(), offset)) ?? { position: 0, baseOffset: this.baseOffset };
+  }
+
+  /** An offset before which every record is older than `timestampMs`. */
+  async offsetBefore(timestampMs: number): Promise<number> {
+    const index = await this.index();
+    const entry = index.times.floor(timestampMs);
+    if (entry === null) return this.baseOffset;
+    if (!index.fromFiles || (await this.#hasBatch(index, entry))) return entry.offset;
+    await this.#rebuildIndex();
+    return this.offsetBefore(timestampMs);
   }
 
   /** The indexes: from their files, or, when those are missing or cannot be right, from the log itself. */
@@ -172,8 +212,17 @@ export class Segment {
   }
 
   /** Builds the indexes again: their files were found to lie about the log. */
-  async rebuildIndex(): Promise<void> {
-    this.#index = await this.#buildIndex(this.#sizeBytes);
+  async #rebuildIndex(): Promise<void> {
+    const index = new SegmentIndex(this.baseOffset);
+    const build = this.#indexer(index);
+    // Again for what was appended in the meantime, so that the new index misses nothing.
+    let before = -1;
+    for (let end = 0; end < this.#sizeBytes && end > before; ) {
+      before = end;
+      end = await this.walk(end, build);
+    }
+    this.#index = index;
+    this.#maxTimestampMs = index.maxTimestampMs;
   }
 
   async #loadIndex(endPosition = this.#sizeBytes): Promise<SegmentIndex> {
@@ -183,20 +232,53 @@ export class Segment {
     ]);
     const offsets = offsetBytes && OffsetIndex.parse(offsetBytes, this.baseOffset, endPosition);
     const times = timeBytes && TimeIndex.parse(timeBytes, this.baseOffset);
-    // A finished time index names at least the segment's largest timestamp.
-    const blank = endPosition > 0 && times?.length === 0;
-    if (offsets && times && !blank) return new SegmentIndex(this.baseOffset, offsets, times);
-    return this.#buildIndex(endPosition);
+    if (offsets && times) {
+      const index = new SegmentIndex(this.baseOffset, offsets, times);
+      if (endPosition === 0 || (await this.#isTrue(index))) return index;
+    }
+    const index = new SegmentIndex(this.baseOffset);
+    const build = this.#indexer(index);
+    await this.walk(0, (batch, position) => position < endPosition && build(batch, position));
+    return index;
   }
 
-  async #buildIndex(endPosition: number): Promise<SegmentIndex> {
-    const index = new SegmentIndex(this.baseOffset);
-    await this.walk(0, (batch, position) => {
-      if (position >= endPosition) return false;
-      this.noteIn(index, batch, position);
+  /** Whether the log has what a finished time index names at its end: the segment's largest timestamp. */
+  async #isTrue(index: SegmentIndex): Promise<boolean> {
+    const { length } = index.times;
+    return length > 0 && this.#hasBatch(index, index.times.entry(length - 1));
+  }
+
+  async #hasBatch(index: SegmentIndex, entry: { timestampMs: number; offset: number }): Promise<boolean> {
+    const start = await this.#startIn(index, entry.offset);
+    if (start === null) return false;
+    let found = false;
+    await this.walk(
+      start.position,
+      (batch) => {
+        found = lastOffset(batch, 0) === entry.offset && maxTimestamp(batch, 0) === entry.timestampMs;
+        return lastOffset(batch, 0) < entry.offset;
+      },
+      SEEK_BYTES,
+    );
+    return found;
+  }
+
+  /** Null when the index names a batch that is not where it says. */
+  async #startIn(index: SegmentIndex, offset: number): Promise<{ position: number; baseOffset: number } | null> {
+    const entry = index.offsets.floor(offset);
+    if (entry === null) return { position: 0, baseOffset: this.baseOffset };
+    const header = await this.read(entry.position, BATCH_HEADER_BYTES);
+    if (header.length < BATCH_HEADER_BYTES || lastOffset(header, 0) !== entry.offset) return null;
+    return { position: entry.position, baseOffset: baseOffset(header, 0) };
+  }
+
+  /** Fills an index from the batches it is called with. One that is out of its place must not lead others astray. */
+  #indexer(index: SegmentIndex): (batch: Buffer, position: number) => boolean {
+    const continuity = new Continuity(this.baseOffset);
+    return (batch, position) => {
+      if (continuity.step(batch, 0).inPlace) this.noteIn(index, batch, position);
       return true;
-    });
-    return index;
+    };
   }
 
   /** Takes note of a batch that recovery found behind what the index covers. */
@@ -222,24 +304,35 @@ export class Segment {
   async rest(): Promise<void> {
     if (this.#users > 0) return;
     this.#index = null;
-    await this.close();
+    await this.#closeFile();
   }
 
+  /** Gives back the file handle, when the last read under way is done, and opens no other. */
   async close(): Promise<void> {
+    await this.#end(new Fault('brokerStopped'));
+  }
+
+  /** Removes the files. A read under way keeps its handle and ends as if nothing had happened. */
+  async remove(): Promise<void> {
+    await this.#end(new Fault('offsetOutOfRange', { detail: `${this.logPath} was deleted` }));
+    // The log last: caches without it would be looked at by no one.
+    for (const ending of ['index', 'timeindex', 'producers', 'log']) await this.#disk.remove(`${this.#path}.${ending}`);
+  }
+
+  async #end(reason: Fault): Promise<void> {
+    this.#ended ??= reason;
+    if (this.#users === 0) await this.#closeFile();
+  }
+
+  async #closeFile(): Promise<void> {
     const file = this.#file;
     this.#file = null;
     if (file !== null) await (await file).close();
   }
 
-  /** Removes the files. A read under way keeps its handle and ends as if nothing had happened. */
-  async remove(): Promise<void> {
-    this.#removed = true;
-    for (const ending of ['log', 'index', 'timeindex', 'producers']) await this.#disk.remove(`${this.#path}.${ending}`);
-    await this.rest();
-  }
-
   #open(): Promise<DiskFile> {
     if (this.#file === null) {
+      if (this.#ended !== null) return Promise.reject(this.#ended);
       const opening = this.#disk.open(this.logPath, this.#mode);
       this.#file = opening;
       // A failed opening is not remembered: the next call tries again.

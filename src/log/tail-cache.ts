@@ -3,9 +3,14 @@ import { lastIndexWhere } from './offset-index.ts';
 /** Small batches that lie end to end are found by walking them from the region's start: this bounds the walk. */
 const REGION_BYTES = 64 * 1024;
 
-interface Page {
-  /** Null once the page is evicted. Whoever still holds a view of it (a write or a response under way) keeps it alive. */
+export interface Page {
+  /** Null once the page is evicted. */
   bytes: Buffer | null;
+  /**
+   * Who uses views of it: writes, and readers who said that they will let go. A page without any is used again when it is
+   * evicted; one with some is left to them, and to the garbage collector: fresh memory is dear, a wrong byte dearer.
+   */
+  pins: number;
 }
 
 /** Batches of one partition that lie end to end in a page. */
@@ -50,15 +55,18 @@ export class TailCache {
   }
 
   #turn(bytesNeeded: number): Page {
-    const page: Page = { bytes: Buffer.allocUnsafeSlow(Math.max(this.#pageBytes, bytesNeeded)) };
-    this.#pages.push(page);
-    this.#heldBytes += page.bytes!.length;
-    this.#free = 0;
-    while (this.#heldBytes > this.#bytesMax && this.#pages.length > 1) {
+    const size = Math.max(this.#pageBytes, bytesNeeded);
+    let spare: Buffer | null = null;
+    while (this.#heldBytes + size > this.#bytesMax && this.#pages.length > 0) {
       const oldest = this.#pages.shift()!;
       this.#heldBytes -= oldest.bytes!.length;
+      if (oldest.pins === 0 && oldest.bytes!.length === size) spare = oldest.bytes;
       oldest.bytes = null;
     }
+    const page: Page = { bytes: spare ?? Buffer.allocUnsafeSlow(size), pins: 0 };
+    this.#pages.push(page);
+    this.#heldBytes += size;
+    this.#free = 0;
     return page;
   }
 }
@@ -72,8 +80,8 @@ export class CachedTail {
     this.#cache = cache;
   }
 
-  /** Copies a batch into the cache and returns the copy, which the caller may stamp until it is written. */
-  add(batch: Buffer, baseOffset: number, nextOffset: number): Buffer {
+  /** Copies a batch into the cache. The caller stamps the copy and writes it, then takes its pin off the page. */
+  add(batch: Buffer, baseOffset: number, nextOffset: number): { bytes: Buffer; page: Page } {
     const { page, start, bytes } = this.#cache.copy(batch);
     const last = this.#regions.at(-1);
     if (last?.page === page && last.end === start && start + bytes.length - last.start <= REGION_BYTES) {
@@ -83,7 +91,8 @@ export class CachedTail {
       this.#dropEvicted();
       this.#regions.push({ page, start, end: start + bytes.length, baseOffset, nextOffset });
     }
-    return bytes;
+    page.pins += 1;
+    return { bytes, page };
   }
 
   /** Forgets everything: what was added is not, or will not stay, in the log. */

@@ -57,10 +57,10 @@ export class TimeIndex {
     };
   }
 
-  /** An offset before which every record is older than `timestampMs`. */
-  floorOffset(timestampMs: number): number {
+  /** The last entry older than `timestampMs`: so is every record before its offset. */
+  floor(timestampMs: number): { timestampMs: number; offset: number } | null {
     const index = lastIndexWhere(this.#length, (i) => this.entry(i).timestampMs < timestampMs);
-    return index < 0 ? this.baseOffset : this.entry(index).offset;
+    return index < 0 ? null : this.entry(index);
   }
 
   toBytes(): Buffer {

@@ -14,8 +14,7 @@ export async function offsetForTime(log: PartitionLog, timestampMs: number): Pro
   for (const segment of [...log.segments]) {
     if (segment.baseOffset >= highWatermark) return null;
     if ((await segment.maxTimestampMs()) < timestampMs) continue;
-    const index = await segment.index();
-    let offset = Math.max(logStart, index.times.floorOffset(timestampMs));
+    let offset = Math.max(logStart, await segment.offsetBefore(timestampMs));
     for (;;) {
       const read = await log.reader.read(offset, { endNext: highWatermark, bytesMax: 256 * 1024, atLeastOne: true });
       if (read.bytes === 0) return null;

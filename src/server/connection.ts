@@ -25,6 +25,8 @@ interface Slot {
   readonly requestBytes: number;
   /** The answer's frame; null for none; undefined while it is awaited. */
   answer: readonly Buffer[] | null | undefined;
+  /** Called when the answer is on its way, or never will be. */
+  onSent: (() => void) | null;
 }
 
 /**
@@ -117,9 +119,9 @@ export class Connection {
   }
 
   #start(frame: Buffer): void {
-    const slot: Slot = { requestBytes: frame.length, answer: undefined };
+    const slot: Slot = { requestBytes: frame.length, answer: undefined, onSent: null };
     this.#slots.push(slot);
-    this.#answer(frame).then(
+    this.#answer(frame, slot).then(
       (answer) => {
         slot.answer = answer;
         this.#flush();
@@ -128,7 +130,7 @@ export class Connection {
     );
   }
 
-  async #answer(frame: Buffer): Promise<readonly Buffer[] | null> {
+  async #answer(frame: Buffer, slot: Slot): Promise<readonly Buffer[] | null> {
     const { apiKey, apiVersion: version, correlationId, clientId, bodyStart } = readRequestHeader(frame);
     const api = apiByKey(apiKey);
     if (api === 'ApiVersions' && !serves(api, version)) return this.#refuseVersion(correlationId);
@@ -143,6 +145,9 @@ export class Connection {
       advertised: this.#advertised,
       fetchSessions,
       signal: this.#gone.signal,
+      onSent: (done: () => void) => {
+        slot.onSent = done;
+      },
       responseBytesMax: () => responseBytes.freeBytes >> 2,
     };
     const answer = await dispatch(api, decodeRequest(api, version, frame, bodyStart), context);
@@ -157,6 +162,7 @@ export class Connection {
     const answer = await dispatch('ApiVersions', request, {
       ...context,
       signal: this.#gone.signal,
+      onSent: null,
       responseBytesMax: () => 0,
     });
     return encodeResponse('ApiVersions', 0, correlationId, {
@@ -169,10 +175,11 @@ export class Connection {
   #flush(): void {
     let ready = 0;
     while (ready < this.#slots.length && this.#slots[ready]!.answer !== undefined) ready += 1;
-    for (const { requestBytes, answer } of this.#slots.splice(0, ready)) {
+    for (const { requestBytes, answer, onSent } of this.#slots.splice(0, ready)) {
       this.#bytesInFlight -= requestBytes;
       this.#share.requestBytes.give(requestBytes);
-      if (answer != null && !this.#socket.destroyed) this.#outbox.push(answer);
+      if (answer != null && !this.#socket.destroyed) this.#outbox.push(answer, onSent);
+      else onSent?.();
     }
     this.#accountOutbox();
     this.#proceed();
@@ -222,6 +229,7 @@ export class Connection {
     this.#share.requestBytes.give(this.#bytesInFlight);
     this.#share.responseBytes.give(this.#outboxBytes);
     this.#bytesInFlight = this.#outboxBytes = 0;
+    this.#outbox.drop();
     this.#inbox = [];
     this.#slots = [];
   }

@@ -16,6 +16,8 @@ export interface RequestContext {
   readonly fetchSessions: FetchSessions;
   /** Aborts when the client is gone: whoever waits for its sake stops. */
   readonly signal: AbortSignal;
+  /** Where it can be known: calls back when the operating system has taken the answer, or nobody waits for it any more. */
+  readonly onSent: ((done: () => void) => void) | null;
   /** Bytes that a response may hold now, given all that is queued to readers who do not read. */
   readonly responseBytesMax: () => number;
 }

@@ -8,8 +8,11 @@ export class Outbox {
   readonly #socket: Socket;
   readonly #onProgress: () => void;
   #queue: Buffer[] = [];
-  #queuedBytes = 0;
   #writing = false;
+  /** Counted from the start of the connection. */
+  #pushedBytes = 0;
+  #takenBytes = 0;
+  #marks: { readonly bytes: number; readonly onTaken: () => void }[] = [];
 
   /** `onProgress` is called whenever a piece has been taken by the operating system. */
   constructor(socket: Socket, onProgress: () => void) {
@@ -19,15 +22,30 @@ export class Outbox {
 
   /** Bytes that the operating system has not taken yet. */
   get queuedBytes(): number {
-    return this.#queuedBytes;
+    return this.#pushedBytes - this.#takenBytes;
   }
 
-  push(buffers: readonly Buffer[]): void {
+  /** `onTaken` is called when the operating system has taken all of it, or the connection has ended. */
+  push(buffers: readonly Buffer[], onTaken: (() => void) | null): void {
     for (const buffer of buffers) {
-      this.#queuedBytes += buffer.length;
+      this.#pushedBytes += buffer.length;
       this.#queue.push(buffer);
     }
+    if (onTaken !== null) this.#marks.push({ bytes: this.#pushedBytes, onTaken });
     this.#write();
+  }
+
+  /** The connection has ended: what was not taken never will be. */
+  drop(): void {
+    this.#queue = [];
+    this.#takenBytes = this.#pushedBytes;
+    this.#tell();
+  }
+
+  #tell(): void {
+    let told = 0;
+    while (told < this.#marks.length && this.#marks[told]!.bytes <= this.#takenBytes) this.#marks[told++]!.onTaken();
+    if (told > 0) this.#marks.splice(0, told);
   }
 
   #write(): void {
@@ -42,7 +60,9 @@ export class Outbox {
     this.#writing = true;
     const done = (): void => {
       this.#writing = false;
-      this.#queuedBytes -= bytes;
+      // What was dropped meanwhile is counted already.
+      this.#takenBytes = Math.min(this.#takenBytes + bytes, this.#pushedBytes);
+      this.#tell();
       this.#write();
       this.#onProgress();
     };

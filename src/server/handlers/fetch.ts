@@ -25,6 +25,9 @@ export const fetch = handler('Fetch', [4, 18], async (request, context) => {
     broker.clock,
     context.signal,
   );
+  context.onSent?.(() => {
+    for (const { release } of fetched) release();
+  });
   return { sessionId: session.id, responses: byTopic(session, partitions, fetched, context) };
 });
 
