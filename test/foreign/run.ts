@@ -1,6 +1,6 @@
 /*
  * Foreign Kafka clients against a broker: node test/foreign/run.ts [--broker millrace|kafka] [--only PREFIX] [--lines N]
- * PREFIX: compression, compression/zstd, java-tools, text, text/kcat, kill, kill/kcat …
+ * PREFIX: compression, compression/zstd, java-tools, partitioner, text, text/kcat, kill, kill/kcat …
  * Each check is a line: ok, FAIL or skip with the reason. Against Apache Kafka the same checks show that they are right.
  * A client whose toolchain is not there is skipped; with CI set, that is a failure.
  */
@@ -13,6 +13,7 @@ import { checkCompression } from './checks/compression.ts';
 import { checkDumpLog } from './checks/dump-log.ts';
 import { checkJavaTools } from './checks/java-tools.ts';
 import { checkKill } from './checks/kill.ts';
+import { checkPartitioner } from './checks/partitioner.ts';
 import { checkText } from './checks/text.ts';
 import { confluentKafka } from './clients/confluent-kafka.ts';
 import type { ForeignClient } from './clients/foreign-client.ts';
@@ -57,6 +58,7 @@ async function run(kind: BrokerKind, lines: number, report: Report, workDir: str
     const suite: Suite = { broker, topics, report, clients, workDir, corpus, java: clients.includes(javaConsole) };
     const topicIds = await checkCompression(suite);
     await checkJavaTools(suite);
+    await checkPartitioner(suite);
     await checkText(suite);
     await checkKill(suite);
     await topics.close();
