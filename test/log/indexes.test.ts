@@ -86,7 +86,7 @@ describe('the time index', () => {
         index.finish();
         const read = TimeIndex.parse(Buffer.from(index.times.toBytes()), BASE)!;
         expect(read).not.toBe(null);
-        const offset = read.floorOffset(timestampMs);
+        const offset = read.floor(timestampMs)?.offset ?? BASE;
         for (const batch of batches) if (batch.lastOffset < offset) expect(batch.ms).toBeLessThan(timestampMs);
         const largestMs = Math.max(-1, ...batches.map(({ ms }) => ms));
         expect(new SegmentIndex(BASE, undefined, read).maxTimestampMs).toBe(largestMs);

@@ -207,7 +207,15 @@ export async function failureOf(operation: Promise<unknown>): Promise<unknown> {
   return outcome.error;
 }
 
-/** Lets all that is ready run, including what waits for an answer of the file system. */
+/** Lets all that is ready run, including what waits for answers of the file system. */
 export async function settle(): Promise<void> {
-  for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
+  for (let i = 0; i < 10; i += 1) {
+    await fs.promises.stat('.');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Waits for what must come; the test's time limit is what fails it. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1));
 }

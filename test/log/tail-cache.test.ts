@@ -14,7 +14,7 @@ describe('one partition', () => {
   test('has what it added from any of its offsets on, and nothing before or after', () => {
     const tail = new CachedTail(new TailCache(1 << 20));
     const added: Buffer[] = [];
-    for (let i = 0; i < 10; i += 1) added.push(tail.add(Buffer.from(`batch ${i} `), 100 + i * 2, 102 + i * 2));
+    for (let i = 0; i < 10; i += 1) added.push(tail.add(Buffer.from(`batch ${i} `), 100 + i * 2, 102 + i * 2).bytes);
     expect(bytesOf(tail, 100).toString()).toBe(added.join(''));
     expect(tail.from(99)).toEqual([]);
     expect(tail.from(120)).toEqual([]);
@@ -61,13 +61,18 @@ describe('the budget', () => {
     expect(cache.heldBytes).toBeLessThanOrEqual(8 * PAGE_BYTES);
   });
 
-  test('a view that someone still holds stays as it was when its page is dropped', () => {
-    const cache = new TailCache(PAGE_BYTES);
+  test.each([
+    ['still being written', 0, true],
+    ['not used any more', 1, false],
+  ])('a page whose bytes are %s', (_, unpins, stays) => {
+    const cache = new TailCache(2 * PAGE_BYTES);
     const tail = new CachedTail(cache);
-    const held = tail.add(Buffer.from('still being written'), 0, 1);
-    for (let i = 1; i < 50; i += 1) tail.add(Buffer.alloc(10_000, 'x'), i, i + 1);
+    const { bytes, page } = tail.add(Buffer.from('held'), 0, 1);
+    page.pins -= unpins;
+    for (let i = 1; i < 50; i += 1) tail.add(Buffer.alloc(10_000, 'x'), i, i + 1).page.pins -= 1;
     expect(tail.from(0)).toEqual([]);
-    expect(held.toString()).toBe('still being written');
+    expect(bytes.toString() === 'held').toBe(stays);
+    expect(cache.heldBytes).toBeLessThanOrEqual(2 * PAGE_BYTES);
   });
 });
 
@@ -110,7 +115,7 @@ test('partitions that share a cache each keep an unbroken, true end of what they
 
 test('a batch may be stamped in its copy after it was added', () => {
   const tail = new CachedTail(new TailCache(1 << 20));
-  const copy = tail.add(batchOf({ count: 3 }), 40, 43);
-  stamp(copy, 0, 40, 9);
+  const { bytes } = tail.add(batchOf({ count: 3 }), 40, 43);
+  stamp(bytes, 0, 40, 9);
   expect(nextOffset(bytesOf(tail, 40), 0)).toBe(43);
 });
