@@ -1,0 +1,43 @@
+import type { Admin } from '../client/admin.ts';
+import type { Millrace } from '../client/millrace.ts';
+import { parseDurationMs } from './duration.ts';
+import { parseHostPort } from './host-port.ts';
+
+/** What brokerFlags (command.ts) say. */
+export interface BrokerChoice {
+  readonly broker: string;
+  readonly timeout: string;
+}
+
+/** Runs `use` with a client of the broker that the flags name, and closes it afterwards. @throws Fault connectionFailed and others. */
+export async function withBroker<R>(
+  { broker, timeout }: BrokerChoice,
+  use: (client: Millrace) => Promise<R>,
+): Promise<R> {
+  const seeds = broker.split(',').map((one) => addressOf(one.trim()));
+  const timeoutMs = parseDurationMs(timeout, '--timeout');
+  // Not before it is needed: help and usage errors do without the SDK.
+  const { Millrace } = await import('../client/millrace.ts');
+  const client = await Millrace.connect(seeds, {
+    clientId: 'millrace-cli',
+    connectTimeoutMs: timeoutMs,
+    callTimeoutMs: timeoutMs,
+  });
+  try {
+    return await use(client);
+  } finally {
+    await client.close();
+  }
+}
+
+export function withAdmin<R>(choice: BrokerChoice, use: (admin: Admin) => Promise<R>): Promise<R> {
+  return withBroker(choice, (client) => use(client.admin));
+}
+
+/** As it is, with Kafka's port where none is given. @throws UsageError */
+function addressOf(text: string): string {
+  const withPort = /^[^:]+$|^\[[^\]]*\]$/.test(text) ? `${text}:9092` : text;
+  const { host, port } = parseHostPort(withPort, '--broker');
+  const name = host === '' ? '127.0.0.1' : host;
+  return name.includes(':') ? `[${name}]:${port}` : `${name}:${port}`;
+}

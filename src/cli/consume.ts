@@ -1,0 +1,168 @@
+import type { TopicMetadata } from '../client/metadata.ts';
+import type { Millrace } from '../client/millrace.ts';
+import type { ReadBatch } from '../client/read-record.ts';
+import type { Reader } from '../client/reader.ts';
+import { BufferedOutput } from './buffered-output.ts';
+import { brokerFlags, defineCommand, type Values } from './command.ts';
+import { withBroker } from './connect.ts';
+import { parseEscapes } from './escapes.ts';
+import { exitCodes } from './exit-codes.ts';
+import { type EnvelopeFacts, jsonEnvelope } from './json-envelope.ts';
+import { note } from './output.ts';
+import { parsePlaces, resolveStart } from './read-places.ts';
+import { delimitedFormat, parseFormat, type RecordPrinter } from './record-format.ts';
+import { UsageError } from './usage-error.ts';
+
+const flags = {
+  ...brokerFlags,
+  offset: {
+    alias: 'o',
+    type: 'string',
+    array: true,
+    requiresArg: true,
+    describe:
+      'Where to start: beginning, end, N, -N (the last N), s@MOMENT; where to stop: e@MOMENT [default: beginning]',
+  },
+  partition: {
+    alias: 'p',
+    type: 'number',
+    array: true,
+    requiresArg: true,
+    describe: 'Only this partition; repeatable [default: all]',
+  },
+  count: { alias: 'c', type: 'number', requiresArg: true, describe: 'Stop after so many records' },
+  'exit-at-end': { alias: 'e', type: 'boolean', default: false, describe: 'Stop at the end as it is now' },
+  format: { alias: 'f', type: 'string', requiresArg: true, describe: 'How to print a record; see below' },
+  json: { alias: 'J', type: 'boolean', default: false, describe: "A JSON object per record, as kcat's -J" },
+  delimiter: { alias: 'D', type: 'string', requiresArg: true, default: '\\n', describe: 'Printed after each record' },
+  'key-delimiter': {
+    alias: ['k', 'K'],
+    type: 'string',
+    requiresArg: true,
+    describe: 'Print keys too, with this after them',
+  },
+  null: { alias: 'Z', type: 'boolean', default: false, describe: 'Print null keys and values as NULL' },
+  isolation: {
+    choices: ['committed', 'uncommitted'],
+    requiresArg: true,
+    default: 'committed',
+    describe: 'Whether records of transactions that are open or aborted are left out',
+  },
+  quiet: { alias: 'q', type: 'boolean', default: false, describe: 'Do not say where the end was reached' },
+} as const;
+
+type Args = Values<typeof flags>;
+
+export const consume = defineCommand({
+  syntax: 'consume <topic>',
+  describe: "Print a topic's records",
+  positionals: { topic: { type: 'string', demandOption: true } },
+  flags,
+  examples: [
+    { run: '$0 consume orders', does: 'All there is, then what comes' },
+    { run: '$0 consume orders -o -10 -e', does: 'The last ten of each partition' },
+    { run: '$0 consume orders -o s@-1h -e -J', does: 'The last hour as JSON' },
+    {
+      run: "$0 consume orders -p 0 -c 5 -f '%p:%o %k=%s\\n'",
+      does: 'Five records of partition 0, with offset and key',
+    },
+  ],
+  notes:
+    'Formats: %t topic, %p partition, %o offset, %T timestamp in ms, %k key, %K its bytes, %s value, %S its bytes, %R the same as\n' +
+    'big-endian int32, %h headers, %% a percent sign; \\n \\r \\t \\0 \\xNN bytes. Moments: milliseconds since 1970, ISO 8601, or -2h.',
+  async run(args) {
+    if (args.count !== undefined && !(Number.isInteger(args.count) && args.count >= 0)) {
+      throw new UsageError('--count must be a whole number from 0 up');
+    }
+    const abort = new AbortController();
+    const onSignal = (signal: NodeJS.Signals): void => {
+      process.exitCode = signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated;
+      abort.abort();
+    };
+    process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+    try {
+      await withBroker(args, (client) => print(client, args.topic, args, abort.signal));
+    } catch (error) {
+      if (!abort.signal.aborted) throw error;
+    } finally {
+      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    }
+  },
+});
+
+async function print(client: Millrace, topicName: string, args: Args, signal: AbortSignal): Promise<void> {
+  const topic = await client.admin.describeTopic(topicName);
+  const output = new BufferedOutput();
+  const printer = await printerOf(client, topic, args);
+  const reader = await readerOf(client, topic, args, signal);
+  try {
+    await printBatches(reader, printer, output, args.count ?? Number.POSITIVE_INFINITY);
+  } finally {
+    await output.flush();
+  }
+  if (!args.exitAtEnd || args.quiet) return;
+  for (const partition of reader.partitions.toSorted((a, b) => a - b)) {
+    if (reader.lag(partition) === 0)
+      note(`% Reached end of topic ${topicName} [${partition}] at offset ${reader.position(partition)}`);
+  }
+}
+
+async function printBatches(
+  reader: Reader<Buffer, Buffer>,
+  printer: RecordPrinter,
+  output: BufferedOutput,
+  countMax: number,
+): Promise<void> {
+  let left = countMax;
+  if (left === 0) return reader.close();
+  for await (const { records } of reader.batches() as AsyncIterable<ReadBatch<Buffer, Buffer>>) {
+    for (const record of records) {
+      printer(record, output.writer);
+      if (--left === 0) return;
+    }
+    await output.keepPace();
+  }
+}
+
+async function printerOf(client: Millrace, topic: TopicMetadata, args: Args): Promise<RecordPrinter> {
+  const delimiter = parseEscapes(args.delimiter, '--delimiter');
+  if (args.json) {
+    const facts = await envelopeFacts(client, topic);
+    return (record, out) => {
+      out.text(jsonEnvelope(record, facts[record.partition]!));
+      out.bytes(delimiter);
+    };
+  }
+  if (args.format !== undefined) return parseFormat(args.format, args.null);
+  const keyDelimiter = args.keyDelimiter === undefined ? null : parseEscapes(args.keyDelimiter, '--key-delimiter');
+  return delimitedFormat(delimiter, keyDelimiter, args.null);
+}
+
+async function envelopeFacts(client: Millrace, { name, partitions }: TopicMetadata): Promise<EnvelopeFacts[]> {
+  const [setting] = await client.admin.settings({ topic: name }, ['message.timestamp.type']);
+  const timestampType = setting?.value === 'LogAppendTime' ? 'LogAppendTime' : 'CreateTime';
+  return partitions.map(({ leader }) => ({ broker: leader, timestampType }));
+}
+
+async function readerOf(
+  client: Millrace,
+  topic: TopicMetadata,
+  args: Args,
+  signal: AbortSignal,
+): Promise<Reader<Buffer, Buffer>> {
+  const { start, stop } = parsePlaces(args.offset ?? []);
+  const partitions = args.partition ?? topic.partitions.map((one) => one.partition);
+  const from = await resolveStart(client.admin, topic.name, start, partitions);
+  const to = stop ?? (args.exitAtEnd ? 'end' : null);
+  const { bytes } = await import('../client/codecs.ts');
+  return client.reader({
+    topic: topic.name,
+    partitions,
+    from,
+    ...(to !== null && { to }),
+    key: bytes,
+    value: bytes,
+    isolation: args.isolation,
+    signal,
+  });
+}

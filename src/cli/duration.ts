@@ -1,0 +1,28 @@
+import { UsageError } from './usage-error.ts';
+
+const unitMs: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+
+/** Milliseconds of `250`, `250ms`, `1.5s`, `10m`, `2h`, `7d` or `1w`. `flag` is for the message. @throws UsageError */
+export function parseDurationMs(text: string, flag: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)?$/.exec(text);
+  const ms = match === null ? Number.NaN : Math.round(Number(match[1]) * unitMs[match[2] ?? 'ms']!);
+  if (Number.isSafeInteger(ms)) return ms;
+  throw new UsageError(`${flag}: "${text}" is no duration; write for example 500ms, 10s, 5m, 2h or 7d`);
+}
+
+/** A moment: milliseconds since 1970, `-2h` (that long before now), or ISO 8601, in local time unless it says otherwise. @throws UsageError */
+export function parseMomentMs(text: string, nowMs: number, flag: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  if (text.startsWith('-')) return nowMs - parseDurationMs(text.slice(1), flag);
+  // Only ISO: the engine's guesses at other formats differ from what people mean.
+  const ms = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isSafeInteger(ms) && ms >= 0) return ms;
+  throw new UsageError(`${flag}: "${text}" is no moment; write 2026-05-01T12:00:00Z, milliseconds since 1970, or -2h`);
+}

@@ -1,0 +1,31 @@
+import { Fault } from '../base/faults.ts';
+import { UsageError } from './usage-error.ts';
+
+/** What the user is told: one line, and with `verbose` what led to it, one line each. Never a stack trace. */
+export function failureText(error: unknown, verbose: boolean): string {
+  let text = `millrace: ${oneLine(sentenceOf(error))}\n`;
+  if (!verbose) return text;
+  for (let cause = causeOf(error); cause !== undefined; cause = causeOf(cause)) {
+    text += `  because: ${oneLine(messageOf(cause))}\n`;
+  }
+  return text;
+}
+
+function sentenceOf(error: unknown): string {
+  if (error instanceof Fault || error instanceof UsageError) return error.message;
+  // What the operating system says of a file names it, and so the way out.
+  if (error instanceof Error && 'syscall' in error) return error.message;
+  return `a bug of Millrace: ${messageOf(error)}; please report it`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error ? error.cause : undefined;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s*[\r\n]+\s*/g, ' ').trim();
+}

@@ -1,0 +1,70 @@
+import { systemClock } from '../base/clock.ts';
+import { brokerFlags, defineCommand } from './command.ts';
+import { withAdmin } from './connect.ts';
+import { parseMomentMs } from './duration.ts';
+import { write, writeJson } from './output.ts';
+import { table } from './table.ts';
+
+export const offsets = defineCommand({
+  syntax: 'offsets <topic>',
+  describe: "Show where a topic's partitions begin and end, or stood at a time",
+  positionals: { topic: { type: 'string', demandOption: true } },
+  flags: {
+    ...brokerFlags,
+    partition: {
+      alias: 'p',
+      type: 'number',
+      array: true,
+      requiresArg: true,
+      describe: 'Only this partition; repeatable [default: all]',
+    },
+    time: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'The first record from then on: 2026-05-01T12:00:00Z, milliseconds since 1970, or -2h',
+    },
+  },
+  examples: [
+    { run: '$0 offsets orders', does: 'First offset, next offset, and how many between' },
+    { run: '$0 offsets orders --time -2h', does: 'Where two hours ago is' },
+  ],
+  notes: 'LATEST is the offset that the next record will get. AT TIME is - where no record is that young.',
+  async run(args) {
+    const timeMs = args.time === undefined ? null : parseMomentMs(args.time, systemClock.wallMs(), '--time');
+    const chosen = args.partition === undefined ? {} : { partitions: args.partition };
+    const rows = await withAdmin(args, async (admin) => {
+      const [earliest, latest, atTime] = await Promise.all([
+        admin.offsets(args.topic, 'earliest', chosen),
+        admin.offsets(args.topic, 'latest', chosen),
+        timeMs === null ? null : admin.offsets(args.topic, { time: timeMs }, chosen),
+      ]);
+      return [...earliest.keys()]
+        .sort((a, b) => a - b)
+        .map((partition) => {
+          const begin = earliest.get(partition)!.offset;
+          const end = latest.get(partition)!.offset;
+          const found = atTime?.get(partition);
+          return {
+            partition,
+            earliest: begin,
+            latest: end,
+            count: end - begin,
+            ...(found && {
+              atTime: found.offset < 0 ? null : found.offset,
+              timestampMs: found.offset < 0 ? null : found.timestampMs,
+            }),
+          };
+        });
+    });
+    if (args.json) return writeJson({ topic: args.topic, partitions: rows });
+    const headings = ['PARTITION', 'EARLIEST', 'LATEST', 'COUNT', ...(timeMs === null ? [] : ['AT TIME'])];
+    const cells = rows.map((row) => [
+      row.partition,
+      row.earliest,
+      row.latest,
+      row.count,
+      ...(timeMs === null ? [] : [row.atTime ?? null]),
+    ]);
+    await write(table(headings, cells));
+  },
+});
