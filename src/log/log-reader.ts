@@ -82,15 +82,26 @@ export class LogReader {
   }
 
   async #fromFiles(offset: number, limits: ReadLimits): Promise<LogRead> {
+    this.#checkKept(offset);
     const index = lastIndexWhere(this.#segments.length, (i) => this.#segments[i]!.baseOffset <= offset);
-    // Deleted while this read waited for its turn: the log starts later now.
-    if (index < 0) throw new Fault('offsetOutOfRange', { detail: `${offset} was deleted` });
-    // A copy: segments before these may be deleted, and their places taken, while this reads.
-    for (const segment of this.#segments.slice(index)) {
-      const found = await readSegment(segment, offset, limits, this.#epochs);
-      if (found !== null) return found;
+    try {
+      // A copy: the segments before these may go while this reads, and those after them move up.
+      for (const segment of this.#segments.slice(index)) {
+        const found = await readSegment(segment, offset, limits, this.#epochs);
+        if (found !== null) return found;
+      }
+    } catch (error) {
+      // Files that are gone are no failure where it was their turn to go.
+      this.#checkKept(offset);
+      throw error;
     }
     return nothing(offset);
+  }
+
+  /** The log's start may move while a read waits for its turn or for the disk. */
+  #checkKept(offset: number): void {
+    const { logStart } = this.#marks;
+    if (offset < logStart) throw new Fault('offsetOutOfRange', { detail: `${offset} is before ${logStart}` });
   }
 }
 

@@ -21,6 +21,9 @@ import { CachedTail, type Page, type TailCache } from './tail-cache.ts';
 /** Bytes given to one write: enough to make calls rare, little enough that a failed one loses little. */
 const WRITE_BYTES_MAX = 8 * 1024 * 1024;
 
+/** What nobody waits for, neither an appender nor a reader, shares its sync with what comes within this time. */
+const UNAWAITED_SYNC_DELAY_MS = 10;
+
 /** What all logs of a broker share. */
 export interface LogContext {
   readonly disk: Disk;
@@ -150,6 +153,7 @@ export class PartitionLog {
   /** Calls back after each move of the high watermark, and when the log stops; returns what ends that. */
   watch(onMove: () => void): () => void {
     this.#watchers.add(onMove);
+    this.#considerSync();
     return () => this.#watchers.delete(onMove);
   }
 
@@ -242,7 +246,10 @@ export class PartitionLog {
     const reached = until === 'written' ? this.marks.writtenNext : this.marks.highWatermark;
     if (nextOffset <= reached) group.reached(until);
     else if (this.#stopped !== null) group.failed(this.#stopped);
-    else enqueue(until === 'written' ? this.#awaitingWritten : this.#awaitingVisible, { nextOffset, group });
+    else {
+      enqueue(until === 'written' ? this.#awaitingWritten : this.#awaitingVisible, { nextOffset, group });
+      this.#considerSync();
+    }
   }
 
   async #writeLoop(): Promise<void> {
@@ -403,16 +410,24 @@ export class PartitionLog {
     this.#cancelFlush = null;
   }
 
-  /** Asks for a sync if the settings want one for what is written. */
+  /** Asks for a sync, now or after a while, if the settings want one for what is written. */
   #considerSync(): void {
     const unsynced = this.marks.writtenNext - this.marks.durableNext;
     if (unsynced === 0 || this.#stopped !== null) return;
     const { clock, syncer } = this.#context;
-    if (unsynced >= this.#settings.flushMessages) {
+    const delayMs = this.#syncDelayMs(unsynced);
+    if (delayMs === 0) {
       syncer.request(this);
-    } else if (this.#cancelFlush === null && this.#settings.flushMs < Number.MAX_SAFE_INTEGER) {
-      this.#cancelFlush = clock.after(this.#settings.flushMs, () => syncer.request(this));
+    } else if (this.#cancelFlush === null && delayMs < Number.MAX_SAFE_INTEGER) {
+      this.#cancelFlush = clock.after(delayMs, () => syncer.request(this));
     }
+  }
+
+  #syncDelayMs(unsynced: number): number {
+    const { flushMessages, flushMs } = this.#settings;
+    if (unsynced < flushMessages) return flushMs;
+    const awaited = this.#awaitingVisible.length > 0 || this.#watchers.size > 0 || flushMessages > 1;
+    return awaited ? 0 : Math.min(UNAWAITED_SYNC_DELAY_MS, flushMs);
   }
 
   #show(): void {

@@ -314,7 +314,7 @@ export class Segment {
 
   /** Removes the files. A read under way keeps its handle and ends as if nothing had happened. */
   async remove(): Promise<void> {
-    await this.#end(new Fault('offsetOutOfRange', { detail: `${this.logPath} was deleted` }));
+    await this.#end(new Fault('offsetOutOfRange', { detail: `${this.logPath} is deleted` }));
     // The log last: caches without it would be looked at by no one.
     for (const ending of ['index', 'timeindex', 'producers', 'log']) await this.#disk.remove(`${this.#path}.${ending}`);
   }

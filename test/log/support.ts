@@ -12,6 +12,7 @@ import { type Appended, Syncer } from '../../src/log/syncer.ts';
 import { TailCache } from '../../src/log/tail-cache.ts';
 import { type BatchOptions, buildBatch } from '../../src/record/batch-builder.ts';
 import { tempFolder } from '../disk/temp-folder.ts';
+import { unsyncedDisk } from './hooked-disk.ts';
 
 export { tempFolder };
 
@@ -71,7 +72,7 @@ export interface TestContext extends LogContext {
   readonly warnings: { facts: object; message: string }[];
 }
 
-/** As a broker of its own would hand it to its logs. `cacheBytes` 0 leaves one page of 64 KB: `coldContext` leaves nothing. */
+/** As a broker of its own would hand it to its logs. `cacheBytes` 1 leaves one page of 64 KB. */
 export function contextOn(disk: Disk, cacheBytes = 1 << 20): TestContext {
   const fatal: unknown[] = [];
   const warnings: { facts: object; message: string }[] = [];
@@ -87,6 +88,11 @@ export function contextOn(disk: Disk, cacheBytes = 1 << 20): TestContext {
     fatal,
     warnings,
   };
+}
+
+/** The same in a folder, with nothing synced: what is tested is not what a power cut leaves. */
+export function contextIn(root: string, cacheBytes?: number): TestContext {
+  return contextOn(unsyncedDisk(realDisk(root)), cacheBytes);
 }
 
 /** Pushes all that is cached of any partition out, so that reads go to the files. */
@@ -187,7 +193,7 @@ export async function withLogOf<T>(
   use: (log: PartitionLog, context: TestContext) => Promise<T>,
   settings: Partial<LogSettings> = {},
 ): Promise<T> {
-  const context = contextOn(realDisk(root));
+  const context = contextIn(root);
   const log = await openLog(context, settings);
   try {
     return await use(log, context);
