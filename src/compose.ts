@@ -26,7 +26,7 @@ export interface BrokerSetup {
   readonly settings?: Readonly<Record<string, string>>;
   /** Default: says nothing. */
   readonly logger?: Logger;
-  /** Memory for the youngest batches of all partitions. Default 64 MiB. */
+  /** Memory for the youngest batches of all partitions. Default 32 MiB. */
   readonly tailCacheBytesMax?: number;
 }
 
@@ -94,7 +94,7 @@ export async function openBroker(
       logger: setup.logger ?? silentLogger,
       settings: setup.settings ?? {},
       startFacts: startFacts(path.resolve(folder), listen),
-      tailCacheBytesMax: setup.tailCacheBytesMax ?? 64 * 1024 * 1024,
+      tailCacheBytesMax: setup.tailCacheBytesMax ?? 32 * 1024 * 1024,
       // Two of libuv's threads stay for the syncer.
       readsAtOnceMax: Math.max(1, threads - 2),
     });
