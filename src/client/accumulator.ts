@@ -24,6 +24,8 @@ export interface AccumulatorOptions {
   findTopic: (name: string) => Promise<TopicMetadata>;
   /** What is known of a topic that was found, as of now. */
   topic: (name: string) => TopicMetadata | undefined;
+  /** Asks again what is known of topics. */
+  refresh: () => void;
   /** Called when a batch was started, and when one is full. */
   onBatch: (batch: ProducerBatch) => void;
 }
@@ -170,7 +172,7 @@ export class Accumulator {
     this.#startBatch(queue, record, pending);
   }
 
-  /** Null: whichever is being filled with records without a key. @throws Fault invalidArgument, unknownPartition. */
+  /** Null: whichever is being filled with records without a key. @throws Fault invalidArgument, unknownTopic. */
   #choose({ name }: TopicQueues, record: EncodedRecord): number | null {
     const partitionCount = this.#options.topic(name)?.partitions.length ?? 0;
     if (partitionCount === 0) throw new Fault('unknownTopic', { detail: name });
@@ -178,8 +180,10 @@ export class Accumulator {
     const partition = record.partition ?? this.#options.partitioner({ topic: name, key, value, partitionCount });
     if (partition === null) return null;
     if (Number.isInteger(partition) && partition >= 0 && partition < partitionCount) return partition;
+    // It may have been added since.
+    this.#options.refresh();
     const detail = `topic ${name} has partitions 0 to ${partitionCount - 1}, not ${partition}`;
-    throw new Fault('unknownPartition', { detail });
+    throw new Fault('invalidArgument', { detail });
   }
 
   /** Where the next record without a key goes: at random among the partitions with a leader, then there for a batch's worth of bytes. */

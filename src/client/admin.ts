@@ -1,9 +1,17 @@
 import { Fault, faultFromKafka } from '../base/faults.ts';
+import { ZERO_UUID } from '../base/random.ts';
 import type { Draft } from '../wire/codec.ts';
 import type { ApiName, Messages } from '../wire/messages.generated.ts';
 import type { Cluster } from './cluster.ts';
 import type { Connection } from './connection.ts';
-import { type FoundOffset, type Isolation, listOffsets, type OffsetTarget, partitionOf } from './list-offsets.ts';
+import {
+  type FoundOffset,
+  type Isolation,
+  listOffsets,
+  type OffsetTarget,
+  partitionOf,
+  topicWith,
+} from './list-offsets.ts';
 import { type LogDir, logDirOf } from './log-dirs.ts';
 import type { BrokerMetadata, TopicMetadata } from './metadata.ts';
 import {
@@ -108,16 +116,24 @@ export class Admin {
     });
   }
 
-  /** With all its records. @throws Fault unknownTopic. */
+  /** With all its records. Returns when the topic is gone for those who ask. @throws Fault unknownTopic. */
   async deleteTopic(name: string): Promise<void> {
-    await this.#ask(`deleting topic ${name}`, async (connection) => {
+    const what = `deleting topic ${name}`;
+    const id = await this.#ask(what, async (connection) => {
       const { responses } = await connection.request('DeleteTopics', {
         ...(connection.versionOf('DeleteTopics') >= 6 ? { topics: [{ name }] } : { topicNames: [name] }),
         timeoutMs: this.#timeoutMs,
       });
       for (const result of responses) throwIf(result.errorCode, `topic ${name}`, result.errorMessage);
+      return responses[0]?.topicId ?? ZERO_UUID;
     });
     this.#cluster.forgetTopic(name);
+    if (id === ZERO_UUID) return;
+    await this.#cluster.retrying(what, this.#timeoutMs, async () => {
+      const topic = (await this.#cluster.askMetadata([name])).topics.get(name);
+      const isThere = topic !== undefined && !(topic instanceof Fault) && topic.id === id;
+      if (isThere) throw new Fault('requestTimedOut', { detail: what });
+    });
   }
 
   /**
@@ -136,19 +152,20 @@ export class Admin {
     if (validateOnly) return;
     await this.#cluster.retrying(`waiting for the partitions of topic ${name}`, this.#timeoutMs, async () => {
       this.#cluster.forgetTopic(name);
-      partitionOf(await this.#cluster.findTopic(name, this.#search(this.#timeoutMs)), total - 1);
+      const topic = await this.#cluster.findTopic(name, this.#search(this.#timeoutMs));
+      if (topic.partitions.length < total) throw new Fault('unknownPartition', { detail: `topic ${name}` });
     });
   }
 
   /**
    * Drops each partition's records below an offset, for good; `latest` drops all there are now. Returns where each partition
-   * begins afterwards. @throws Fault unknownTopic, unknownPartition, offsetOutOfRange, policyViolation on a compacted topic.
+   * begins afterwards. @throws Fault unknownTopic, invalidArgument, offsetOutOfRange, policyViolation on a compacted topic.
    */
   async trim(name: string, below: ReadonlyMap<number, number | 'latest'>): Promise<Map<number, number>> {
     const open = new Map(below);
     const starts = new Map<number, number>();
     await this.#cluster.retrying(`trimming topic ${name}`, this.#timeoutMs, async () => {
-      const topic = await this.#cluster.findTopic(name, this.#search(0));
+      const topic = await topicWith(this.#cluster, name, open.keys(), this.#search(0));
       for (const [partition, offset] of [...open]) {
         const connection = await this.#cluster.connection(partitionOf(topic, partition).leader, 'admin');
         const { topics } = await connection.request('DeleteRecords', {
@@ -166,7 +183,7 @@ export class Admin {
     return starts;
   }
 
-  /** Where in each partition a target lies now. @throws Fault unknownTopic, unknownPartition. */
+  /** Where in each partition a target lies now. @throws Fault unknownTopic, invalidArgument. */
   async offsets(name: string, target: OffsetTarget, options: OffsetsOptions = {}): Promise<Map<number, FoundOffset>> {
     const { isolation = 'uncommitted' } = options;
     const partitions = options.partitions ?? (await this.describeTopic(name)).partitions.map((one) => one.partition);

@@ -42,7 +42,7 @@ export function isolationLevel(isolation: Isolation): number {
 
 /**
  * Asks each partition's leader, and again after a change of leaders, until all have answered.
- * @throws Fault unknownPartition, connectionFailed, notSupportedByBroker and others.
+ * @throws Fault unknownTopic, invalidArgument, connectionFailed, notSupportedByBroker and others.
  */
 export async function listOffsets(
   cluster: Cluster,
@@ -53,7 +53,7 @@ export async function listOffsets(
   const open = new Map([...targets].map(([partition, target]) => [partition, timestampOf(target)]));
   const found = new Map<number, FoundOffset>();
   await cluster.retrying(`finding offsets of topic ${topicName}`, timeoutMs, async () => {
-    const topic = await cluster.findTopic(topicName, { timeoutMs, unknownMs, autoCreate: false });
+    const topic = await topicWith(cluster, topicName, open.keys(), { timeoutMs, unknownMs, autoCreate: false });
     const asks = [...byLeader(topic, open)].map(([leader, partitions]) =>
       askLeader(cluster, topicName, leader, partitions, isolation),
     );
@@ -79,12 +79,29 @@ export async function listOffsets(
   );
 }
 
-/** @throws Fault unknownPartition. */
+/** Finds a topic that has the partitions. @throws Fault invalidArgument, and those of finding the topic. */
+export async function topicWith(
+  cluster: Cluster,
+  name: string,
+  partitions: Iterable<number>,
+  search: TopicSearch,
+): Promise<TopicMetadata> {
+  const wanted = [...partitions];
+  const known = await cluster.findTopic(name, search);
+  if (wanted.every((partition) => known.partitions[partition] !== undefined)) return known;
+  // They may have been added since.
+  cluster.forgetTopic(name);
+  const topic = await cluster.findTopic(name, search);
+  for (const partition of wanted) partitionOf(topic, partition);
+  return topic;
+}
+
+/** @throws Fault invalidArgument. */
 export function partitionOf(topic: TopicMetadata, partition: number): TopicMetadata['partitions'][number] {
   const found = topic.partitions[partition];
   if (found !== undefined) return found;
   const detail = `topic ${topic.name} has partitions 0 to ${topic.partitions.length - 1}, not ${partition}`;
-  throw new Fault('unknownPartition', { detail });
+  throw new Fault('invalidArgument', { detail });
 }
 
 type Asks = Draft<ListOffsetsPartition>[];

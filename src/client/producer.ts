@@ -113,7 +113,7 @@ export class Producer<K = string, V = unknown> implements AsyncDisposable {
       detail: 'the producer, before the record was delivered; it may or may not be stored',
     });
     try {
-      await within(this.#cluster.clock, timeoutMs, this.#sender.flush(), () => overdue);
+      if (timeoutMs > 0) await within(this.#cluster.clock, timeoutMs, this.#sender.flush(), () => overdue);
     } catch (error) {
       if (error !== overdue) throw error;
     } finally {

@@ -1,10 +1,10 @@
 import { Fault } from '../base/faults.ts';
 import type { Cluster } from './cluster.ts';
 import { type Cursor, cursorAt } from './cursor.ts';
-import { type FoundOffset, listOffsets, type OffsetTarget, partitionOf } from './list-offsets.ts';
+import { type FoundOffset, listOffsets, type OffsetTarget, topicWith } from './list-offsets.ts';
 import type { FetchSettings, ReadFrom, ReadTo } from './reader-options.ts';
 
-/** Finds each partition's first offset and, where there is one, its last. @throws Fault unknownTopic, unknownPartition and others. */
+/** Finds each partition's first offset and, where there is one, its last. @throws Fault unknownTopic, invalidArgument and others. */
 export async function startCursors(
   cluster: Cluster,
   settings: FetchSettings,
@@ -12,9 +12,8 @@ export async function startCursors(
 ): Promise<Cursor[]> {
   const { topic: name, unknownTopicMs: unknownMs } = settings;
   const search = { timeoutMs: Math.max(callTimeoutMs, unknownMs), unknownMs, autoCreate: false };
-  const topic = await cluster.findTopic(name, search);
+  const topic = await topicWith(cluster, name, settings.partitions ?? [], search);
   const partitions = settings.partitions ?? topic.partitions.map((one) => one.partition);
-  for (const partition of partitions) partitionOf(topic, partition);
 
   // The end is asked for first: records that come in between are then either read or past the end, never missed.
   const ends = new Map(partitions.map((partition) => [partition, toOf(settings, partition)]));

@@ -41,7 +41,7 @@ export class Reader<K = string, V = unknown> implements AsyncDisposable {
 
   /**
    * Finds where to begin and begins to fetch; iterating does so too, this only says when it is done: with `from: 'latest'`, records
-   * sent afterwards are read. @throws Fault unknownTopic, unknownPartition, connectionFailed and others.
+   * sent afterwards are read. @throws Fault unknownTopic, invalidArgument, connectionFailed and others.
    */
   start(): Promise<void> {
     this.#starting ??= this.#start();
@@ -128,7 +128,7 @@ export class Reader<K = string, V = unknown> implements AsyncDisposable {
     return [...this.#cursors.keys()];
   }
 
-  /** The offset of a partition's record to be given out next. @throws Fault unknownPartition before the start and for partitions not read. */
+  /** The offset of a partition's record to be given out next. @throws Fault invalidArgument before the start and for partitions not read. */
   position(partition: number): number {
     return this.#cursor(partition).positionNext;
   }
@@ -142,7 +142,9 @@ export class Reader<K = string, V = unknown> implements AsyncDisposable {
   #cursor(partition: number): Cursor {
     const cursor = this.#cursors.get(partition);
     if (cursor !== undefined) return cursor;
-    throw new Fault('unknownPartition', { detail: `${partition} is not read, or the reader was not started yet` });
+    throw new Fault('invalidArgument', {
+      detail: `partition ${partition} is not read, or the reader was not started yet`,
+    });
   }
 
   /** Stops fetching; loops over the reader end. */

@@ -56,6 +56,7 @@ export class Sender {
       random: cluster.random,
       findTopic: (name) => cluster.findTopic(name, { timeoutMs, unknownMs, autoCreate }),
       topic: (name) => cluster.topic(name),
+      refresh: () => void cluster.refresh(),
       onBatch: (batch) => this.#onBatch(batch),
     });
   }
@@ -309,6 +310,7 @@ export class Sender {
     const halves = batch.split();
     queue.replace(batch, halves);
     this.accumulator.replace(batch, halves);
+    this.accumulator.active.add(queue);
   }
 
   #giveUp(queue: PartitionQueue, batch: ProducerBatch, error: Error, recordFaults?: ReadonlyMap<number, Error>): void {

@@ -1,0 +1,98 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { ClientOptions } from '../../src/client/millrace.ts';
+import { Millrace } from '../../src/millrace.ts';
+import { kafkaClassPath, startKafka } from '../../tools/kafka.ts';
+
+/** A broker to run the SDK's tests against. */
+export interface Target {
+  readonly name: string;
+  /** Why it cannot run here; null when it can. */
+  readonly unavailable: string | null;
+  start(): Promise<RunningTarget>;
+}
+
+export interface RunningTarget {
+  readonly client: Millrace;
+  close(): Promise<void>;
+}
+
+/** Short pauses, so that what is tried again does not make the tests slow. */
+const options: ClientOptions = { clientId: 'test', retryBackoff: { firstMs: 20, maxMs: 200 } };
+
+const inProcess: Target = {
+  name: 'Millrace in process',
+  unavailable: null,
+  async start() {
+    const client = await Millrace.open(undefined, options);
+    return { client, close: () => client.close() };
+  },
+};
+
+const overTcp: Target = {
+  name: 'Millrace over TCP',
+  unavailable: null,
+  async start() {
+    const server = await Millrace.open(undefined, { listen: 0 });
+    const client = await Millrace.connect(`127.0.0.1:${server.addresses[0]?.port}`, options);
+    return { client, close: () => client.close().finally(() => server.close()) };
+  },
+};
+
+const apacheKafka: Target = {
+  name: 'Apache Kafka',
+  unavailable: whyNoKafka(),
+  async start() {
+    const folder = await mkdtemp(path.join(tmpdir(), 'sdk-kafka-'));
+    const port = await freePortPair();
+    const kafka = await startKafka(folder, port, '-Xmx512m');
+    const client = await Millrace.connect(`127.0.0.1:${port}`, { ...options, connectTimeoutMs: 30_000 });
+    return {
+      client,
+      async close() {
+        await client.close();
+        await kafka.stop();
+        await rm(folder, { recursive: true });
+      },
+    };
+  },
+};
+
+export const targets: readonly Target[] = [inProcess, overTcp, apacheKafka];
+
+function whyNoKafka(): string | null {
+  if (spawnSync('java', ['-version'], { stdio: 'ignore' }).status !== 0) return 'java is not installed';
+  const home = path.dirname(kafkaClassPath);
+  return existsSync(path.join(home, '.complete')) ? null : `Kafka's jars are not in ${home}: node tools/kafka.ts fetch`;
+}
+
+/** Kafka's node takes a port and the one after it. */
+async function freePortPair(): Promise<number> {
+  for (;;) {
+    const port = await listenOnce(0);
+    if (port !== null && (await listenOnce(port + 1)) !== null) return port;
+  }
+}
+
+function listenOnce(port: number): Promise<number | null> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(null));
+    server.listen(port, '127.0.0.1', () => {
+      const { port: taken } = server.address() as AddressInfo;
+      server.close(() => resolve(taken));
+    });
+  });
+}
+
+let topics = 0;
+
+/** A topic name that no other test of the run uses. */
+export function newTopic(what: string): string {
+  topics++;
+  return `${what}-${topics}`;
+}
