@@ -419,7 +419,10 @@ export class PartitionLog {
     if (delayMs === 0) {
       syncer.request(this);
     } else if (this.#cancelFlush === null && delayMs < Number.MAX_SAFE_INTEGER) {
-      this.#cancelFlush = clock.after(delayMs, () => syncer.request(this));
+      this.#cancelFlush = clock.after(delayMs, () => {
+        this.#cancelFlush = null;
+        syncer.request(this);
+      });
     }
   }
 

@@ -82,6 +82,53 @@ describe('stages of an append', () => {
     await kill(log);
   });
 
+  describe('a sync that nobody waits for', () => {
+    test('comes a little later, so that more can share it', async () => {
+      const { context, gate } = gated();
+      const log = await openLog(context);
+      gate.close();
+      for (let i = 0; i < 5; i += 1) await append(context, log, {}, 'written');
+      await settle();
+      expect(gate.arrived).toBe(0);
+      context.clock.advance(10);
+      await until(() => gate.arrived === 1);
+      gate.open();
+      await until(() => log.marks.highWatermark === 5);
+      await kill(log);
+    });
+
+    test.each([
+      ['an appender', (log: PartitionLog) => void log.visible(1)],
+      ['a reader', (log: PartitionLog) => void log.watch(() => {})],
+    ])('comes at once when %s begins to wait', async (_, wait) => {
+      const context = contextOn(realDisk(tempFolder()));
+      const log = await openLog(context);
+      await append(context, log, {}, 'written');
+      wait(log);
+      await until(() => log.marks.highWatermark === 1);
+      await kill(log);
+    });
+
+    test('comes also after one that had nothing to do', async () => {
+      const { context, gate } = gated();
+      const log = await openLog(context);
+      gate.close();
+      await append(context, log, {}, 'written');
+      context.clock.advance(10);
+      await until(() => gate.arrived === 1);
+      // Counts what the sync under way covers once more.
+      log.changeSettings(oneSegment);
+      gate.open();
+      await until(() => log.marks.durableNext === 1);
+      context.clock.advance(10);
+      await settle();
+      await append(context, log, {}, 'written');
+      context.clock.advance(10);
+      await until(() => log.marks.durableNext === 2);
+      await kill(log);
+    });
+  });
+
   test('with flush.messages above 1: visible when written, synced when so many records wait', async () => {
     const { context, gate } = gated();
     const log = await openLog(context, { flushMessages: 5 });
@@ -160,6 +207,7 @@ describe('changed settings are felt by what is written already', () => {
     expect(log.marks.facts()).toMatchObject({ durableNext: 0, highWatermark: 3 });
     log.changeSettings(oneSegment);
     expect(log.marks.highWatermark).toBe(3);
+    context.clock.advance(10);
     await until(() => log.marks.durableNext === 3);
     await kill(log);
   });
