@@ -30,7 +30,7 @@ export interface AccumulatorOptions {
   onBatch: (batch: ProducerBatch) => void;
 }
 
-interface WaitingSend {
+interface Send {
   readonly topic: TopicQueues;
   readonly record: EncodedRecord;
   readonly pending: Pending;
@@ -41,7 +41,7 @@ interface TopicQueues {
   readonly name: string;
   readonly partitions: PartitionQueue[];
   /** Sends from before the topic was found; null afterwards. */
-  unfound: WaitingSend[] | null;
+  unfound: Send[] | null;
   /** Resolves when the search for the topic has ended, however. */
   searched: Promise<void>;
   /** Where records without a key go for now. */
@@ -59,7 +59,7 @@ export class Accumulator {
   readonly active = new Set<PartitionQueue>();
   /** Every batch whose records wait for their outcome, the oldest first. */
   readonly unsettled = new Set<ProducerBatch>();
-  readonly #waitingForRoom = new Fifo<WaitingSend>();
+  readonly #waitingForRoom = new Fifo<Send>();
   /** How many sends have left that queue. */
   #admitted = 0;
   readonly #waitingForAdmission = new Fifo<{ admittedMin: number; resolve: () => void }>();
@@ -95,8 +95,9 @@ export class Accumulator {
     }
     const topic = this.#topics.get(topicName) ?? this.#startTopic(topicName);
     const fits = this.#waitingForRoom.length === 0 && this.#fits(record);
+    const expiresAtMs = clock.monotonicMs() + deliveryTimeoutMs;
     if (topic.unfound === null && fits) {
-      this.#append(topic, record, pending);
+      this.#append({ topic, record, pending, expiresAtMs });
       return;
     }
     if (this.#waitingBytes + record.bytes > limits.producerWaitingBytesMax) {
@@ -104,7 +105,7 @@ export class Accumulator {
       return;
     }
     this.#waitingBytes += record.bytes;
-    const waiting = { topic, record, pending, expiresAtMs: clock.monotonicMs() + deliveryTimeoutMs };
+    const waiting = { topic, record, pending, expiresAtMs };
     if (topic.unfound !== null) topic.unfound.push(waiting);
     else this.#waitingForRoom.push(waiting);
   }
@@ -143,13 +144,14 @@ export class Accumulator {
     for (let head = this.#waitingForRoom.peek(); head !== undefined; head = this.#waitingForRoom.peek()) {
       if (!this.#fits(head.record)) return;
       this.#shiftWaiting();
-      this.#append(head.topic, head.record, head.pending);
+      this.#append(head);
     }
     if (!this.hasRoom) return;
     for (const resolve of this.#waitingForReady.splice(0)) resolve();
   }
 
-  #append(topic: TopicQueues, record: EncodedRecord, pending: Pending): void {
+  #append(send: Send): void {
+    const { topic, record, pending } = send;
     let partition: number | null;
     try {
       partition = this.#choose(topic, record);
@@ -169,7 +171,7 @@ export class Accumulator {
       if (this.#tryAppend(queue, record, pending)) return;
     }
     queue.closeOpen();
-    this.#startBatch(queue, record, pending);
+    this.#startBatch(queue, send);
   }
 
   /** Null: whichever is being filled with records without a key. @throws Fault invalidArgument, unknownTopic. */
@@ -212,11 +214,14 @@ export class Accumulator {
     return true;
   }
 
-  #startBatch(queue: PartitionQueue, record: EncodedRecord, pending: Pending): void {
-    const { clock } = this.#options;
+  #startBatch(queue: PartitionQueue, { record, pending, expiresAtMs }: Send): void {
     const { topic, partition, nextOrder: order } = queue;
-    const place = { topic, partition, order, createdAtMs: clock.monotonicMs() };
-    const batch = new ProducerBatch(place, this.#options, queue.batchBytesMax);
+    const createdAtMs = this.#options.clock.monotonicMs();
+    const batch = new ProducerBatch(
+      { topic, partition, order, createdAtMs, expiresAtMs },
+      this.#options,
+      queue.batchBytesMax,
+    );
     const appended = batch.tryAppend(record, pending);
     invariant(appended, 'a first record always fits');
     queue.add(batch);
@@ -257,7 +262,7 @@ export class Accumulator {
   }
 
   /** Takes away the send that has waited for room for longest. */
-  #shiftWaiting(): WaitingSend | undefined {
+  #shiftWaiting(): Send | undefined {
     const head = this.#waitingForRoom.shift();
     if (head === undefined) return undefined;
     this.#waitingBytes -= head.record.bytes;

@@ -209,7 +209,7 @@ export class Admin {
     );
   }
 
-  /** Changes the settings named and leaves the others. @throws Fault unknownTopic, invalidConfig. */
+  /** Changes the settings named and leaves the others; in a cluster some brokers may hear of it a moment later. @throws Fault unknownTopic, invalidConfig. */
   async alterSettings(
     owner: SettingsOwner,
     changes: SettingChanges,

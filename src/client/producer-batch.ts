@@ -17,6 +17,15 @@ export interface BatchFormat {
   compressionLevel: number | undefined;
 }
 
+/** What is fixed about a batch when it is started; its fields of the same names say more. */
+export interface BatchPlace {
+  topic: string;
+  partition: number;
+  order: number;
+  createdAtMs: number;
+  expiresAtMs: number;
+}
+
 const NO_SEQUENCE = -1;
 
 /** The outcome of a whole batch. */
@@ -35,6 +44,8 @@ export class ProducerBatch {
   readonly order: number;
   /** By the monotonic clock. */
   readonly createdAtMs: number;
+  /** When, by the monotonic clock, its first record was tried for too long. */
+  readonly expiresAtMs: number;
   /** Whether it takes no more records. */
   closed = false;
   /** Whether it was sent and neither answered nor given up. */
@@ -60,15 +71,12 @@ export class ProducerBatch {
   #sequence = NO_SEQUENCE;
   readonly #listeners: (() => void)[] = [];
 
-  constructor(
-    place: { topic: string; partition: number; order: number; createdAtMs: number },
-    format: BatchFormat,
-    bytesMax: number,
-  ) {
+  constructor(place: BatchPlace, format: BatchFormat, bytesMax: number) {
     this.topic = place.topic;
     this.partition = place.partition;
     this.order = place.order;
     this.createdAtMs = place.createdAtMs;
+    this.expiresAtMs = place.expiresAtMs;
     this.#format = format;
     this.#builder = new BatchBuilder({ ...format, bytesMax });
   }
@@ -179,12 +187,8 @@ export class ProducerBatch {
       if (unsettled === 0) this.#settle();
     };
     const half = (start: number, end: number): ProducerBatch => {
-      const place = {
-        topic: this.topic,
-        partition: this.partition,
-        order: this.order + start,
-        createdAtMs: this.createdAtMs,
-      };
+      const { topic, partition, createdAtMs, expiresAtMs } = this;
+      const place = { topic, partition, order: this.order + start, createdAtMs, expiresAtMs };
       const child = new ProducerBatch(place, this.#format, 0);
       child.#builder = null;
       child.closed = true;

@@ -124,14 +124,13 @@ export class Sender {
     const timedOut = (detail: string, cause: Error | null): Fault =>
       new Fault('deliveryTimedOut', { detail: cause === null ? detail : `${detail}; last, ${cause.message}`, cause });
     for (const batch of this.accumulator.unsettled) {
-      const expiresAtMs = batch.createdAtMs + deliveryTimeoutMs;
-      if (expiresAtMs > nowMs) {
-        this.#wakeAt(expiresAtMs);
+      if (batch.expiresAtMs > nowMs) {
+        this.#wakeAt(batch.expiresAtMs);
         break;
       }
       const detail = `topic ${batch.topic}, partition ${batch.partition}, after ${deliveryTimeoutMs} ms`;
       this.accumulator.queueOf(batch).giveUp(batch);
-      this.#reject(batch, timedOut(detail, batch.lastFault ?? this.#cluster.lastFault));
+      this.#reject(batch, timedOut(detail, this.#cluster.lastFault ?? batch.lastFault));
     }
     const nextMs = this.accumulator.expireWaiting(nowMs, () =>
       timedOut(`no room in the buffer for ${deliveryTimeoutMs} ms`, this.#cluster.lastFault),

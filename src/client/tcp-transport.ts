@@ -132,7 +132,7 @@ class TcpTransport implements Transport {
       for (const frame of this.#splitter.push(chunk)) this.#onFrame(frame);
     } catch (error) {
       // What one frame was cannot be told, so nothing after it can be either.
-      this.#end(error as Error);
+      this.#end(new Fault('malformedResponse', { detail: `${this.#peer}, ${(error as Error).message}`, cause: error }));
     }
   }
 

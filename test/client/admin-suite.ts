@@ -54,11 +54,12 @@ export function adminSuite(client: () => Millrace): void {
     const topic = newTopic('settings');
     await admin.createTopic({ name: topic, settings: { 'retention.ms': 12_345 } });
     const retention = async (): Promise<unknown> => (await admin.settings({ topic }, ['retention.ms']))[0];
-    expect(await retention()).toMatchObject({ name: 'retention.ms', value: '12345', source: 'topic' });
+    // Brokers of a cluster hear of a change a moment after the controller has taken it.
+    await expect.poll(retention).toMatchObject({ name: 'retention.ms', value: '12345', source: 'topic' });
     await admin.alterSettings({ topic }, { set: { 'retention.ms': 99 } });
-    expect(await retention()).toMatchObject({ value: '99' });
+    await expect.poll(retention).toMatchObject({ value: '99' });
     await admin.alterSettings({ topic }, { unset: ['retention.ms'] });
-    expect(await retention()).toMatchObject({ source: 'default' });
+    await expect.poll(retention).toMatchObject({ source: 'default' });
     const refused = admin.alterSettings({ topic }, { set: { 'retention.ms': 'soon' } });
     await expect(refused).rejects.toMatchObject({ fault: 'invalidConfig' });
     await expect(admin.alterSettings({ topic }, {})).rejects.toMatchObject({ fault: 'invalidArgument' });

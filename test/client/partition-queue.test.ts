@@ -64,7 +64,7 @@ class Run {
 
   /** Adds a batch of a few records, named by their place. */
   produce(records: number): void {
-    const place = { topic: 't', partition: 0, order: this.queue.nextOrder, createdAtMs: 0 };
+    const place = { topic: 't', partition: 0, order: this.queue.nextOrder, createdAtMs: 0, expiresAtMs: 0 };
     const batch = new ProducerBatch(place, { compression: 'none', compressionLevel: undefined }, 1_000_000);
     for (let index = 0; index < records; index++) {
       const name = String(this.#created++);
