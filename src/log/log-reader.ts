@@ -19,7 +19,7 @@ import type { CachedTail, Page, Region } from './tail-cache.ts';
 /** Read beyond what was asked for, since the index leads to a place up to an interval before the batch that is wanted. */
 const SLACK_BYTES = 16 * 1024;
 
-/** Whole batches, the first of which holds the offset asked for (or, after compaction, is the next after it). */
+/** Whole batches, the first of which holds the offset asked for. */
 export interface LogRead {
   /** To be sent as they are, in this order; never to be changed. */
   readonly buffers: Buffer[];
@@ -75,7 +75,7 @@ export class LogReader {
     if (offset < logStart || offset > writtenNext) {
       throw new Fault('offsetOutOfRange', { detail: `${offset} is not within ${logStart} to ${writtenNext}` });
     }
-    if (offset >= limits.endNext) return nothing(offset);
+    if (offset >= Math.min(limits.endNext, writtenNext)) return nothing(offset);
     const regions = this.#tail.from(offset);
     if (regions.length > 0) return fromRegions(regions, offset, limits);
     return this.#reads.run(() => this.#fromFiles(offset, limits));
@@ -85,17 +85,12 @@ export class LogReader {
     this.#checkKept(offset);
     const index = lastIndexWhere(this.#segments.length, (i) => this.#segments[i]!.baseOffset <= offset);
     try {
-      // A copy: the segments before these may go while this reads, and those after them move up.
-      for (const segment of this.#segments.slice(index)) {
-        const found = await readSegment(segment, offset, limits, this.#epochs);
-        if (found !== null) return found;
-      }
+      return await readSegment(this.#segments[index]!, offset, limits, this.#epochs);
     } catch (error) {
       // Files that are gone are no failure where it was their turn to go.
       this.#checkKept(offset);
       throw error;
     }
-    return nothing(offset);
   }
 
   /** The log's start may move while a read waits for its turn or for the disk. */
@@ -151,13 +146,13 @@ function fromRegions(
   return { buffers, bytes, nextOffset: next, release };
 }
 
-/** Null when the segment holds no batch from `offset` on. */
+/** Batches of the one segment that holds `offset`. @throws Fault corruptBatch when it does not */
 async function readSegment(
   segment: Segment,
   offset: number,
   limits: ReadLimits,
   epochs: LeaderEpochs,
-): Promise<LogRead | null> {
+): Promise<LogRead> {
   const start = await segment.startOf(offset);
   const continuity = new Continuity(start.baseOffset);
   let { position } = start;
@@ -174,7 +169,10 @@ async function readSegment(
       if (at + size > bytes.length) break;
       const { nextOffset: next, inPlace } = continuity.step(bytes, at);
       if (offset < next) {
-        if (!inPlace) throw segment.damaged(position + at, `base offset ${baseOffset(bytes, at)} is out of its place`);
+        // A segment has no gaps: when this one lies beyond the offset, the count of one before it is wrong.
+        if (!inPlace || baseOffset(bytes, at) > offset) {
+          throw segment.damaged(position + at, `offset ${offset} is not where the batches around it say`);
+        }
         return cut(segment, bytes, at, position + at, offset, limits, epochs);
       }
       at += size;
@@ -182,7 +180,7 @@ async function readSegment(
     wanted = at > 0 ? limits.bytesMax + SLACK_BYTES : Math.max(batchBytes(bytes, 0), limits.bytesMax);
     position += at;
   }
-  return null;
+  throw segment.damaged(position, `offset ${offset} is missing`);
 }
 
 /** The whole, sound batches within the limits, from the one at `start` on. */

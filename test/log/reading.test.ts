@@ -164,7 +164,9 @@ describe('reads while the log moves', () => {
         });
         const context = contextOn(disk);
         const log = await openLog(context);
-        for (let i = 0; i < 40; i += 1) await append(context, log, { count: 1 + (i % 4), valueBytes: 100 });
+        await Promise.all(
+          Array.from({ length: 40 }, (_, i) => append(context, log, { count: 1 + (i % 4), valueBytes: 100 })),
+        );
         await log.rest(0);
         dropCache(context);
         left = readsBefore;
@@ -182,7 +184,7 @@ describe('reads while the log moves', () => {
         await trimmed;
         await kill(log);
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
     expect([...outcomes].sort()).toEqual(['read', 'told']);
   });
