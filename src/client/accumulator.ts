@@ -28,6 +28,8 @@ export interface AccumulatorOptions {
   refresh: () => void;
   /** Called when a batch was started, and when one is full. */
   onBatch: (batch: ProducerBatch) => void;
+  /** Called while there is no room: batches should not wait to become full. */
+  onFull: () => void;
 }
 
 interface Send {
@@ -76,11 +78,6 @@ export class Accumulator {
     return this.#usedBytes < this.#options.bufferBytesMax && this.#waitingForRoom.length === 0;
   }
 
-  /** Bytes of the records in batches. */
-  get usedBytes(): number {
-    return this.#usedBytes;
-  }
-
   /** Resolves when there is room. */
   whenRoom(): Promise<void> {
     return this.hasRoom ? Promise.resolve() : new Promise((resolve) => this.#waitingForReady.push(resolve));
@@ -98,6 +95,7 @@ export class Accumulator {
     const expiresAtMs = clock.monotonicMs() + deliveryTimeoutMs;
     if (topic.unfound === null && fits) {
       this.#append({ topic, record, pending, expiresAtMs });
+      if (!this.hasRoom) this.#options.onFull();
       return;
     }
     if (this.#waitingBytes + record.bytes > limits.producerWaitingBytesMax) {
@@ -107,7 +105,10 @@ export class Accumulator {
     this.#waitingBytes += record.bytes;
     const waiting = { topic, record, pending, expiresAtMs };
     if (topic.unfound !== null) topic.unfound.push(waiting);
-    else this.#waitingForRoom.push(waiting);
+    else {
+      this.#waitingForRoom.push(waiting);
+      this.#options.onFull();
+    }
   }
 
   #fits(record: EncodedRecord): boolean {
@@ -142,11 +143,14 @@ export class Accumulator {
 
   #admitWaiting(): void {
     for (let head = this.#waitingForRoom.peek(); head !== undefined; head = this.#waitingForRoom.peek()) {
-      if (!this.#fits(head.record)) return;
+      if (!this.#fits(head.record)) break;
       this.#shiftWaiting();
       this.#append(head);
     }
-    if (!this.hasRoom) return;
+    if (!this.hasRoom) {
+      this.#options.onFull();
+      return;
+    }
     for (const resolve of this.#waitingForReady.splice(0)) resolve();
   }
 

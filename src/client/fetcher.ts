@@ -1,3 +1,4 @@
+import type { CancelTimer } from '../base/clock.ts';
 import { Fault, faultFromKafka } from '../base/faults.ts';
 import type { KafkaErrorName } from '../base/kafka-errors.ts';
 import { ZERO_UUID } from '../base/random.ts';
@@ -42,6 +43,7 @@ export class Fetcher {
   readonly #settings: FetchSettings;
   readonly #parts: FetcherParts;
   readonly #loops = new Set<number>();
+  #cancelWake: CancelTimer | null = null;
 
   constructor(cursors: readonly Cursor[], inbox: Inbox<Chunk>, settings: FetchSettings, parts: FetcherParts) {
     this.#cursors = [...cursors];
@@ -57,22 +59,27 @@ export class Fetcher {
       this.#inbox.end();
       return;
     }
-    const { cluster } = this.#parts;
-    const nowMs = cluster.clock.monotonicMs();
+    const { clock } = this.#parts.cluster;
+    const nowMs = clock.monotonicMs();
+    let pausesUntilMs = Number.POSITIVE_INFINITY;
     for (const cursor of this.#cursors) {
       if (isFetched(cursor)) continue;
       const leader = this.#leaderOf(cursor);
-      if (cursor.retryAtMs > nowMs) continue;
-      if (leader === null) {
-        this.#failed(
-          cursor,
-          new Fault('brokerError', { detail: `${this.#at(cursor)} has no leader`, kafka: 'LEADER_NOT_AVAILABLE' }),
-        );
-      } else if (!this.#loops.has(leader)) {
+      if (cursor.retryAtMs > nowMs) pausesUntilMs = Math.min(pausesUntilMs, cursor.retryAtMs);
+      else if (leader === null) this.#failed(cursor, this.#leaderless(cursor));
+      else if (!this.#loops.has(leader)) {
         this.#loops.add(leader);
         void this.#loop(leader);
       }
     }
+    this.#cancelWake?.();
+    if (pausesUntilMs !== Number.POSITIVE_INFINITY) {
+      this.#cancelWake = clock.after(pausesUntilMs - nowMs, () => this.assign());
+    }
+  }
+
+  #leaderless(cursor: Cursor): Fault {
+    return new Fault('brokerError', { detail: `${this.#at(cursor)} has no leader`, kafka: 'LEADER_NOT_AVAILABLE' });
   }
 
   #leaderOf(cursor: Cursor): number | null {
@@ -227,7 +234,7 @@ export class Fetcher {
       { partition: cursor.partition, failures: cursor.failures, err: fault },
       'a fetch is tried again',
     );
-    cluster.clock.after(cursor.retryAtMs - nowMs, () => void cluster.refresh().then(() => this.assign()));
+    void cluster.refresh().then(() => this.assign());
   }
 
   #at({ partition }: Cursor): string {

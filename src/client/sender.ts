@@ -58,6 +58,7 @@ export class Sender {
       topic: (name) => cluster.topic(name),
       refresh: () => void cluster.refresh(),
       onBatch: (batch) => this.#onBatch(batch),
+      onFull: () => this.#schedule(),
     });
   }
 

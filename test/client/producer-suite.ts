@@ -119,6 +119,15 @@ export function producerSuite(client: () => Millrace): void {
     expect((await readAll(topic)).map((record) => Number(record.value))).toEqual(offsets);
   });
 
+  test('a buffer that is full is sent, however long batches may linger', async () => {
+    const topic = await create('full', 4);
+    await using producer = client().producer({ value: bytes, bufferBytesMax: 2_000, lingerMs: 3_600_000 });
+    const sends = Array.from({ length: 20 }, (_, n) =>
+      producer.send({ topic, value: Buffer.alloc(200), partition: n % 4 }),
+    );
+    await Promise.race(sends);
+  });
+
   test('sendMany takes from an endless source only as fast as there is room', async () => {
     const topic = await create('paced');
     await using producer = client().producer({ value: bytes, bufferBytesMax: 20_000 });
