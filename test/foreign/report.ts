@@ -32,7 +32,6 @@ export class Report {
   }
 
   skip(name: string, reason: string): void {
-    if (!this.wants(name)) return;
     this.skipped += 1;
     print(`skip  ${name}: ${reason}`);
   }
