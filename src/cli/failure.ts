@@ -1,4 +1,4 @@
-import { Fault } from '../base/faults.ts';
+import { Fault, faults } from '../base/faults.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What the user is told: one line, and with `verbose` what led to it, one line each. Never a stack trace. */
@@ -12,10 +12,17 @@ export function failureText(error: unknown, verbose: boolean): string {
 }
 
 function sentenceOf(error: unknown): string {
-  if (error instanceof Fault || error instanceof UsageError) return error.message;
+  if (error instanceof Fault) return saidOnce(error);
+  if (error instanceof UsageError) return error.message;
   // What the operating system says of a file names it, and so the way out.
   if (error instanceof Error && 'syscall' in error) return error.message;
   return `a bug of Millrace: ${messageOf(error)}; please report it`;
+}
+
+/** A fault made of others repeats their sentence, here and there in the middle. */
+function saidOnce({ fault, message }: Fault): string {
+  const sentence = `${faults[fault].says}: `;
+  return message.startsWith(sentence) ? sentence + message.slice(sentence.length).replaceAll(sentence, '') : message;
 }
 
 function messageOf(error: unknown): string {

@@ -5,6 +5,7 @@ import { type ConfigurationFile, readConfigurationFile } from './configuration.t
 import { exitCodeOf } from './exit-codes.ts';
 import { failureText } from './failure.ts';
 import { endWithReader, write } from './output.ts';
+import { plainArguments } from './plain-arguments.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Runs one command line and sets the process's exit code; a command that succeeds may have set one of its own. */
@@ -18,12 +19,26 @@ async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<vo
     const loaded = await loadNamed(argv);
     const file = readConfigurationFile(argv, env);
     if (file !== null) await checkNames(file, loaded);
+    const command = loaded.get(argv[0] ?? '');
+    const plain =
+      command === undefined || isGroup(command) || Object.keys(command.positionals).length > 0
+        ? null
+        : plainArguments(argv.slice(1), command, env, file);
+    if (plain !== null) {
+      await (command as Command).run(plain as never);
+      return;
+    }
     const { parseCommandLine } = await import('./command-line.ts');
     await parseCommandLine(argv, { loaded, env, file });
   } catch (error) {
-    process.stderr.write(failureText(error, argv.includes('--verbose') || argv.includes('-v')));
+    process.stderr.write(failureText(error, isVerbose(argv, env)));
     process.exitCode = exitCodeOf(error);
   }
+}
+
+/** Looked up without the parser, which may be what failed. */
+function isVerbose(argv: readonly string[], env: NodeJS.ProcessEnv): boolean {
+  return argv.includes('--verbose') || argv.includes('-v') || /^(1|true)$/.test(env['MILLRACE_VERBOSE'] ?? '');
 }
 
 /** The commands that the arguments name; one that is only the value of a flag is loaded for nothing. */

@@ -5,7 +5,7 @@ import { defineCommand, type Values } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { type HostPort, parseHostPort } from './host-port.ts';
 import { parsePairs } from './key-value.ts';
-import { jsonLogger, logLevels, textLogger } from './log-output.ts';
+import { JsonLogger, logLevels, textLogger } from './log-output.ts';
 import { UsageError } from './usage-error.ts';
 
 /** libuv's own default of 4 leaves too few for reading beside the two that sync. */
@@ -66,8 +66,13 @@ export const serve = defineCommand({
     process.env['UV_THREADPOOL_SIZE'] ??= THREADS;
     const setup = setupOf(args);
     const asText = args.logFormat === 'text' || (args.logFormat === 'auto' && process.stdout.isTTY && !args.json);
-    const logger = asText ? textLogger(args.logLevel) : await jsonLogger(args.logLevel);
-    await runServer(setup, logger);
+    if (asText) return runServer(setup, textLogger(args.logLevel));
+    const logger = new JsonLogger(args.logLevel);
+    try {
+      await runServer(setup, logger, () => logger.load());
+    } finally {
+      await logger.load();
+    }
   },
 });
 
@@ -106,13 +111,14 @@ function isLoopback(host: string): boolean {
 }
 
 /** Serves until a signal or a fatal failure. @throws Fault when it cannot start */
-async function runServer(setup: ServerSetup, logger: Logger): Promise<void> {
+async function runServer(setup: ServerSetup, logger: Logger, onReady = async (): Promise<void> => {}): Promise<void> {
   const { startServer } = await import('../compose.ts');
   const signal = firstSignal();
   const server = await startServer({ ...setup, logger });
   const at = server.addresses.map(addressText);
   logger.info({ data: setup.dataFolder, listen: at }, 'ready');
   warnOfContainer(setup.listen ?? [], logger);
+  await onReady();
   const ended = await Promise.race([signal, server.fatal]);
   if (typeof ended === 'string') {
     logger.info({ signal: ended }, 'stopping');
