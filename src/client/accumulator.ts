@@ -13,6 +13,7 @@ import type { EncodedRecord, Pending } from './producer-record.ts';
 
 export interface AccumulatorOptions {
   batchBytesMax: number;
+  requestBytesMax: number;
   bufferBytesMax: number;
   deliveryTimeoutMs: number;
   compression: Compression;
@@ -67,48 +68,78 @@ export class Accumulator {
   readonly #waitingForAdmission = new Fifo<{ admittedMin: number; resolve: () => void }>();
   #waitingForReady: (() => void)[] = [];
   #usedBytes = 0;
+  #inFlightBytes = 0;
   #waitingBytes = 0;
 
   constructor(options: AccumulatorOptions) {
     this.#options = options;
   }
 
-  /** Whether a send now would be buffered at once, if its topic is known. */
-  get hasRoom(): boolean {
-    return this.#usedBytes < this.#options.bufferBytesMax && this.#waitingForRoom.length === 0;
+  /** Whether the buffer is used up. */
+  get isFull(): boolean {
+    return this.#usedBytes + this.#waitingBytes >= this.#options.bufferBytesMax;
   }
 
-  /** Resolves when there is room. */
+  /**
+   * Whether more should be sent now. Beyond a request's worth of bytes that the brokers do not take yet, more would only lie
+   * here, and a heap of waiting promises makes all slow.
+   */
+  get hasRoom(): boolean {
+    const { requestBytesMax, batchBytesMax } = this.#options;
+    const unsentBytes = this.#usedBytes + this.#waitingBytes - this.#inFlightBytes;
+    // Batches being filled, one for each partition, are not what the brokers hold up.
+    return !this.isFull && unsentBytes < requestBytesMax + this.active.size * batchBytesMax;
+  }
+
+  /** Resolves when more should be sent. */
   whenRoom(): Promise<void> {
     return this.hasRoom ? Promise.resolve() : new Promise((resolve) => this.#waitingForReady.push(resolve));
   }
 
+  #wakeReady(): void {
+    if (this.#waitingForReady.length === 0 || !this.hasRoom) return;
+    for (const resolve of this.#waitingForReady.splice(0)) resolve();
+  }
+
+  /** A batch went out. */
+  sent(batch: ProducerBatch): void {
+    this.#inFlightBytes += batch.reservedBytes;
+    this.#wakeReady();
+  }
+
+  /** A batch that went out is in flight no more, whatever became of it. */
+  landed(batch: ProducerBatch): void {
+    this.#inFlightBytes -= batch.reservedBytes;
+  }
+
   add(topicName: string, record: EncodedRecord, pending: Pending): void {
-    const { bufferBytesMax, clock, deliveryTimeoutMs } = this.#options;
+    const { bufferBytesMax } = this.#options;
     if (record.bytes > bufferBytesMax) {
       const detail = `a record of ${record.bytes} bytes is larger than bufferBytesMax, ${bufferBytesMax}`;
       pending.reject(new Fault('invalidArgument', { detail }));
       return;
     }
     const topic = this.#topics.get(topicName) ?? this.#startTopic(topicName);
-    const fits = this.#waitingForRoom.length === 0 && this.#fits(record);
-    const expiresAtMs = clock.monotonicMs() + deliveryTimeoutMs;
-    if (topic.unfound === null && fits) {
-      this.#append({ topic, record, pending, expiresAtMs });
-      if (!this.hasRoom) this.#options.onFull();
-      return;
-    }
+    if (topic.unfound === null && this.#waitingForRoom.length === 0 && this.#fits(record)) {
+      this.#append(topic, record, pending);
+    } else this.#wait(topic, record, pending);
+    if (this.isFull) this.#options.onFull();
+  }
+
+  #wait(topic: TopicQueues, record: EncodedRecord, pending: Pending): void {
     if (this.#waitingBytes + record.bytes > limits.producerWaitingBytesMax) {
       pending.reject(new Fault('producerOverfull', { detail: `${this.#waitingBytes} bytes wait` }));
       return;
     }
     this.#waitingBytes += record.bytes;
-    const waiting = { topic, record, pending, expiresAtMs };
-    if (topic.unfound !== null) topic.unfound.push(waiting);
-    else {
-      this.#waitingForRoom.push(waiting);
-      this.#options.onFull();
-    }
+    const send = { topic, record, pending, expiresAtMs: this.#expiry() };
+    if (topic.unfound !== null) topic.unfound.push(send);
+    else this.#waitingForRoom.push(send);
+  }
+
+  /** When, by the monotonic clock, what is sent now was tried for too long. */
+  #expiry(): number {
+    return this.#options.clock.monotonicMs() + this.#options.deliveryTimeoutMs;
   }
 
   #fits(record: EncodedRecord): boolean {
@@ -145,17 +176,13 @@ export class Accumulator {
     for (let head = this.#waitingForRoom.peek(); head !== undefined; head = this.#waitingForRoom.peek()) {
       if (!this.#fits(head.record)) break;
       this.#shiftWaiting();
-      this.#append(head);
+      this.#append(head.topic, head.record, head.pending, head.expiresAtMs);
     }
-    if (!this.hasRoom) {
-      this.#options.onFull();
-      return;
-    }
-    for (const resolve of this.#waitingForReady.splice(0)) resolve();
+    if (this.isFull) this.#options.onFull();
+    this.#wakeReady();
   }
 
-  #append(send: Send): void {
-    const { topic, record, pending } = send;
+  #append(topic: TopicQueues, record: EncodedRecord, pending: Pending, expiresAtMs?: number): void {
     let partition: number | null;
     try {
       partition = this.#choose(topic, record);
@@ -175,7 +202,7 @@ export class Accumulator {
       if (this.#tryAppend(queue, record, pending)) return;
     }
     queue.closeOpen();
-    this.#startBatch(queue, send);
+    this.#startBatch(queue, record, pending, expiresAtMs ?? this.#expiry());
   }
 
   /** Null: whichever is being filled with records without a key. @throws Fault invalidArgument, unknownTopic. */
@@ -218,7 +245,7 @@ export class Accumulator {
     return true;
   }
 
-  #startBatch(queue: PartitionQueue, { record, pending, expiresAtMs }: Send): void {
+  #startBatch(queue: PartitionQueue, record: EncodedRecord, pending: Pending, expiresAtMs: number): void {
     const { topic, partition, nextOrder: order } = queue;
     const createdAtMs = this.#options.clock.monotonicMs();
     const batch = new ProducerBatch(

@@ -44,9 +44,10 @@ export interface EncodedRecord extends NewRecord {
   readonly bytes: number;
 }
 
+/** Who waits for a record's outcome. */
 export interface Pending {
-  readonly resolve: (result: RecordResult) => void;
-  readonly reject: (error: Error) => void;
+  resolve(result: RecordResult): void;
+  reject(error: Error): void;
 }
 
 const NO_HEADERS: readonly RecordHeader[] = [];

@@ -2,7 +2,7 @@ import { Fault } from '../base/faults.ts';
 import type { Backoff } from './backoff.ts';
 import type { Cluster } from './cluster.ts';
 import { type ProducerOptions, type ProducerSettings, producerSettings } from './producer-options.ts';
-import { encodeRecord, type ProducerRecord, type RecordResult } from './producer-record.ts';
+import { encodeRecord, type Pending, type ProducerRecord, type RecordResult } from './producer-record.ts';
 import { Sender } from './sender.ts';
 import { within } from './timing.ts';
 
@@ -38,10 +38,14 @@ export class Producer<K = string, V = unknown> implements AsyncDisposable {
    */
   send(record: ProducerRecord<K, V>): Promise<RecordResult> {
     const promise = new Promise<RecordResult>(capture);
-    const pending = { resolve: resolveLast, reject: rejectLast };
+    this.#submit(record, { resolve: resolveLast, reject: rejectLast });
+    return promise;
+  }
+
+  #submit(record: ProducerRecord<K, V>, pending: Pending): void {
     if (this.#closing !== null) {
       pending.reject(new Fault('clientClosed', { detail: 'the producer' }));
-      return promise;
+      return;
     }
     try {
       const { key, value } = this.#settings;
@@ -50,7 +54,6 @@ export class Producer<K = string, V = unknown> implements AsyncDisposable {
     } catch (error) {
       pending.reject(error as Error);
     }
-    return promise;
   }
 
   /**
@@ -60,36 +63,30 @@ export class Producer<K = string, V = unknown> implements AsyncDisposable {
   async sendMany(
     records: Iterable<ProducerRecord<K, V>> | AsyncIterable<ProducerRecord<K, V>>,
   ): Promise<RecordResult[]> {
-    const results: RecordResult[] = [];
-    const sends: Promise<void>[] = [];
-    const failures: unknown[] = [];
-    const take = (record: ProducerRecord<K, V>): void => {
-      const index = sends.length;
-      const onResult = (result: RecordResult): void => {
-        results[index] = result;
-      };
-      sends.push(this.send(record).then(onResult, (error: unknown) => void failures.push(error)));
-    };
+    const tally = new Tally();
     const { accumulator } = this.#sender;
     if (Symbol.asyncIterator in records) {
       for await (const record of records) {
-        if (failures.length > 0) break;
-        take(record);
+        if (tally.failures.length > 0) break;
+        this.#submit(record, tally.next());
         if (!accumulator.hasRoom) await accumulator.whenRoom();
       }
     } else {
       for (const record of records) {
-        if (failures.length > 0) break;
-        take(record);
+        if (tally.failures.length > 0) break;
+        this.#submit(record, tally.next());
         if (!accumulator.hasRoom) await accumulator.whenRoom();
       }
     }
-    await Promise.all(sends);
-    if (failures.length > 0) throw failures[0];
-    return results;
+    await tally.whenAllSettled();
+    if (tally.failures.length > 0) throw tally.failures[0];
+    return tally.results;
   }
 
-  /** Resolves when a record sent then would be buffered at once. */
+  /**
+   * Resolves when more should be sent: at once, unless the brokers have not taken what was sent before. Awaited before each
+   * send, or now and then, it keeps the buffer small and the sending quick.
+   */
   ready(): Promise<void> {
     return this.#sender.accumulator.whenRoom();
   }
@@ -124,6 +121,51 @@ export class Producer<K = string, V = unknown> implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+}
+
+/** The outcomes of many sends, without a promise for each. */
+class Tally {
+  readonly results: RecordResult[] = [];
+  readonly failures: Error[] = [];
+  #count = 0;
+  #settled = 0;
+  #whenAll: (() => void) | null = null;
+
+  next(): Pending {
+    return new TallyPlace(this, this.#count++);
+  }
+
+  settle(): void {
+    this.#settled++;
+    if (this.#settled === this.#count) this.#whenAll?.();
+  }
+
+  async whenAllSettled(): Promise<void> {
+    if (this.#settled === this.#count) return;
+    await new Promise<void>((resolve) => {
+      this.#whenAll = resolve;
+    });
+  }
+}
+
+class TallyPlace implements Pending {
+  readonly #tally: Tally;
+  readonly #index: number;
+
+  constructor(tally: Tally, index: number) {
+    this.#tally = tally;
+    this.#index = index;
+  }
+
+  resolve(result: RecordResult): void {
+    this.#tally.results[this.#index] = result;
+    this.#tally.settle();
+  }
+
+  reject(error: Error): void {
+    this.#tally.failures.push(error);
+    this.#tally.settle();
   }
 }
 

@@ -155,9 +155,10 @@ export class Sender {
       if (broker === null || connection === null || (this.#inFlight.get(broker) ?? 0) >= inFlightMax) continue;
       const parcel = parcels.get(broker)?.parcel ?? { broker, batches: new Map(), bytes: 0 };
       if (parcel.bytes > 0 && parcel.bytes + batch.sizeBytes > requestBytesMax) continue;
-      queue.closeOpen();
+      if (!batch.closed) queue.closeOpen();
       if (batch.build(() => this.#onBuilt(queue, batch)) === null) continue;
       queue.take(batch, this.#settings.idempotent && !batch.isNumbered ? this.#identity : null);
+      this.accumulator.sent(batch);
       parcel.batches.set(queue, batch);
       parcel.bytes += batch.sizeBytes;
       parcels.set(broker, { parcel, connection });
@@ -182,7 +183,7 @@ export class Sender {
       return null;
     }
     const batch = queue.next(this.#settings.inFlightMax);
-    if (batch === null || batch.closed || this.#flushing > 0 || !this.accumulator.hasRoom) return batch;
+    if (batch === null || batch.closed || this.#flushing > 0 || this.accumulator.isFull) return batch;
     const lingerEndMs = batch.createdAtMs + this.#settings.lingerMs;
     if (lingerEndMs <= nowMs) return batch;
     this.#wakeAt(lingerEndMs);
@@ -242,18 +243,23 @@ export class Sender {
     try {
       const answers = await produce(this.#cluster, connection, batches.values(), { acks, requestTimeoutMs });
       for (const [queue, batch] of batches) {
-        queue.landed(batch);
+        this.#landed(queue, batch);
         this.#settle(queue, batch, answers(batch));
       }
     } catch (error) {
       for (const [queue, batch] of batches) {
-        queue.landed(batch);
+        this.#landed(queue, batch);
         this.#onFailure(queue, batch, error as Error);
       }
     } finally {
       this.#inFlight.set(broker, (this.#inFlight.get(broker) ?? 1) - 1);
       this.#schedule();
     }
+  }
+
+  #landed(queue: PartitionQueue, batch: ProducerBatch): void {
+    queue.landed(batch);
+    this.accumulator.landed(batch);
   }
 
   #settle(queue: PartitionQueue, batch: ProducerBatch, answer: PartitionAnswer | undefined): void {

@@ -34,6 +34,7 @@ class Bench {
     let next = 0;
     this.accumulator = new Accumulator({
       batchBytesMax: 1_000,
+      requestBytesMax: 100_000,
       bufferBytesMax: 10_000,
       deliveryTimeoutMs: 1_000,
       compression: 'none',
