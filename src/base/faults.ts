@@ -52,6 +52,15 @@ export const faults = {
     kafka: 'INVALID_FETCH_SESSION_EPOCH',
     says: 'the fetch session continues at another epoch; send a full fetch',
   },
+  fetchSessionTopicIds: {
+    kafka: 'FETCH_SESSION_TOPIC_ID_ERROR',
+    says: 'the fetch session names topics otherwise than this version does; send a full fetch',
+  },
+  mismatchedEndpointType: {
+    kafka: 'MISMATCHED_ENDPOINT_TYPE',
+    says: 'this listener serves brokers; there are no controllers to ask',
+  },
+  unsupportedEndpointType: { kafka: 'UNSUPPORTED_ENDPOINT_TYPE', says: 'no such type of endpoint' },
   invalidRequiredAcks: { kafka: 'INVALID_REQUIRED_ACKS', says: 'acks must be 0, 1 or -1 (all)' },
   securityDisabled: { kafka: 'SECURITY_DISABLED', says: 'access control is not configured on this broker' },
   policyViolation: { kafka: 'POLICY_VIOLATION', says: 'the broker does not allow this' },

@@ -1,9 +1,10 @@
 import { Fault } from '../base/faults.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
 import { offsetForTime, offsetOfMaxTimestamp, type TimedOffset } from '../log/time-search.ts';
+import type { Topic } from './topic.ts';
 
 /** What ListOffsets asks for instead of a time. */
-const special = {
+export const special = {
   latest: -1,
   earliest: -2,
   maxTimestamp: -3,
@@ -14,7 +15,10 @@ const special = {
 
 const NONE: TimedOffset = { offset: -1, timestampMs: -1, leaderEpoch: -1 };
 
-/** The offset that a time, or one of Kafka's special values, stands for; offset -1 when there is none. */
+/**
+ * The offset that a time, or one of Kafka's special values, stands for; offset -1 when there is none.
+ * @throws Fault unsupportedVersion for what is neither
+ */
 export async function listOffset(log: PartitionLog, timestampMs: number): Promise<TimedOffset> {
   const { logStart, highWatermark } = log.marks;
   switch (timestampMs) {
@@ -23,7 +27,7 @@ export async function listOffset(log: PartitionLog, timestampMs: number): Promis
     // Nothing lies in another tier: the local log is the log.
     case special.earliest:
     case special.earliestLocal:
-      return { offset: logStart, timestampMs: -1, leaderEpoch: log.epochs.at(logStart) };
+      return { offset: logStart, timestampMs: -1, leaderEpoch: epochAt(log, logStart) };
     case special.latestTiered:
     case special.earliestPendingUpload:
       return NONE;
@@ -31,16 +35,41 @@ export async function listOffset(log: PartitionLog, timestampMs: number): Promis
       return (await offsetOfMaxTimestamp(log)) ?? NONE;
     default:
       if (timestampMs < 0)
-        throw new Fault('invalidRequest', { detail: `no offset is meant by the time ${timestampMs}` });
+        throw new Fault('unsupportedVersion', { detail: `no offset is meant by time ${timestampMs}` });
       return (await offsetForTime(log, timestampMs)) ?? NONE;
   }
 }
 
+/** The epoch of the record at an offset, or that the next record there would have. */
+function epochAt(log: PartitionLog, offset: number): number {
+  return offset === log.marks.writtenNext ? log.leaderEpoch : log.epochs.at(offset);
+}
+
+/**
+ * The largest leader epoch up to the one asked for and where it ends, for clients that compare it with what they have read
+ * (KIP-320). The current epoch ends at `endOffset`, also when nothing was written in it; null for one that has not begun.
+ */
+export function epochEnd(
+  log: PartitionLog,
+  epoch: number,
+  endOffset: number,
+): { epoch: number; endOffset: number } | null {
+  if (epoch === -1 || epoch > log.leaderEpoch) return null;
+  const end = epoch === log.leaderEpoch ? null : log.epochs.endOf(epoch, endOffset);
+  return end ?? { epoch, endOffset };
+}
+
 /**
  * Deletes a partition's records before `offset` (-1: all that are visible); resolves to the log's start then, durably.
- * @throws Fault offsetOutOfRange
+ * @throws Fault policyViolation when the topic's cleanup.policy has no deletion; offsetOutOfRange
  */
-export async function deleteRecords(log: PartitionLog, offset: number): Promise<number> {
+export async function deleteRecords(topic: Topic, partition: number, offset: number): Promise<number> {
+  const log = topic.partition(partition);
+  if (!topic.settings.deletes) {
+    throw new Fault('policyViolation', {
+      detail: `${topic.name} has cleanup.policy ${topic.setting('cleanup.policy').value}`,
+    });
+  }
   const { highWatermark } = log.marks;
   const target = offset === -1 ? highWatermark : offset;
   if (target < 0 || target > highWatermark) {

@@ -2,7 +2,14 @@ import type { Clock } from '../base/clock.ts';
 import { Fault } from '../base/faults.ts';
 import type { AppendStage } from '../log/append-group.ts';
 import type { Syncer } from '../log/syncer.ts';
-import { baseTimestamp, checkProduced, maxTimestamp, NO_TIMESTAMP, stampLogAppendTime } from '../record/batch.ts';
+import {
+  baseTimestamp,
+  checkProduced,
+  isTransactional,
+  maxTimestamp,
+  NO_TIMESTAMP,
+  stampLogAppendTime,
+} from '../record/batch.ts';
 import { recordsOf } from '../record/records.ts';
 import type { Topic } from './topic.ts';
 import type { TopicSettings } from './topic-settings.ts';
@@ -63,6 +70,7 @@ function checkBatch(records: Buffer, settings: TopicSettings, nowMs: number, ver
   }
   const fault = checkProduced(records, 0, records.length, version);
   if (fault !== null) throw fault;
+  if (isTransactional(records, 0)) throw new Fault('transactionsNotServed', { detail: 'the batch is transactional' });
   if (!settings.logAppendTime) checkTimestamps(records, settings, nowMs);
   if (settings.compact) checkKeys(records);
 }

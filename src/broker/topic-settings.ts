@@ -18,7 +18,7 @@ export interface SettingSpec {
 }
 
 const INT_MAX = 2147483647;
-const LONG_MAX = '9223372036854775807';
+const LONG_MAX = 9223372036854775807n;
 
 /**
  * Every topic setting, by Kafka's name. Defaults are Kafka's but for flush.messages: here a record counts as stored only
@@ -30,7 +30,7 @@ export const topicSettingSpecs = {
     default: 'delete',
     oneOf: ['delete', 'compact'],
     brokerName: 'log.cleanup.policy',
-    says: 'What happens to old segments: delete by age or size, compact by key, or both.',
+    says: 'What happens to old segments: delete by age or size, compact by key, both, or, if empty, nothing.',
   },
   'compression.type': {
     type: 'string',
@@ -62,7 +62,7 @@ export const topicSettingSpecs = {
   },
   'flush.ms': {
     type: 'long',
-    default: LONG_MAX,
+    default: String(LONG_MAX),
     min: 0,
     brokerName: 'log.flush.interval.ms',
     says: 'How long written records may wait for a sync.',
@@ -76,7 +76,7 @@ export const topicSettingSpecs = {
   },
   'max.compaction.lag.ms': {
     type: 'long',
-    default: LONG_MAX,
+    default: String(LONG_MAX),
     min: 1,
     brokerName: 'log.cleaner.max.compaction.lag.ms',
     says: 'How long a record of a compacted topic may stay uncompacted.',
@@ -97,7 +97,7 @@ export const topicSettingSpecs = {
   },
   'message.timestamp.before.max.ms': {
     type: 'long',
-    default: LONG_MAX,
+    default: String(LONG_MAX),
     min: 0,
     brokerName: 'log.message.timestamp.before.max.ms',
     says: 'How far behind the broker a record timestamp may be.',
@@ -191,7 +191,9 @@ export interface TopicSettings {
   readonly logAppendTime: boolean;
   readonly timestampBeforeMaxMs: number;
   readonly timestampAfterMaxMs: number;
+  /** cleanup.policy: whether old segments are compacted, and whether they are deleted. */
   readonly compact: boolean;
+  readonly deletes: boolean;
 }
 
 export function isTopicSetting(name: string): name is TopicSettingName {
@@ -218,8 +220,9 @@ export function checkSetting(name: string, spec: SettingSpec, value: string | nu
       const number = Number(value);
       const whole = spec.type === 'double' || /^[+-]?\d+$/.test(value.trim());
       const min = spec.min ?? (spec.type === 'int' ? -INT_MAX - 1 : -Infinity);
-      const max = spec.max ?? (spec.type === 'int' ? INT_MAX : 2 ** 63);
-      if (value.trim() === '' || !whole || !(number >= min && number <= max)) {
+      const max = spec.max ?? (spec.type === 'int' ? INT_MAX : Infinity);
+      const tooLong = spec.type === 'long' && whole && BigInt(value.trim().replace('+', '')) > LONG_MAX;
+      if (value.trim() === '' || !whole || tooLong || !(number >= min && number <= max)) {
         throw wrong(
           `a ${spec.type === 'double' ? '' : 'whole '}number from ${min}${spec.type === 'long' ? '' : ` to ${max}`}`,
         );
@@ -230,7 +233,7 @@ export function checkSetting(name: string, spec: SettingSpec, value: string | nu
       const { oneOf } = spec;
       if (oneOf === undefined) return;
       const words = spec.type === 'list' ? listWords(value) : [value];
-      if (!words.every((word) => oneOf.includes(word)) || words.length === 0) throw wrong(oneOf.join(' or '));
+      if (!words.every((word) => oneOf.includes(word))) throw wrong(oneOf.join(' or '));
     }
   }
 }
@@ -245,6 +248,7 @@ export function listWords(value: string): string[] {
 /** A topic's own settings over the broker's defaults, as numbers. Long.MAX becomes 2^53 - 1, which is as good as never. */
 export function resolveTopicSettings(read: (name: TopicSettingName) => string): TopicSettings {
   const number = (name: TopicSettingName) => Math.min(Number(read(name)), Number.MAX_SAFE_INTEGER);
+  const policy = listWords(read('cleanup.policy'));
   return {
     log: {
       segmentBytes: number('segment.bytes'),
@@ -257,6 +261,7 @@ export function resolveTopicSettings(read: (name: TopicSettingName) => string): 
     logAppendTime: read('message.timestamp.type') === 'LogAppendTime',
     timestampBeforeMaxMs: number('message.timestamp.before.max.ms'),
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
-    compact: listWords(read('cleanup.policy')).includes('compact'),
+    compact: policy.includes('compact'),
+    deletes: policy.includes('delete'),
   };
 }

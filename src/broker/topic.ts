@@ -53,10 +53,14 @@ export class Topic {
   }
 }
 
+export function isTopicName(name: string): boolean {
+  const legal = /^[a-zA-Z0-9._-]+$/.test(name) && name !== '.' && name !== '..';
+  return legal && name.length <= limits.topicNameCharactersMax;
+}
+
 /** @throws Fault invalidTopicName */
 export function checkTopicName(name: string): void {
-  const legal = /^[a-zA-Z0-9._-]+$/.test(name) && name !== '.' && name !== '..';
-  if (!legal || name.length > limits.topicNameCharactersMax) {
+  if (!isTopicName(name)) {
     throw new Fault('invalidTopicName', { detail: JSON.stringify(name.slice(0, 260)) });
   }
 }

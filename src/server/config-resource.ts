@@ -1,6 +1,7 @@
 import { Fault } from '../base/faults.ts';
 import type { Broker } from '../broker/broker.ts';
 import { isListSetting } from '../broker/broker-settings.ts';
+import { checkTopicName } from '../broker/topic.ts';
 import { listWords } from '../broker/topic-settings.ts';
 
 /** Kafka's numbers for what has settings. */
@@ -10,10 +11,13 @@ export type ConfigResource = { kind: 'topic'; name: string } | { kind: 'broker' 
 
 /**
  * What a request names. A broker is named by its id, or by nothing, which means all brokers: here both are the one.
- * @throws Fault invalidRequest
+ * @throws Fault invalidRequest, invalidTopicName
  */
 export function configResource(broker: Broker, type: number, name: string): ConfigResource {
-  if (type === resourceType.topic) return { kind: 'topic', name };
+  if (type === resourceType.topic) {
+    checkTopicName(name);
+    return { kind: 'topic', name };
+  }
   if (type === resourceType.broker && (name === '' || name === String(broker.identity.nodeId)))
     return { kind: 'broker' };
   const said =
@@ -29,11 +33,14 @@ const operation = { set: 0, delete: 1, append: 2, subtract: 3 };
  */
 export function changedValue(name: string, current: string, code: number, value: string | null): string | null {
   if (code === operation.delete) return null;
-  if (value === null) throw new Fault('invalidConfig', { detail: `${name} needs a value` });
+  if (value === null) throw new Fault('invalidRequest', { detail: `${name} needs a value` });
   if (code === operation.set) return value;
+  if (code !== operation.append && code !== operation.subtract) {
+    throw new Fault('invalidRequest', { detail: `operation ${code} on ${name}` });
+  }
   if (!isListSetting(name)) throw new Fault('invalidConfig', { detail: `${name} is not a list` });
   const [before, named] = [listWords(current), listWords(value)];
-  if (code === operation.append) return [...before, ...named.filter((word) => !before.includes(word))].join(',');
-  if (code === operation.subtract) return before.filter((word) => !named.includes(word)).join(',');
-  throw new Fault('invalidRequest', { detail: `operation ${code} on ${name}` });
+  return code === operation.append
+    ? [...before, ...named.filter((word) => !before.includes(word))].join(',')
+    : before.filter((word) => !named.includes(word)).join(',');
 }

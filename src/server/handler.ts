@@ -38,6 +38,12 @@ export async function faultOf(operation: () => unknown): Promise<Fault | null> {
   }
 }
 
+/** Those that occur more than once in a request that may name each but once. */
+export function duplicatesIn<T>(names: readonly T[]): ReadonlySet<T> {
+  const seen = new Set<T>();
+  return new Set(names.filter((name) => seen.size === seen.add(name).size));
+}
+
 /** An element's answer, or what `refuse` makes of the fault it ends in. */
 export async function answerOr<T>(operation: () => T | Promise<T>, refuse: (fault: Fault) => T): Promise<T> {
   try {

@@ -1,3 +1,4 @@
+import { Fault } from '../../base/faults.ts';
 import type { Broker } from '../../broker/broker.ts';
 import { checkBrokerSetting } from '../../broker/broker-settings.ts';
 import { checkTopicSetting } from '../../broker/topic-settings.ts';
@@ -24,7 +25,10 @@ async function replace(
   validateOnly: boolean,
 ): Promise<void> {
   const check = resource.kind === 'topic' ? checkTopicSetting : checkBrokerSetting;
-  for (const { name, value } of configs) check(name, value);
+  for (const { name, value } of configs) {
+    if (value === null) throw new Fault('invalidRequest', { detail: `${name} needs a value` });
+    check(name, value);
+  }
   const settings = Object.fromEntries(configs.map(({ name, value }) => [name, value!]));
   if (resource.kind === 'topic') {
     broker.topics.get(resource.name);

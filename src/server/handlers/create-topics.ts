@@ -5,18 +5,17 @@ import { topicConfigs } from '../../broker/describe-settings.ts';
 import { Topic } from '../../broker/topic.ts';
 import type { NewTopic } from '../../broker/topics.ts';
 import type { CreateTopicsCreatableTopic } from '../../wire/messages.generated.ts';
-import { answerOr, handler } from '../handler.ts';
+import { answerOr, duplicatesIn, handler } from '../handler.ts';
 
 export const createTopics = handler('CreateTopics', [2, 7], async (request, { broker }) => {
-  const names = request.topics.map(({ name }) => name);
+  const duplicates = duplicatesIn(request.topics.map(({ name }) => name));
   return {
     topics: await Promise.all(
       request.topics.map((topic) =>
         answerOr(
           async () => {
-            if (names.indexOf(topic.name) !== names.lastIndexOf(topic.name)) {
+            if (duplicates.has(topic.name))
               throw new Fault('invalidRequest', { detail: `${topic.name} is named twice` });
-            }
             const wish = wishOf(topic, broker);
             const record = request.validateOnly ? broker.topics.plan(wish) : (await broker.topics.create(wish)).record;
             return created(record, broker);

@@ -9,7 +9,7 @@ export const deleteRecords = handler('DeleteRecords', [0, 2], async (request, { 
         partitions.map(({ partitionIndex, offset }) =>
           answerOr(
             async () => {
-              const lowWatermark = await deleteBefore(broker.topics.get(name).partition(partitionIndex), offset);
+              const lowWatermark = await deleteBefore(broker.topics.get(name), partitionIndex, offset);
               return { partitionIndex, lowWatermark, errorCode: 0 };
             },
             (fault) => ({ partitionIndex, lowWatermark: -1, errorCode: fault.code }),

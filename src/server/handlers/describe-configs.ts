@@ -10,7 +10,8 @@ export const describeConfigs = handler('DescribeConfigs', [1, 4], async (request
           const resource = configResource(broker, resourceType, resourceName);
           const all =
             resource.kind === 'topic' ? topicConfigs(broker.topics.get(resource.name)) : brokerConfigs(broker);
-          const asked = all.filter(({ name }) => configurationKeys === null || configurationKeys.includes(name));
+          const keys = configurationKeys ?? [];
+          const asked = all.filter(({ name }) => keys.length === 0 || keys.includes(name));
           const configs = asked.map(({ name, value, readOnly, source, type, documentation, synonyms }) => ({
             name,
             value,

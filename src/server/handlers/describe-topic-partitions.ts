@@ -1,23 +1,29 @@
+import { Fault, type FaultName } from '../../base/faults.ts';
 import { ZERO_UUID } from '../../base/random.ts';
+import { isTopicName } from '../../broker/topic.ts';
 import { handler } from '../handler.ts';
 import { partitionPlaces } from './metadata.ts';
 
 /** Kafka's max.request.partition.size.limit: partitions in one answer; the cursor tells where to go on. */
 const PARTITIONS_MAX = 2000;
-const UNKNOWN_TOPIC_OR_PARTITION = 3;
 
 export const describeTopicPartitions = handler('DescribeTopicPartitions', [0, 0], (request, { broker }) => {
   const { nodeId } = broker.identity;
   const { cursor } = request;
-  const asked =
-    request.topics.length > 0 ? request.topics.map(({ name }) => name) : Array.from(broker.topics, ({ name }) => name);
+  const named = request.topics.map(({ name }) => name);
+  if (cursor !== null && (cursor.partitionIndex < 0 || !(named.length === 0 || named.includes(cursor.topicName)))) {
+    const { code: errorCode } = new Fault('invalidRequest');
+    return { topics: named.map((name) => ({ errorCode, name, topicId: ZERO_UUID, partitions: [] })), nextCursor: null };
+  }
+  const asked = named.length > 0 ? named : Array.from(broker.topics, ({ name }) => name);
   const names = [...new Set(asked)].sort().filter((name) => cursor === null || name >= cursor.topicName);
   let left = Math.min(Math.max(request.responsePartitionLimit, 1), PARTITIONS_MAX);
   const topics = [];
   for (const name of names) {
     const topic = broker.topics.find(name);
     if (topic === null) {
-      topics.push({ errorCode: UNKNOWN_TOPIC_OR_PARTITION, name, topicId: ZERO_UUID, partitions: [] });
+      const fault: FaultName = isTopicName(name) ? 'unknownPartition' : 'invalidTopicName';
+      topics.push({ errorCode: new Fault(fault).code, name, topicId: ZERO_UUID, partitions: [] });
       continue;
     }
     const first = cursor?.topicName === name ? cursor.partitionIndex : 0;

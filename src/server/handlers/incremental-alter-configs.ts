@@ -1,9 +1,10 @@
+import { Fault } from '../../base/faults.ts';
 import type { Broker } from '../../broker/broker.ts';
 import { brokerSettingSpecs, checkBrokerSetting } from '../../broker/broker-settings.ts';
 import { checkTopicSetting, isTopicSetting } from '../../broker/topic-settings.ts';
 import type { IncrementalAlterConfigsAlterableConfig } from '../../wire/messages.generated.ts';
 import { changedValue, configResource } from '../config-resource.ts';
-import { faultOf, handler } from '../handler.ts';
+import { duplicatesIn, faultOf, handler } from '../handler.ts';
 
 type Change = IncrementalAlterConfigsAlterableConfig;
 
@@ -13,6 +14,9 @@ export const incrementalAlterConfigs = handler('IncrementalAlterConfigs', [0, 1]
     request.resources.map(async ({ resourceType, resourceName, configs }) => {
       const fault = await faultOf(() => {
         const resource = configResource(broker, resourceType, resourceName);
+        for (const name of duplicatesIn(configs.map((config) => config.name))) {
+          throw new Fault('invalidRequest', { detail: `${name} is named twice` });
+        }
         return resource.kind === 'topic'
           ? changeTopic(broker, resource.name, configs, request.validateOnly)
           : changeBroker(broker, configs, request.validateOnly);

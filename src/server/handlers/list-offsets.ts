@@ -1,8 +1,17 @@
-import { checkLeaderEpoch, listOffset } from '../../broker/offsets.ts';
+import { Fault } from '../../base/faults.ts';
+import { checkLeaderEpoch, listOffset, special } from '../../broker/offsets.ts';
 import { answerOr, handler } from '../handler.ts';
 
 /** The first version whose answers carry the leader epoch. */
 const LEADER_EPOCH_FROM = 4;
+
+/** The versions from which the younger special values are served: a client that sends them in an older one is confused. */
+const versionsOfSpecial = new Map([
+  [special.maxTimestamp, 7],
+  [special.earliestLocal, 8],
+  [special.latestTiered, 9],
+  [special.earliestPendingUpload, 11],
+]);
 
 export const listOffsets = handler('ListOffsets', [1, 11], async (request, { broker, version }) => ({
   topics: await Promise.all(
@@ -14,6 +23,9 @@ export const listOffsets = handler('ListOffsets', [1, 11], async (request, { bro
             async () => {
               const log = broker.topics.get(name).partition(partitionIndex);
               checkLeaderEpoch(log, currentLeaderEpoch);
+              if ((versionsOfSpecial.get(timestamp) ?? 0) > version) {
+                throw new Fault('unsupportedVersion', { detail: `time ${timestamp} in version ${version}` });
+              }
               const { offset, timestampMs, leaderEpoch } = await listOffset(log, timestamp);
               const epoch = version >= LEADER_EPOCH_FROM ? { leaderEpoch } : {};
               return { partitionIndex, errorCode: 0, timestamp: timestampMs, offset, ...epoch };

@@ -5,6 +5,9 @@ import { checkTopicName, type Topic } from '../../broker/topic.ts';
 import type { MetadataRequestTopic } from '../../wire/messages.generated.ts';
 import { answerOr, handler } from '../handler.ts';
 
+/** The first version in which topics may be asked for by their ids; the two before have the field and refuse its use. */
+const IDS_FROM = 12;
+
 /** The one node, and what a topic's partitions look like on it. */
 export function partitionPlaces(topic: Topic, nodeId: number) {
   return topic.partitions.map((log, partitionIndex) => ({
@@ -31,13 +34,23 @@ export const metadata = handler('Metadata', [0, 13], async (request, { broker, a
     topics: await Promise.all(
       wanted.map((topic) =>
         answerOr(
-          async () => describe(await resolve(broker, topic, create), nodeId),
-          (fault) => ({ errorCode: fault.code, name: topic.name, topicId: topic.topicId, partitions: [] }),
+          async () => {
+            if (version < IDS_FROM && (topic.name === null || topic.topicId !== ZERO_UUID)) {
+              throw new Fault('invalidRequest', { detail: `a topic by its id in version ${version}` });
+            }
+            return describe(await resolve(broker, topic, create), nodeId);
+          },
+          // A name may be null only where topics may be asked for by their ids.
+          ({ code }) => ({ errorCode: code, name: nameOf(topic, version), topicId: topic.topicId, partitions: [] }),
         ),
       ),
     ),
   };
 });
+
+function nameOf({ name }: Pick<MetadataRequestTopic, 'name'>, version: number): string | null {
+  return version < IDS_FROM ? (name ?? '') : name;
+}
 
 function describe(topic: Topic, nodeId: number) {
   return {

@@ -1,4 +1,4 @@
-import { checkLeaderEpoch } from '../../broker/offsets.ts';
+import { checkLeaderEpoch, epochEnd } from '../../broker/offsets.ts';
 import { answerOr, handler } from '../handler.ts';
 
 export const offsetForLeaderEpoch = handler('OffsetForLeaderEpoch', [2, 4], async (request, { broker }) => ({
@@ -11,7 +11,7 @@ export const offsetForLeaderEpoch = handler('OffsetForLeaderEpoch', [2, 4], asyn
             () => {
               const log = broker.topics.get(topic).partition(partition);
               checkLeaderEpoch(log, currentLeaderEpoch);
-              const end = log.epochs.endOf(leaderEpoch, log.marks.highWatermark);
+              const end = epochEnd(log, leaderEpoch, log.marks.highWatermark);
               return { partition, errorCode: 0, leaderEpoch: end?.epoch ?? -1, endOffset: end?.endOffset ?? -1 };
             },
             (fault) => ({ partition, errorCode: fault.code, leaderEpoch: -1, endOffset: -1 }),

@@ -8,12 +8,12 @@ import { handler } from '../handler.ts';
 const TOPIC_IDS_FROM = 13;
 
 export const produce = handler('Produce', [3, 13], async (request, { broker, version }) => {
-  const { acks } = request;
-  if (request.transactionalId !== null) throw new Fault('transactionsNotServed');
+  const { acks, transactionalId } = request;
+  const options = { acks, transactionalId, version };
   // All appends start before the first is waited for: partitions share syncs, and requests keep their order.
   const appends = request.topicData.map((topic) => ({
     topic,
-    partitions: topic.partitionData.map((data) => append(broker, topic, data, acks, version)),
+    partitions: topic.partitionData.map((data) => append(broker, topic, data, options)),
   }));
   if (acks === 0) {
     const refused = appends.flatMap(({ partitions }) => partitions).find(({ fault }) => fault !== null);
@@ -38,10 +38,10 @@ function append(
   broker: Broker,
   { name, topicId }: TopicProduceData,
   { index, records }: PartitionProduceData,
-  acks: number,
-  version: number,
+  { acks, transactionalId, version }: { acks: number; transactionalId: string | null; version: number },
 ): Append {
   try {
+    if (transactionalId !== null) throw new Fault('transactionsNotServed', { detail: JSON.stringify(transactionalId) });
     if (acks !== -1 && acks !== 0 && acks !== 1) throw new Fault('invalidRequiredAcks', { detail: `found ${acks}` });
     const topic = version >= TOPIC_IDS_FROM ? broker.topics.getById(topicId) : broker.topics.get(name);
     const options: ProduceOptions = { acks, version };

@@ -1,0 +1,50 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { kafkaClassPath, startKafka } from '../../../tools/kafka.ts';
+
+/** Why no Apache Kafka can be compared with here; null when one can. */
+export function whyNoKafka(): string | null {
+  if (spawnSync('java', ['-version'], { stdio: 'ignore' }).status !== 0) return 'java is not installed';
+  const home = path.dirname(kafkaClassPath);
+  return existsSync(path.join(home, '.complete')) ? null : `Kafka's jars are not in ${home}: node tools/kafka.ts fetch`;
+}
+
+export interface RunningKafka {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** An Apache Kafka of one node on files of its own. */
+export async function runKafka(): Promise<RunningKafka> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'oracle-'));
+  const port = await freePortPair();
+  const kafka = await startKafka(folder, port, '-Xmx512m');
+  const stop = async (): Promise<void> => {
+    await kafka.stop();
+    await rm(folder, { recursive: true });
+  };
+  return { port, stop };
+}
+
+/** Kafka's node takes a port and the one after it. */
+async function freePortPair(): Promise<number> {
+  for (;;) {
+    const port = await listenOnce(0);
+    if (port !== null && (await listenOnce(port + 1)) !== null) return port;
+  }
+}
+
+function listenOnce(port: number): Promise<number | null> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(null));
+    server.listen(port, '127.0.0.1', () => {
+      const { port: taken } = server.address() as AddressInfo;
+      server.close(() => resolve(taken));
+    });
+  });
+}
