@@ -31,6 +31,8 @@ export const limits = {
   totalResponseBytesQueuedMax: 256 * 1024 * 1024,
   /** How long a peer may leave a full socket unread before it is disconnected. */
   stalledReaderTimeoutMs: 60_000,
+  /** How long a peer may be silent in the middle of a request before it is disconnected: what it has sent takes memory. */
+  stalledSenderTimeoutMs: 60_000,
   /** Kafka's own limit on a topic's name; it leaves room for a partition's number in a file name of 255. */
   topicNameCharactersMax: 249,
   /** Partitions of one topic: each holds an open file and about 2 KB. */
@@ -39,6 +41,8 @@ export const limits = {
   partitionsMax: 100_000,
   /** Fetch sessions kept (KIP-227); the one unused for longest makes room. Kafka's max.incremental.fetch.session.cache.slots. */
   fetchSessionsMax: 1_000,
+  /** Partitions in all fetch sessions together, each some 300 bytes; a client that names more gets no session. */
+  fetchSessionPartitionsMax: 500_000,
   /** Bytes that one fetch gathers, whatever the client asks. Kafka's fetch.max.bytes of the broker. */
   fetchBytesMax: 55 * 1024 * 1024,
   /** How long a fetch may wait for data, whatever it asks. */

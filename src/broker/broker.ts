@@ -51,6 +51,7 @@ export class Broker {
   #housekeeping: CancelTimer | null = null;
   #closed: Promise<void> | null = null;
   #stopped: Fault | null = null;
+  #failed: Fault | null = null;
 
   private constructor(parts: BrokerParts) {
     this.#parts = parts;
@@ -87,6 +88,11 @@ export class Broker {
   /** Why the broker stopped, if it did: every call is refused with it. */
   get stopped(): Fault | null {
     return this.#stopped;
+  }
+
+  /** As `stopped`, but only if it stopped itself. */
+  get failed(): Fault | null {
+    return this.#failed;
   }
 
   /** A bug of ours, or a disk that cannot be trusted: the broker stops itself. Returns what to tell who asked. */
@@ -137,7 +143,7 @@ export class Broker {
   #stopItself(cause: unknown): Fault {
     const fault = new Fault('brokerStopped', { detail: cause instanceof Error ? cause.message : String(cause), cause });
     this.#housekeeping?.();
-    this.#stopped = fault;
+    this.#stopped = this.#failed = fault;
     this.topics.abort(fault);
     this.#parts.ledger.abort(fault);
     this.#closed ??= this.#parts.lock.release();

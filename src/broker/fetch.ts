@@ -2,12 +2,15 @@ import type { Clock } from '../base/clock.ts';
 import { Fault } from '../base/faults.ts';
 import type { LogRead } from '../log/log-reader.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
+import { type EpochEnd, epochEnd } from './offsets.ts';
 
 export interface FetchPart {
   /** The partition, or why it cannot be read. */
   readonly log: PartitionLog | Fault;
   readonly offset: number;
   readonly bytesMax: number;
+  /** The leader epoch of what the reader has read last, for it to learn whether the log was cut behind that; -1: no matter. */
+  readonly lastEpoch: number;
 }
 
 export interface Fetched {
@@ -16,6 +19,8 @@ export interface Fetched {
   readonly bytes: number;
   readonly highWatermark: number;
   readonly logStart: number;
+  /** Where the log parted from what the reader has read (KIP-595); nothing is read then. */
+  readonly divergence: EpochEnd | null;
   /** See LogRead.release. */
   readonly release: () => void;
 }
@@ -23,8 +28,13 @@ export interface Fetched {
 export interface FetchLimits {
   /** Bytes to wait for; 0 or 1 answer with the first record. */
   readonly minBytes: number;
+  /** All that is gathered is no more than this, but for a first batch (KIP-74). */
   readonly bytesMax: number;
   readonly maxWaitMs: number;
+  /** Bytes that there is room for now, whatever the reader would take: with none, not even a first batch is read. */
+  readonly room: () => number;
+  /** Told of what is read, and with a negative number of what is given up again. */
+  readonly hold: (bytes: number) => void;
 }
 
 /**
@@ -40,14 +50,16 @@ export async function fetch(
   const deadlineMs = clock.monotonicMs() + limits.maxWaitMs;
   for (;;) {
     const seen = parts.map(({ log }) => (log instanceof Fault ? 0 : log.marks.highWatermark));
-    const gathered = gather(parts, limits.bytesMax);
+    const gathered = gather(parts, limits);
     const fetched = gathered instanceof Promise ? await gathered : gathered;
     const bytes = fetched.reduce((sum, part) => sum + part.bytes, 0);
-    const done = bytes >= limits.minBytes || fetched.some(({ fault }) => fault !== null) || signal.aborted;
+    const ended = fetched.some(({ fault, divergence }) => fault !== null || divergence !== null);
+    const done = bytes >= limits.minBytes || ended || signal.aborted;
     const leftMs = deadlineMs - clock.monotonicMs();
     if (done || leftMs <= 0) return fetched;
     const moved = parts.some(({ log }, i) => !(log instanceof Fault) && log.marks.highWatermark > seen[i]!);
     for (const { release } of fetched) release();
+    limits.hold(-bytes);
     if (!moved) await move(parts, leftMs, clock, signal);
   }
 }
@@ -67,14 +79,15 @@ function move(parts: readonly FetchPart[], waitMs: number, clock: Clock, signal:
 }
 
 /** One pass over the partitions; without a promise when all that is asked for is in memory. */
-function gather(parts: readonly FetchPart[], bytesMax: number): Fetched[] | Promise<Fetched[]> {
+function gather(parts: readonly FetchPart[], limits: FetchLimits): Fetched[] | Promise<Fetched[]> {
   const fetched: Fetched[] = [];
-  let bytesLeft = bytesMax;
+  let bytes = 0;
   for (let i = 0; i < parts.length; i += 1) {
-    const read = readPart(parts[i]!, bytesLeft, bytesLeft === bytesMax);
-    if (read instanceof Promise) return gatherRest(parts, i, read, fetched, bytesMax, bytesLeft);
+    const read = readPart(parts[i]!, bytes, limits);
+    if (read instanceof Promise) return gatherRest(parts, i, read, fetched, bytes, limits);
     fetched.push(read);
-    bytesLeft -= read.bytes;
+    limits.hold(read.bytes);
+    bytes += read.bytes;
   }
   return fetched;
 }
@@ -84,26 +97,37 @@ async function gatherRest(
   index: number,
   first: Promise<Fetched>,
   fetched: Fetched[],
-  bytesMax: number,
-  bytesLeftBefore: number,
+  bytesBefore: number,
+  limits: FetchLimits,
 ): Promise<Fetched[]> {
-  let bytesLeft = bytesLeftBefore;
+  let bytes = bytesBefore;
   for (let i = index; i < parts.length; i += 1) {
-    const read = await (i === index ? first : readPart(parts[i]!, bytesLeft, bytesLeft === bytesMax));
+    const read = await (i === index ? first : readPart(parts[i]!, bytes, limits));
     fetched.push(read);
-    bytesLeft -= read.bytes;
+    limits.hold(read.bytes);
+    bytes += read.bytes;
   }
   return fetched;
 }
 
-function readPart(part: FetchPart, bytesLeft: number, first: boolean): Fetched | Promise<Fetched> {
+/** `bytes` have been read from the partitions before. */
+function readPart(part: FetchPart, bytes: number, limits: FetchLimits): Fetched | Promise<Fetched> {
   const { log, offset } = part;
   if (log instanceof Fault) return failed(log, null);
-  // The budget is used up: only the marks are told.
-  if (bytesLeft <= 0) return succeeded(log, null);
   try {
-    const bytesMax = Math.min(part.bytesMax, bytesLeft);
-    const read = log.reader.read(offset, { endNext: log.marks.highWatermark, bytesMax, atLeastOne: first });
+    const divergence = divergenceOf(log, part);
+    const bytesLeft = (): number => Math.min(limits.bytesMax - bytes, limits.room());
+    const atLeastOne = bytes === 0 && limits.room() > 0;
+    // With no room for more only the marks are told.
+    if (divergence !== null || (bytesLeft() <= 0 && !atLeastOne)) return succeeded(log, null, divergence);
+    const read = log.reader.read(offset, {
+      endNext: log.marks.highWatermark,
+      atLeastOne,
+      // Asked for when the read begins: it may have waited for its turn while others took the room.
+      get bytesMax() {
+        return Math.max(0, Math.min(part.bytesMax, bytesLeft()));
+      },
+    });
     if (!(read instanceof Promise)) return succeeded(log, read);
     return read.then(
       (found) => succeeded(log, found),
@@ -114,16 +138,24 @@ function readPart(part: FetchPart, bytesLeft: number, first: boolean): Fetched |
   }
 }
 
+/** @throws Fault offsetOutOfRange when nobody knows any more where the reader's epoch ended */
+function divergenceOf(log: PartitionLog, { lastEpoch, offset }: FetchPart): EpochEnd | null {
+  if (lastEpoch < 0) return null;
+  const end = epochEnd(log, lastEpoch, log.marks.writtenNext);
+  if (end === null) throw new Fault('offsetOutOfRange', { detail: `no leader epoch ${lastEpoch} is known` });
+  return end.epoch < lastEpoch || end.endOffset < offset ? end : null;
+}
+
 const NOTHING = { buffers: [], bytes: 0, release: (): void => {} };
 
-function succeeded({ marks }: PartitionLog, read: LogRead | null): Fetched {
+function succeeded({ marks }: PartitionLog, read: LogRead | null, divergence: EpochEnd | null = null): Fetched {
   const { highWatermark, logStart } = marks;
   const { buffers, bytes, release } = read ?? NOTHING;
-  return { fault: null, buffers, bytes, highWatermark, logStart, release };
+  return { fault: null, buffers, bytes, highWatermark, logStart, divergence, release };
 }
 
 function failed(error: unknown, log: PartitionLog | null): Fetched {
   if (!(error instanceof Fault)) throw error;
   const { highWatermark, logStart } = log?.marks ?? { highWatermark: -1, logStart: -1 };
-  return { fault: error, ...NOTHING, highWatermark, logStart };
+  return { fault: error, ...NOTHING, highWatermark, logStart, divergence: null };
 }

@@ -40,6 +40,11 @@ export async function listOffset(log: PartitionLog, timestampMs: number): Promis
   }
 }
 
+export interface EpochEnd {
+  readonly epoch: number;
+  readonly endOffset: number;
+}
+
 /** The epoch of the record at an offset, or that the next record there would have. */
 function epochAt(log: PartitionLog, offset: number): number {
   return offset === log.marks.writtenNext ? log.leaderEpoch : log.epochs.at(offset);
@@ -49,11 +54,7 @@ function epochAt(log: PartitionLog, offset: number): number {
  * The largest leader epoch up to the one asked for and where it ends, for clients that compare it with what they have read
  * (KIP-320). The current epoch ends at `endOffset`, also when nothing was written in it; null for one that has not begun.
  */
-export function epochEnd(
-  log: PartitionLog,
-  epoch: number,
-  endOffset: number,
-): { epoch: number; endOffset: number } | null {
+export function epochEnd(log: PartitionLog, epoch: number, endOffset: number): EpochEnd | null {
   if (epoch === -1 || epoch > log.leaderEpoch) return null;
   const end = epoch === log.leaderEpoch ? null : log.epochs.endOf(epoch, endOffset);
   return end ?? { epoch, endOffset };

@@ -20,11 +20,16 @@ export interface ServerShare {
   readonly responseBytes: ByteBudget;
 }
 
+/** How long a peer may take to notice that its connection has ended. */
+const LINGER_MS = 5_000;
+
 /** A request under way, in the order in which its answer must go out. */
 interface Slot {
   readonly requestBytes: number;
   /** The answer's frame; null for none; undefined while it is awaited. */
   answer: readonly Buffer[] | null | undefined;
+  /** What its answer holds, or what is read for it, until the outbox counts it. */
+  heldBytes: number;
   /** Called when the answer is on its way, or never will be. */
   onSent: (() => void) | null;
 }
@@ -43,10 +48,15 @@ export class Connection {
   #inbox: Buffer[] = [];
   #slots: Slot[] = [];
   #bytesInFlight = 0;
+  /** Of a request that has not come whole. */
+  #pendingBytes = 0;
+  #heldBytes = 0;
   #outboxBytes = 0;
-  #ending = false;
+  #state: 'open' | 'ending' | 'closed' = 'open';
   #awaitsRoom = false;
-  #stallTimer: CancelTimer | null = null;
+  #readerTimer: CancelTimer | null = null;
+  #senderTimer: CancelTimer | null = null;
+  #lingerTimer: CancelTimer | null = null;
 
   constructor(socket: Socket, share: ServerShare, advertised: Address) {
     this.#socket = socket;
@@ -65,7 +75,8 @@ export class Connection {
 
   /** Answers what has begun, then closes. Waiting fetches are answered with what there is. */
   end(): void {
-    this.#ending = true;
+    if (this.#state !== 'open') return;
+    this.#state = 'ending';
     this.#inbox = [];
     this.#socket.pause();
     this.#gone.abort();
@@ -77,7 +88,7 @@ export class Connection {
   }
 
   #receive(chunk: Buffer): void {
-    if (this.#ending) return;
+    if (this.#state !== 'open') return;
     let frames: Buffer[];
     try {
       frames = this.#splitter.push(chunk);
@@ -85,16 +96,36 @@ export class Connection {
       this.#refuse(fault as Fault);
       return;
     }
+    let bytes = this.#splitter.pendingBytes - this.#pendingBytes;
+    this.#pendingBytes += bytes;
     for (const frame of frames) {
-      this.#bytesInFlight += frame.length;
-      this.#share.requestBytes.take(frame.length);
+      bytes += frame.length;
       this.#inbox.push(frame);
     }
+    this.#countRequest(bytes);
+    if (this.#pendingBytes > 0) this.#senderTimer ??= this.#watchSender(this.#socket.bytesRead);
     this.#proceed();
+  }
+
+  #countRequest(bytes: number): void {
+    this.#bytesInFlight += bytes;
+    if (bytes > 0) this.#share.requestBytes.take(bytes);
+    else this.#share.requestBytes.give(-bytes);
+  }
+
+  /** A request that has begun must come to its end. One timer serves all of a connection's. */
+  #watchSender(bytesRead: number): CancelTimer {
+    return this.#share.broker.clock.after(limits.stalledSenderTimeoutMs, () => {
+      this.#senderTimer = null;
+      if (this.#pendingBytes === 0) return;
+      if (this.#socket.bytesRead === bytesRead) this.#cutOff('the client does not send the rest of its request');
+      else this.#senderTimer = this.#watchSender(this.#socket.bytesRead);
+    });
   }
 
   /** Starts what may be started, and reads on or stops reading as the limits say. */
   #proceed(): void {
+    if (this.#state !== 'open') return;
     let started = 0;
     while (started < this.#inbox.length && this.#mayStart()) this.#start(this.#inbox[started++]!);
     if (started > 0) this.#inbox.splice(0, started);
@@ -107,27 +138,41 @@ export class Connection {
         this.#proceed();
       });
     }
-    if (held || full || this.#ending) this.#socket.pause();
+    if (held || full) this.#socket.pause();
     else if (this.#socket.isPaused()) this.#socket.resume();
   }
 
   #mayStart(): boolean {
     const { responseBytesQueuedMax, requestsInFlightMax } = limits;
     return (
-      !this.#ending && this.#slots.length < requestsInFlightMax && this.#outbox.queuedBytes < responseBytesQueuedMax
+      this.#state === 'open' &&
+      this.#slots.length < requestsInFlightMax &&
+      this.#heldBytes + this.#outbox.queuedBytes < responseBytesQueuedMax
     );
   }
 
   #start(frame: Buffer): void {
-    const slot: Slot = { requestBytes: frame.length, answer: undefined, onSent: null };
+    const slot: Slot = { requestBytes: frame.length, answer: undefined, heldBytes: 0, onSent: null };
     this.#slots.push(slot);
     this.#answer(frame, slot).then(
       (answer) => {
         slot.answer = answer;
-        this.#flush();
+        const dropped = !this.#slots.includes(slot);
+        // It may have to wait for the answers before it.
+        this.#hold(slot, (dropped ? 0 : sizeOf(answer)) - slot.heldBytes);
+        if (dropped) slot.onSent?.();
+        else this.#flush();
       },
-      (error: unknown) => this.#refuse(error as Error),
+      (error: unknown) => this.#refuse(error as Error, slot),
     );
+  }
+
+  #hold(slot: Slot, bytes: number): void {
+    if (this.#state === 'closed') return;
+    slot.heldBytes += bytes;
+    this.#heldBytes += bytes;
+    if (bytes > 0) this.#share.responseBytes.take(bytes);
+    else this.#share.responseBytes.give(-bytes);
   }
 
   async #answer(frame: Buffer, slot: Slot): Promise<readonly Buffer[] | null> {
@@ -148,6 +193,7 @@ export class Connection {
       onSent: (done: () => void) => {
         slot.onSent = done;
       },
+      holdResponse: (bytes: number) => this.#hold(slot, bytes),
       responseBytesMax: () => responseBytes.freeBytes >> 2,
     };
     const answer = await dispatch(api, decodeRequest(api, version, frame, bodyStart), context);
@@ -175,9 +221,10 @@ export class Connection {
   #flush(): void {
     let ready = 0;
     while (ready < this.#slots.length && this.#slots[ready]!.answer !== undefined) ready += 1;
-    for (const { requestBytes, answer, onSent } of this.#slots.splice(0, ready)) {
-      this.#bytesInFlight -= requestBytes;
-      this.#share.requestBytes.give(requestBytes);
+    for (const slot of this.#slots.splice(0, ready)) {
+      const { requestBytes, answer, onSent } = slot;
+      this.#countRequest(-requestBytes);
+      this.#hold(slot, -slot.heldBytes);
       if (answer != null && !this.#socket.destroyed) this.#outbox.push(answer, onSent);
       else onSent?.();
     }
@@ -187,9 +234,9 @@ export class Connection {
   }
 
   #progressed(): void {
+    this.#readerTimer?.();
+    this.#readerTimer = null;
     this.#accountOutbox();
-    this.#stallTimer?.();
-    this.#stallTimer = null;
     if (this.#inbox.length > 0) this.#proceed();
     this.#closeIfDone();
   }
@@ -200,37 +247,67 @@ export class Connection {
     this.#outboxBytes = queuedBytes;
     if (change > 0) this.#share.responseBytes.take(change);
     else this.#share.responseBytes.give(-change);
-    if (queuedBytes > 0) this.#watchForStall();
+    if (queuedBytes > 0) this.#watchReader();
   }
 
-  #watchForStall(): void {
-    this.#stallTimer ??= this.#share.broker.clock.after(limits.stalledReaderTimeoutMs, () => {
-      this.#refuse(new Fault('requestTimedOut', { detail: 'the client does not read its answers' }));
+  #watchReader(): void {
+    this.#readerTimer ??= this.#share.broker.clock.after(limits.stalledReaderTimeoutMs, () => {
+      this.#cutOff('the client does not read its answers');
     });
   }
 
-  /** What the peer sent cannot be answered: it is told by the end of the connection, and the log says why. */
-  #refuse(error: Error): void {
-    if (!this.#socket.destroyed && !this.#gone.signal.aborted) {
-      const facts = { peer: this.#peer, reason: error.message };
-      this.#share.broker.logger.warn(facts, 'a connection was closed on a client');
-    }
+  /**
+   * What the peer sent cannot be answered: it is told by the end of the connection, after the answers to what it had asked
+   * before, and the log says why. `slot` is the request that is at fault, if one is.
+   */
+  #refuse(error: Error, slot?: Slot): void {
+    const index = slot === undefined ? this.#slots.length : this.#slots.indexOf(slot);
+    if (index < 0) return;
+    for (const dropped of this.#slots.splice(index)) this.#forget(dropped);
+    this.#tell(error.message);
+    this.end();
+    this.#closeIfDone();
+  }
+
+  /** Ends a connection whose peer does not do its part; nothing more can be told to it. */
+  #cutOff(reason: string): void {
+    this.#tell(reason);
     this.#socket.destroy();
   }
 
+  #tell(reason: string): void {
+    if (this.#state !== 'open') return;
+    this.#share.broker.logger.warn({ peer: this.#peer, reason }, 'a connection was closed on a client');
+  }
+
+  #forget(slot: Slot): void {
+    this.#countRequest(-slot.requestBytes);
+    this.#hold(slot, -slot.heldBytes);
+    if (slot.answer !== undefined) slot.onSent?.();
+  }
+
   #closeIfDone(): void {
-    if (this.#ending && this.#slots.length === 0 && this.#outbox.queuedBytes === 0) this.#socket.end();
+    if (this.#state !== 'ending' || this.#slots.length > 0 || this.#outbox.queuedBytes > 0) return;
+    if (this.#lingerTimer !== null) return;
+    this.#socket.end();
+    // Its own end must be read to be noticed; what else it sends is ignored.
+    this.#socket.resume();
+    this.#lingerTimer = this.#share.broker.clock.after(LINGER_MS, () => this.#socket.destroy());
   }
 
   #closed(): void {
-    this.#ending = true;
+    for (const slot of this.#slots.splice(0)) this.#forget(slot);
+    this.#state = 'closed';
     this.#gone.abort();
-    this.#stallTimer?.();
-    this.#share.requestBytes.give(this.#bytesInFlight);
-    this.#share.responseBytes.give(this.#outboxBytes);
-    this.#bytesInFlight = this.#outboxBytes = 0;
+    for (const cancel of [this.#readerTimer, this.#senderTimer, this.#lingerTimer]) cancel?.();
+    this.#countRequest(-this.#bytesInFlight);
+    this.#share.responseBytes.give(this.#outboxBytes + this.#heldBytes);
+    this.#outboxBytes = this.#heldBytes = 0;
     this.#outbox.drop();
     this.#inbox = [];
-    this.#slots = [];
   }
+}
+
+function sizeOf(answer: readonly Buffer[] | null): number {
+  return answer?.reduce((bytes, buffer) => bytes + buffer.length, 0) ?? 0;
 }

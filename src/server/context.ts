@@ -18,6 +18,8 @@ export interface RequestContext {
   readonly signal: AbortSignal;
   /** Where it can be known: calls back when the operating system has taken the answer, or nobody waits for it any more. */
   readonly onSent: ((done: () => void) => void) | null;
+  /** Where answers are counted: told of bytes that are read for this one, and with a negative number of what is given up. */
+  readonly holdResponse?: (bytes: number) => void;
   /** Bytes that a response may hold now, given all that is queued to readers who do not read. */
   readonly responseBytesMax: () => number;
 }

@@ -29,7 +29,10 @@ export async function dispatch<A extends ApiName>(
   const { broker } = context;
   if (broker.stopped !== null) throw broker.stopped;
   try {
-    return (await handlerByApi.get(api)!.answer(request, context)) as Draft<Messages[A]['response']> | null;
+    const answer = await handlerByApi.get(api)!.answer(request, context);
+    // Whether what it says of the disk is true nobody knows any more.
+    if (broker.failed !== null) throw broker.failed;
+    return answer as Draft<Messages[A]['response']> | null;
   } catch (error) {
     if (!(error instanceof Fault)) throw broker.fail(error);
     const refusal = refusalOf(api, error, broker);

@@ -29,6 +29,8 @@ export interface FetchSession {
 interface KeptSession {
   readonly id: number;
   nextEpoch: number;
+  /** Whether its requests name topics by their ids, as later versions do. */
+  readonly byId: boolean;
   readonly partitions: Map<string, FetchedPartition>;
 }
 
@@ -40,6 +42,8 @@ export class FetchSessions {
   readonly #random: Random;
   /** The one used last is last. */
   readonly #sessions = new Map<number, KeptSession>();
+  /** Partitions in all of them. */
+  #partitions = 0;
 
   constructor(random: Random) {
     this.#random = random;
@@ -49,14 +53,17 @@ export class FetchSessions {
     return this.#sessions.size;
   }
 
-  /** The partitions that a request means. @throws Fault fetchSessionNotFound, invalidFetchSessionEpoch */
-  resolve(request: FetchRequest): FetchSession {
+  /**
+   * The partitions that a request means; `byId` says how its version names topics.
+   * @throws Fault fetchSessionNotFound, invalidFetchSessionEpoch, fetchSessionTopicIds
+   */
+  resolve(request: FetchRequest, byId: boolean): FetchSession {
     const { sessionId, sessionEpoch } = request;
     if (sessionEpoch === FINAL_EPOCH || sessionEpoch === INITIAL_EPOCH) {
-      this.#sessions.delete(sessionId);
+      this.#drop(sessionId);
       const partitions = new Map<string, FetchedPartition>();
       addWishes(partitions, request);
-      const id = sessionEpoch === FINAL_EPOCH || partitions.size === 0 ? NO_SESSION : this.#keep(partitions);
+      const id = sessionEpoch === FINAL_EPOCH ? NO_SESSION : this.#begin(partitions, byId);
       return { id, incremental: false, partitions };
     }
     const session = this.#sessions.get(sessionId);
@@ -64,23 +71,42 @@ export class FetchSessions {
     if (session.nextEpoch !== sessionEpoch) {
       throw new Fault('invalidFetchSessionEpoch', { detail: `${sessionEpoch}, expected ${session.nextEpoch}` });
     }
+    if (session.byId !== byId) throw new Fault('fetchSessionTopicIds');
+    this.#drop(sessionId);
     session.nextEpoch = sessionEpoch === 0x7fffffff ? 1 : sessionEpoch + 1;
-    this.#sessions.delete(sessionId);
-    this.#sessions.set(sessionId, session);
     for (const { topic, topicId, partitions } of request.forgottenTopicsData) {
       for (const partition of partitions) session.partitions.delete(keyOf(topic, topicId, partition));
     }
     addWishes(session.partitions, request);
-    return { id: sessionId, incremental: true, partitions: session.partitions };
+    // One of which nothing is left has ended.
+    const kept = session.partitions.size > 0 && this.#keep(session);
+    return { id: kept ? sessionId : NO_SESSION, incremental: true, partitions: session.partitions };
   }
 
-  #keep(partitions: Map<string, FetchedPartition>): number {
+  #begin(partitions: Map<string, FetchedPartition>, byId: boolean): number {
     let id: number;
     do id = 1 + this.#random.below(ID_ENDNEXT - 1);
     while (this.#sessions.has(id));
-    this.#sessions.set(id, { id, nextEpoch: 1, partitions });
-    if (this.#sessions.size > limits.fetchSessionsMax) this.#sessions.delete(this.#sessions.keys().next().value!);
-    return id;
+    return this.#keep({ id, nextEpoch: 1, byId, partitions }) ? id : NO_SESSION;
+  }
+
+  /** Puts a session last in line to be dropped for others; false for one that is larger than all may be. */
+  #keep(session: KeptSession): boolean {
+    const { fetchSessionsMax, fetchSessionPartitionsMax } = limits;
+    if (session.partitions.size > fetchSessionPartitionsMax) return false;
+    this.#sessions.set(session.id, session);
+    this.#partitions += session.partitions.size;
+    while (this.#sessions.size > fetchSessionsMax || this.#partitions > fetchSessionPartitionsMax) {
+      this.#drop(this.#sessions.keys().next().value!);
+    }
+    return true;
+  }
+
+  #drop(id: number): void {
+    const session = this.#sessions.get(id);
+    if (session === undefined) return;
+    this.#sessions.delete(id);
+    this.#partitions -= session.partitions.size;
   }
 }
 

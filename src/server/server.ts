@@ -43,7 +43,8 @@ export class Server {
    */
   async listen(address: ListenAddress): Promise<Address | null> {
     const { host, port, advertise, optional } = address;
-    const listener = net.createServer({ noDelay: true, keepAlive: true, pauseOnConnect: false }, (socket) =>
+    // Half open: a client that has said all it has to say is still answered.
+    const listener = net.createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) =>
       this.#accept(socket, advertise),
     );
     try {

@@ -3,24 +3,27 @@ import { limits } from '../../base/limits.ts';
 import type { Broker } from '../../broker/broker.ts';
 import { type Fetched, type FetchPart, fetch as fetchParts } from '../../broker/fetch.ts';
 import { checkLeaderEpoch } from '../../broker/offsets.ts';
-import type { RequestContext } from '../context.ts';
 import type { FetchedPartition, FetchSession } from '../fetch-sessions.ts';
 import { handler } from '../handler.ts';
 
 /** Versions up to 12 name topics, later ones give their ids. */
 const TOPIC_IDS_FROM = 13;
 
+const ignore = (): void => {};
+
 export const fetch = handler('Fetch', [4, 18], async (request, context) => {
   const { broker, version } = context;
-  const session = context.fetchSessions.resolve(request);
+  const session = context.fetchSessions.resolve(request, version >= TOPIC_IDS_FROM);
   const partitions = [...session.partitions.values()];
   const parts = partitions.map((partition) => partOf(broker, partition, version));
   const fetched = await fetchParts(
     parts,
     {
       minBytes: request.minBytes,
-      bytesMax: Math.min(request.maxBytes, limits.fetchBytesMax, context.responseBytesMax()),
+      bytesMax: Math.min(request.maxBytes, limits.fetchBytesMax),
       maxWaitMs: Math.min(Math.max(request.maxWaitMs, 0), limits.fetchWaitMaxMs),
+      room: context.responseBytesMax,
+      hold: context.holdResponse ?? ignore,
     },
     broker.clock,
     context.signal,
@@ -28,11 +31,11 @@ export const fetch = handler('Fetch', [4, 18], async (request, context) => {
   context.onSent?.(() => {
     for (const { release } of fetched) release();
   });
-  return { sessionId: session.id, responses: byTopic(session, partitions, fetched, context) };
+  return { sessionId: session.id, responses: byTopic(session, partitions, fetched) };
 });
 
 function partOf(broker: Broker, { topic, topicId, wish }: FetchedPartition, version: number): FetchPart {
-  const part = { offset: wish.fetchOffset, bytesMax: wish.partitionMaxBytes };
+  const part = { offset: wish.fetchOffset, bytesMax: wish.partitionMaxBytes, lastEpoch: wish.lastFetchedEpoch };
   try {
     const found = version >= TOPIC_IDS_FROM ? broker.topics.getById(topicId) : broker.topics.get(topic);
     const log = found.partition(wish.partition);
@@ -44,12 +47,7 @@ function partOf(broker: Broker, { topic, topicId, wish }: FetchedPartition, vers
   }
 }
 
-function byTopic(
-  session: FetchSession,
-  partitions: readonly FetchedPartition[],
-  fetched: readonly Fetched[],
-  { broker }: RequestContext,
-) {
+function byTopic(session: FetchSession, partitions: readonly FetchedPartition[], fetched: readonly Fetched[]) {
   const responses: { topic: string; topicId: string; partitions: ReturnType<typeof answer>[] }[] = [];
   for (let i = 0; i < partitions.length; i += 1) {
     const partition = partitions[i]!;
@@ -57,7 +55,7 @@ function byTopic(
     if (session.incremental && !hasNews(partition, result)) continue;
     note(partition, result);
     const last = responses.at(-1);
-    const answered = answer(partition, result, broker);
+    const answered = answer(partition, result);
     if (last?.topic === partition.topic && last.topicId === partition.topicId) last.partitions.push(answered);
     else responses.push({ topic: partition.topic, topicId: partition.topicId, partitions: [answered] });
     // Who was served goes to the end of the line, so that a busy partition cannot starve the others of the byte limit.
@@ -87,28 +85,14 @@ function moveToEnd(session: FetchSession, partition: FetchedPartition): void {
   if (session.partitions.delete(key)) session.partitions.set(key, partition);
 }
 
-function answer(
-  { topic, topicId, wish }: FetchedPartition,
-  { fault, buffers, highWatermark, logStart }: Fetched,
-  broker: Broker,
-) {
-  const partition = {
+function answer({ wish }: FetchedPartition, { fault, buffers, highWatermark, logStart, divergence }: Fetched) {
+  return {
     partitionIndex: wish.partition,
     errorCode: fault?.code ?? 0,
     highWatermark,
     lastStableOffset: highWatermark,
     logStartOffset: logStart,
     records: buffers,
-    // Consumers that know the epoch of what they read last are told where the log parted from it (KIP-595).
-    ...(fault === null ? divergence(broker, topic, topicId, wish) : {}),
+    ...(divergence === null ? {} : { divergingEpoch: divergence }),
   };
-  return partition;
-}
-
-function divergence(broker: Broker, topic: string, topicId: string, wish: FetchedPartition['wish']) {
-  if (wish.lastFetchedEpoch < 0) return {};
-  const log = (broker.topics.find(topic) ?? broker.topics.findById(topicId))?.partitions[wish.partition];
-  const end = log?.epochs.endOf(wish.lastFetchedEpoch, log.marks.writtenNext) ?? null;
-  if (end === null || (end.epoch === wish.lastFetchedEpoch && end.endOffset >= wish.fetchOffset)) return {};
-  return { divergingEpoch: { epoch: end.epoch, endOffset: end.endOffset }, records: [] };
 }
