@@ -28,6 +28,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     describe: "Show where a topic's partitions begin and end, or stood at a time",
     load: async () => (await import('./offsets.ts')).offsets,
   },
+  log: {
+    describe: 'Look into the files of a stopped broker',
+    load: async () => (await import('./log.ts')).log,
+  },
 };
 
 export function isGroup(command: Command | CommandGroup): command is CommandGroup {

@@ -1,0 +1,189 @@
+import { Fault } from './base/faults.ts';
+import { IndexCheck } from './index-check.ts';
+import { type Checkpoint, readCheckpoint } from './log/checkpoint.ts';
+import { LeaderEpochs } from './log/leader-epochs.ts';
+import type { Segment } from './log/segment.ts';
+import { baseOffset, isControl, leaderEpoch, nextOffset } from './record/batch.ts';
+import { recordsOfAsync } from './record/records.ts';
+import { RecordsDigest } from './records-digest.ts';
+import { type DamagedBytes, scanSegment } from './segment-scan.ts';
+import type { StoppedFolder, StoredLog } from './stopped-folder.ts';
+
+export interface Finding {
+  /**
+   * `damage`: records that were stored are not what was written, or gone. `cache`: an index says wrong, which a broker finds
+   * out and mends by itself. `torn`: bytes past what is proven durable, which a broker cuts off at its next start.
+   */
+  readonly kind: 'damage' | 'cache' | 'torn';
+  /** Relative to the data folder. */
+  readonly file: string;
+  readonly position: number | null;
+  readonly what: string;
+}
+
+export interface LogReport {
+  readonly log: StoredLog;
+  readonly batches: number;
+  /** Of users: the broker's own markers are not counted. */
+  readonly records: number;
+  readonly bytes: number;
+  /** The first and the next offset by the batches that are sound; null when there is none. */
+  readonly firstOffset: number | null;
+  readonly offsetNext: number | null;
+  /** XXH64 of the records that are sound; see records-digest.ts. */
+  readonly digest: string;
+  readonly findings: readonly Finding[];
+}
+
+/** Reads all of a log's files and holds them against each other: batches, offsets, leader epochs, indexes, checkpoint. */
+export async function checkLog(folder: StoppedFolder, log: StoredLog): Promise<LogReport> {
+  const findings: Finding[] = [];
+  const checkpoint = await checkpointOf(folder, log, findings);
+  const check = new LogCheck(log, checkpoint, findings, await RecordsDigest.create());
+  for (const segment of log.segments) await check.segment(folder, segment);
+  return check.report();
+}
+
+async function checkpointOf(folder: StoppedFolder, log: StoredLog, findings: Finding[]): Promise<Checkpoint | null> {
+  try {
+    return await readCheckpoint(folder.disk, log.folder);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    findings.push({ kind: 'damage', file: `${log.folder}/checkpoint`, position: null, what: error.message });
+    return null;
+  }
+}
+
+class LogCheck {
+  readonly #log: StoredLog;
+  readonly #checkpoint: Checkpoint | null;
+  readonly #epochs: LeaderEpochs;
+  readonly #findings: Finding[];
+  readonly #digest: RecordsDigest;
+  #batches = 0;
+  #records = 0;
+  #firstOffset: number | null = null;
+  #offsetNext: number | null = null;
+  /** What the next batch must begin with; null where damage before it leaves that open. */
+  #expectedOffset: number | null;
+  #provenPlaceSeen = false;
+
+  constructor(log: StoredLog, checkpoint: Checkpoint | null, findings: Finding[], digest: RecordsDigest) {
+    this.#log = log;
+    this.#checkpoint = checkpoint;
+    this.#epochs = new LeaderEpochs(checkpoint?.epochs);
+    this.#findings = findings;
+    this.#digest = digest;
+    this.#expectedOffset = log.segments[0]?.baseOffset ?? null;
+  }
+
+  async segment({ disk }: StoppedFolder, segment: Segment): Promise<void> {
+    const index = await IndexCheck.of(disk, segment);
+    for await (const { position, batch, damage } of scanSegment(segment)) {
+      this.#checkPlace(segment, position);
+      if (damage !== null) this.#damaged(segment, damage);
+      else {
+        index.note(batch, position);
+        await this.#sound(segment, batch, position);
+      }
+    }
+    this.#checkPlace(segment, segment.sizeBytes);
+    index.end();
+    for (const { path, unusable } of index.files) if (unusable !== null) this.#add('cache', path, null, unusable);
+    for (const { kind, entry, offset, wrong } of index.entries) {
+      const path = segment.logPath.replace(/\.log$/, kind === 'offset' ? '.index' : '.timeindex');
+      if (wrong !== null) this.#add('cache', path, null, `entry ${entry}, offset ${offset}: ${wrong}`);
+    }
+  }
+
+  report(): LogReport {
+    const { segments } = this.#log;
+    this.#checkProvenPlace();
+    return {
+      log: this.#log,
+      batches: this.#batches,
+      records: this.#records,
+      bytes: segments.reduce((sum, segment) => sum + segment.sizeBytes, 0),
+      firstOffset: this.#firstOffset,
+      offsetNext: this.#offsetNext,
+      digest: this.#digest.end(),
+      findings: this.#findings,
+    };
+  }
+
+  #checkProvenPlace(): void {
+    const proven = this.#checkpoint;
+    if (proven === null || this.#provenPlaceSeen) return;
+    const segment = this.#log.segments.find((one) => one.baseOffset === proven.segmentBase);
+    const place = `byte ${proven.position} of segment ${proven.segmentBase}`;
+    const found =
+      segment === undefined ? 'no such file' : `${segment.sizeBytes} bytes, and no batch that starts or ends there`;
+    this.#add('damage', `${this.#log.folder}/checkpoint`, null, `all is durable up to ${place}; found ${found}`);
+  }
+
+  async #sound(segment: Segment, batch: Buffer, position: number): Promise<void> {
+    this.#checkOffset(segment, batch, position);
+    const epoch = this.#epochs.at(baseOffset(batch, 0));
+    const isProven = baseOffset(batch, 0) < (this.#checkpoint?.durableNext ?? 0);
+    if (isProven && epoch >= 0 && epoch !== leaderEpoch(batch, 0)) {
+      this.#add('damage', segment.logPath, position, `expected leader epoch ${epoch}, found ${leaderEpoch(batch, 0)}`);
+    }
+    this.#batches += 1;
+    this.#firstOffset ??= baseOffset(batch, 0);
+    this.#offsetNext = nextOffset(batch, 0);
+    this.#expectedOffset = this.#offsetNext;
+    if (isControl(batch, 0)) return;
+    try {
+      for (const record of await recordsOfAsync(batch)) {
+        this.#digest.add(record);
+        this.#records += 1;
+      }
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      this.#add('damage', segment.logPath, position, error.message);
+    }
+  }
+
+  #checkOffset(segment: Segment, batch: Buffer, position: number): void {
+    const expected = this.#expectedOffset;
+    const found = baseOffset(batch, 0);
+    if (expected === null || found === expected || (found > expected && this.#log.mayHaveGaps)) return;
+    const what =
+      found > expected
+        ? `offsets ${expected} to ${found - 1} are missing`
+        : `expected offset ${expected}, found ${found} again`;
+    this.#add('damage', segment.logPath, position, what);
+  }
+
+  /** Where the checkpoint says that offsets stand. */
+  #checkPlace(segment: Segment, position: number): void {
+    const proven = this.#checkpoint;
+    if (proven === null || segment.baseOffset !== proven.segmentBase || position !== proven.position) return;
+    this.#provenPlaceSeen = true;
+    const found = Math.max(this.#expectedOffset ?? proven.durableNext, segment.baseOffset);
+    if (found === proven.durableNext || (found < proven.durableNext && this.#log.mayHaveGaps)) return;
+    const what = `offset ${proven.durableNext} shall come at byte ${position} of segment ${segment.baseOffset}, found ${found}`;
+    this.#add('damage', `${this.#log.folder}/checkpoint`, null, what);
+  }
+
+  #damaged(segment: Segment, { position, bytes, what }: DamagedBytes): void {
+    const isTorn = this.#isUnproven(segment, position, bytes);
+    const sentence = isTorn
+      ? `${bytes} bytes past the proven end are no whole batch (${what})`
+      : `${bytes} bytes are damaged: ${what}`;
+    this.#add(isTorn ? 'torn' : 'damage', segment.logPath, position, sentence);
+    this.#expectedOffset = null;
+  }
+
+  /** Whether nobody was promised that these bytes are there. */
+  #isUnproven(segment: Segment, position: number, bytes: number): boolean {
+    const proven = this.#checkpoint;
+    if (proven === null) return segment === this.#log.segments.at(-1) && position + bytes === segment.sizeBytes;
+    if (segment.baseOffset !== proven.segmentBase) return segment.baseOffset > proven.segmentBase;
+    return position >= proven.position;
+  }
+
+  #add(kind: Finding['kind'], file: string, position: number | null, what: string): void {
+    this.#findings.push({ kind, file, position, what });
+  }
+}

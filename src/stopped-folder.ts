@@ -1,0 +1,176 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { decode } from 'msgpackr';
+import { Fault } from './base/faults.ts';
+import { systemRandom } from './base/random.ts';
+import { type ClusterEvent, ClusterState, type TopicRecord } from './broker/cluster-state.ts';
+import { loadIdentity } from './broker/identity.ts';
+import type { Disk, DiskLock } from './disk/disk.ts';
+import { realDisk } from './disk/real-disk.ts';
+import { Segment } from './log/segment.ts';
+import { recordsOf } from './record/records.ts';
+
+/** The files of one log. */
+export interface StoredLog {
+  readonly kind: 'partition' | 'ledger';
+  /** For people: `orders-0`, or the folder where no topic is known. */
+  readonly label: string;
+  /** Null for a ledger, and where the name cannot be found out. */
+  readonly topic: string | null;
+  /** Null for a ledger. */
+  readonly partition: number | null;
+  /** Relative to the disk's root. */
+  readonly folder: string;
+  readonly segments: readonly Segment[];
+  /** Whether offsets may be missing: compaction leaves gaps, and of files that are not Millrace's nothing is known. */
+  readonly mayHaveGaps: boolean;
+}
+
+/** Files at rest, to be looked into and never changed. */
+export interface StoppedFolder {
+  readonly disk: Disk;
+  /** By topic and partition, then ledgers. None when there is no log at the place that was named. */
+  readonly logs: readonly StoredLog[];
+  /** What could not be found out, one sentence each. */
+  readonly warnings: readonly string[];
+  /** Gives the folder back to its broker. */
+  close(): Promise<void>;
+}
+
+const IDENTITY_FILE = 'millrace.json';
+const SEGMENT_FILE = /^(\d{20})\.(?:log|index|timeindex)$/;
+const PARTITION_FOLDER = /^topics[/\\]([^/\\]+)[/\\](\d+)$/;
+const LEDGER_FOLDER = /^ledger[/\\][^/\\]+$/;
+
+/**
+ * Opens a data folder, a folder in it or one file of a log. Of Millrace's, the broker is kept out until `close`; those of an
+ * Apache Kafka are read as well, but nobody is kept out of them. @throws Fault folderInUse, folderTooNew, diskError
+ */
+export async function openStoppedFolder(given: string): Promise<StoppedFolder> {
+  const target = path.resolve(given);
+  const isFile = statSync(target, { throwIfNoEntry: false })?.isFile() === true;
+  const innermost = isFile ? path.dirname(target) : target;
+  const root = dataFolderAbove(innermost);
+  const disk = realDisk(root ?? innermost);
+  const warnings: string[] = [];
+  const lock = root === null ? null : await takeLock(disk, root, warnings);
+  try {
+    const only = isFile ? SEGMENT_FILE.exec(path.basename(target))?.[1] : undefined;
+    const namesFile = isFile && only === undefined;
+    const topics = root === null ? null : await readTopics(disk, warnings);
+    const folders = namesFile ? [] : logFolders(root, innermost);
+    const logs = await Promise.all(folders.map((folder) => storedLog(disk, folder, only, topics)));
+    return {
+      disk,
+      logs: logs.filter((log) => log.segments.length > 0).sort(byPlace),
+      warnings,
+      async close() {
+        for (const segment of logs.flatMap((log) => log.segments)) await segment.close();
+        await lock?.release();
+      },
+    };
+  } catch (error) {
+    await lock?.release();
+    throw error;
+  }
+}
+
+function dataFolderAbove(folder: string): string | null {
+  for (let at = folder; ; at = path.dirname(at)) {
+    if (existsSync(path.join(at, IDENTITY_FILE))) return at;
+    if (at === path.dirname(at)) return null;
+  }
+}
+
+async function takeLock(disk: Disk, root: string, warnings: string[]): Promise<DiskLock | null> {
+  let lock: DiskLock | null = null;
+  try {
+    lock = await disk.lock('lock');
+    if (lock === null) throw new Fault('folderInUse', { detail: root });
+    await loadIdentity(disk, systemRandom);
+  } catch (error) {
+    const { fault, message } = error as Partial<Fault>;
+    // A folder that we cannot write to, or that no broker would start on, can be looked into all the same.
+    if (fault === 'readOnlyDisk') warnings.push('the folder cannot be locked; make sure that no broker uses it');
+    else if (fault === 'damagedMetadata') warnings.push(String(message));
+    else {
+      await lock?.release();
+      throw error;
+    }
+  }
+  return lock;
+}
+
+/** The folders, relative to the disk's root, in which logs may lie; of those of a data folder only the ones named. */
+function logFolders(root: string | null, innermost: string): string[] {
+  // Apache Kafka keeps partitions side by side, in folders named by topic and partition.
+  if (root === null) return ['.', ...foldersIn(innermost)];
+  const all = [
+    ...foldersIn(path.join(root, 'topics')).flatMap((topic) =>
+      foldersIn(path.join(root, 'topics', topic)).map((partition) => path.join('topics', topic, partition)),
+    ),
+    ...foldersIn(path.join(root, 'ledger')).map((name) => path.join('ledger', name)),
+  ];
+  const named = path.relative(root, innermost);
+  return all.filter((folder) => named === '' || folder === named || folder.startsWith(named + path.sep));
+}
+
+function foldersIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  const entries = readdirSync(folder, { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+}
+
+async function storedLog(
+  disk: Disk,
+  folder: string,
+  only: string | undefined,
+  topics: ReadonlyMap<string, TopicRecord> | null,
+): Promise<StoredLog> {
+  const segments: Segment[] = [];
+  for (const name of await disk.list(folder)) {
+    const base = SEGMENT_FILE.exec(name)?.[1];
+    if (base === undefined || !name.endsWith('.log') || (only !== undefined && base !== only)) continue;
+    const sizeBytes = (await disk.size(path.join(folder, name))) ?? 0;
+    segments.push(new Segment(disk, folder, Number(base), sizeBytes, 0));
+  }
+  const [, id, number] = PARTITION_FOLDER.exec(folder) ?? [];
+  const record = id === undefined ? undefined : topics?.get(id);
+  const kafka = topics === null ? /^(.+)-(\d+)$/.exec(folder) : null;
+  const topic = record?.name ?? kafka?.[1] ?? null;
+  const partition = number ?? kafka?.[2];
+  return {
+    kind: LEDGER_FOLDER.test(folder) ? 'ledger' : 'partition',
+    label: topic === null ? folder : `${topic}-${partition}`,
+    topic,
+    partition: partition === undefined ? null : Number(partition),
+    folder,
+    segments,
+    mayHaveGaps: topics === null || (record?.settings['cleanup.policy'] ?? '').includes('compact'),
+  };
+}
+
+function byPlace(a: StoredLog, b: StoredLog): number {
+  if (a.kind !== b.kind) return a.kind === 'partition' ? -1 : 1;
+  const [nameA, nameB] = [a.topic ?? a.folder, b.topic ?? b.folder];
+  return nameA === nameB ? (a.partition ?? 0) - (b.partition ?? 0) : nameA < nameB ? -1 : 1;
+}
+
+/** The topics that the cluster ledger tells of, by id. It is read as it lies, without the repairs of a broker's start. */
+async function readTopics(disk: Disk, warnings: string[]): Promise<ReadonlyMap<string, TopicRecord>> {
+  const state = new ClusterState(new Map());
+  const ledger = await storedLog(disk, path.join('ledger', 'cluster'), undefined, new Map());
+  try {
+    for (const segment of ledger.segments) {
+      await segment.walk(0, (batch) => {
+        for (const { value } of recordsOf(batch)) state.apply(decode(value!) as ClusterEvent);
+        return true;
+      });
+    }
+  } catch (error) {
+    warnings.push(`not all names of topics can be read from ${ledger.folder}: ${(error as Error).message}`);
+  } finally {
+    for (const segment of ledger.segments) await segment.close();
+  }
+  return state.topics;
+}
