@@ -10,6 +10,7 @@ import {
 } from '../record/batch.ts';
 import { type LogRecord, recordsOf, recordsOfAsync } from '../record/records.ts';
 import { AbortedTransactions } from './aborted-transactions.ts';
+import { detailOf } from './fault-detail.ts';
 import type { Chunk } from './fetcher.ts';
 import { type ReadBatch, ReadRecord, type RecordSource } from './read-record.ts';
 
@@ -40,7 +41,7 @@ export async function* decodeChunk<K, V>(
       yield { batch: records.length === 0 ? null : { topic, partition, records, highWatermark }, nextOffset: next };
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
-      const detail = `topic ${topic}, partition ${partition}, offset ${baseOffset(bytes, at)}: ${error.message}`;
+      const detail = `topic ${topic}, partition ${partition}, offset ${baseOffset(bytes, at)}: ${detailOf(error)}`;
       throw new Fault(error.fault, { detail, cause: error });
     }
   }

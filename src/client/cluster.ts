@@ -4,6 +4,7 @@ import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { type Backoff, backoffMs } from './backoff.ts';
 import type { Connection } from './connection.ts';
+import { detailOf } from './fault-detail.ts';
 import { Link, type LinkFacts } from './link.ts';
 import { type BrokerMetadata, type ClusterMetadata, metadataOf, type TopicMetadata } from './metadata.ts';
 import { within } from './timing.ts';
@@ -124,7 +125,7 @@ export class Cluster {
         connect: (address) =>
           connector.connect(address).catch((cause: unknown) => {
             if (!(cause instanceof Fault)) throw cause;
-            const detail = `broker ${broker} advertises ${address.host}:${address.port}: ${cause.message}`;
+            const detail = `broker ${broker} advertises ${detailOf(cause)}`;
             throw new Fault('connectionFailed', { detail, cause });
           }),
       },
@@ -166,7 +167,7 @@ export class Cluster {
         return await link.connect();
       } catch (error) {
         if (this.#closed || !(error instanceof Fault)) throw error;
-        tried.push(error.message);
+        tried.push(error.fault === 'connectionFailed' ? detailOf(error) : error.message);
         return null;
       }
     };

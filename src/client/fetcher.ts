@@ -7,6 +7,7 @@ import type { FetchAbortedTransaction, FetchPartitionData, FetchResponse } from 
 import { type Backoff, backoffMs } from './backoff.ts';
 import type { Cluster, Lane } from './cluster.ts';
 import { type Cursor, isFetched } from './cursor.ts';
+import { detailOf } from './fault-detail.ts';
 import { FetchSession, type SessionAsk } from './fetch-session.ts';
 import type { Inbox } from './inbox.ts';
 import { isolationLevel, listOffsets } from './list-offsets.ts';
@@ -193,7 +194,7 @@ export class Fetcher {
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       throw new Fault(error.fault, {
-        detail: `${this.#at(cursor)}, offset ${cursor.fetchNext}: ${error.message}`,
+        detail: `${this.#at(cursor)}, offset ${cursor.fetchNext}: ${detailOf(error)}`,
         cause: error,
       });
     }
