@@ -39,6 +39,7 @@ export class Sender {
   readonly #connecting = new Set<number>();
   #identity: ProducerIdentity | null = null;
   #askingIdentity = false;
+  #refreshing = false;
   #flushing = 0;
   #stopped = false;
   #drainScheduled = false;
@@ -215,8 +216,18 @@ export class Sender {
   #leaderOf({ topic, partition }: PartitionQueue): number | null {
     const leader = this.#cluster.topic(topic)?.partitions[partition]?.leader ?? -1;
     if (leader >= 0) return leader;
-    void this.#cluster.refresh().then(() => this.#schedule());
+    this.#refresh();
     return null;
+  }
+
+  /** Asks again who leads what, and then sends on. */
+  #refresh(): void {
+    if (this.#refreshing) return;
+    this.#refreshing = true;
+    void this.#cluster.refresh().then(() => {
+      this.#refreshing = false;
+      this.#schedule();
+    });
   }
 
   #connectionTo(broker: number): Connection | null {
@@ -308,7 +319,7 @@ export class Sender {
     enqueue();
     queue.retryAtMs = clock.monotonicMs() + backoffMs(this.#backoff, batch.attempts, random);
     this.accumulator.active.add(queue);
-    void this.#cluster.refresh().then(() => this.#schedule());
+    this.#refresh();
   }
 
   #split(queue: PartitionQueue, batch: ProducerBatch): void {

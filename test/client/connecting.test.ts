@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { kafkaErrors } from '../../src/base/kafka-errors.ts';
 import { Millrace } from '../../src/client/millrace.ts';
@@ -102,6 +103,20 @@ test('an answer that does not come in time is asked for again, over a new connec
   await using client = await Millrace.connect(broker.address, { requestTimeoutMs: 200 });
   await client.admin.createTopic({ name: 'topic' });
   expect(times).toBe(2);
+});
+
+test('a process with nothing but a record to deliver stays until that has its outcome', () => {
+  const script = `
+    import { Millrace } from './src/client/millrace.ts';
+    import { FakeBroker, TOPIC } from './test/client/fake-broker.ts';
+    const broker = await FakeBroker.start();
+    const client = await Millrace.connect(broker.address);
+    await broker.close();
+    const producer = client.producer({ deliveryTimeoutMs: 300 });
+    await producer.send({ topic: TOPIC, value: 1 }).catch((error) => console.log(error.name));
+    await client.close();`;
+  const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  expect([child.stdout.trim(), child.status]).toEqual(['Fault', 0]);
 });
 
 test('a closed client refuses, and closing it twice does nothing more', async () => {

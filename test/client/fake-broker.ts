@@ -24,6 +24,7 @@ export class FakeBroker {
   /** The APIs asked, in order. */
   readonly asked: ApiName[] = [];
   connections = 0;
+  port = 0;
 
   private constructor(script: Script) {
     this.#script = script;
@@ -33,11 +34,8 @@ export class FakeBroker {
   static async start(script: Script = {}): Promise<FakeBroker> {
     const broker = new FakeBroker(script);
     await new Promise<void>((resolve) => broker.#server.listen(0, '127.0.0.1', resolve));
+    broker.port = (broker.#server.address() as AddressInfo).port;
     return broker;
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
   }
 
   get address(): string {

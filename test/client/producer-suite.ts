@@ -184,6 +184,16 @@ export function producerSuite(client: () => Millrace): void {
     expect(await strict.send({ topic, value: 1 })).toMatchObject({ offset: 0 });
   });
 
+  test('a topic that is deleted and made again is sent to as before', async () => {
+    const topic = await create('reborn');
+    await using producer = client().producer({ value: text });
+    for (const value of ['a', 'b', 'c']) await producer.send({ topic, value });
+    await client().admin.deleteTopic(topic);
+    await client().admin.createTopic({ name: topic });
+    expect(await producer.send({ topic, value: 'd' })).toMatchObject({ offset: 0 });
+    expect((await readAll(topic)).map((record) => record.value)).toEqual(['d']);
+  });
+
   test('flush sends what lingers; close delivers what was sent and takes no more', async () => {
     const topic = await create('lingering');
     const producer = client().producer({ lingerMs: 3_600_000 });

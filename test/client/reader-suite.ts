@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
+import { Fault } from '../../src/base/faults.ts';
 import { bytes, json, text } from '../../src/client/codecs.ts';
+import type { Isolation } from '../../src/client/list-offsets.ts';
 import type { ReaderOptions } from '../../src/client/reader-options.ts';
 import type { Millrace } from '../../src/millrace.ts';
+import { buildBatch } from '../../src/record/batch-builder.ts';
 import { newTopic } from './targets.ts';
 
 export function readerSuite(client: () => Millrace): void {
@@ -172,6 +175,84 @@ export function readerSuite(client: () => Millrace): void {
     const topic = await fill('present', 1);
     await expect(values({ topic, partitions: [4], to: 'end' })).rejects.toThrow(/partitions 0 to 0, not 4/);
   });
+
+  test('leaves out what was written in transactions that were aborted', async ({ skip }) => {
+    const topic = newTopic('transactions');
+    const { admin } = client();
+    await admin.createTopic({ name: topic });
+    const transactionalId = `${topic}-writer`;
+    try {
+      await transact(transactionalId, topic, 'kept', true);
+    } catch (error) {
+      if (error instanceof Fault && error.fault === 'notSupportedByBroker') skip('the broker serves no transactions');
+      throw error;
+    }
+    await transact(transactionalId, topic, 'dropped', false);
+    await using producer = client().producer({ value: text });
+    await producer.send({ topic, value: 'plain' });
+    await transact(transactionalId, topic, 'kept too', true);
+    const read = async (isolation: Isolation): Promise<(string | null)[]> => {
+      const found: (string | null)[] = [];
+      for await (const { value } of client().reader({ topic, to: 'end', value: text, isolation })) found.push(value);
+      return found;
+    };
+    await expect.poll(() => read('committed')).toEqual(['kept', 'plain', 'kept too']);
+    expect(await read('uncommitted')).toEqual(['kept', 'dropped', 'plain', 'kept too']);
+  });
+
+  /** Writes one record in a transaction of its own, by the bare protocol: the versions before brokers add partitions by themselves. */
+  const transact = async (transactionalId: string, topic: string, value: string, commits: boolean): Promise<void> => {
+    const { admin } = client();
+    let identity = { producerId: -1, producerEpoch: -1 };
+    // The coordinator's own topic is made on first use, and each end of a transaction takes a moment to be written.
+    const untilDone = (ask: () => Promise<number>): Promise<void> => expect.poll(ask, { timeout: 30_000 }).toBe(0);
+    await untilDone(async () => {
+      await admin.request('FindCoordinator', { key: transactionalId, keyType: 1 }, { versionMax: 3 });
+      const answer = await admin.request(
+        'InitProducerId',
+        { transactionalId, transactionTimeoutMs: 60_000 },
+        { versionMax: 4 },
+      );
+      identity = answer;
+      return answer.errorCode;
+    });
+    const { producerId, producerEpoch } = identity;
+    const partitions = { v3AndBelowTopics: [{ name: topic, partitions: [0] }] };
+    const transaction = { producerId, producerEpoch };
+    await untilDone(async () => {
+      const ids = {
+        v3AndBelowTransactionalId: transactionalId,
+        v3AndBelowProducerId: producerId,
+        v3AndBelowProducerEpoch: producerEpoch,
+      };
+      const answer = await admin.request('AddPartitionsToTxn', { ...ids, ...partitions }, { versionMax: 3 });
+      return answer.resultsByTopicV3AndBelow[0]?.resultsByPartition[0]?.partitionErrorCode ?? -1;
+    });
+    const records = [
+      buildBatch([{ timestampMs: 1, value: Buffer.from(value) }], {
+        ...transaction,
+        baseSequence: 0,
+        isTransactional: true,
+      }),
+    ];
+    const topicData = [{ name: topic, partitionData: [{ index: 0, records }] }];
+    await untilDone(async () => {
+      const answer = await admin.request(
+        'Produce',
+        { transactionalId, acks: -1, timeoutMs: 1_000, topicData },
+        { versionMax: 11 },
+      );
+      return answer.responses[0]?.partitionResponses[0]?.errorCode ?? -1;
+    });
+    await untilDone(async () => {
+      const answer = await admin.request(
+        'EndTxn',
+        { transactionalId, ...transaction, committed: commits },
+        { versionMax: 4 },
+      );
+      return answer.errorCode;
+    });
+  };
 
   test('several takers share a reader, and each record goes to one of them', async () => {
     const topic = await fill('shared', 100);
