@@ -133,9 +133,8 @@ export class Broker {
     try {
       await this.topics.close();
       await ledger.change(() => ({ events: [{ type: 'stopped' }], result: undefined }));
-      await ledger.close();
     } finally {
-      await lock.release();
+      await ledger.close().finally(() => lock.release());
     }
   }
 
@@ -146,9 +145,19 @@ export class Broker {
     this.#stopped = this.#failed = fault;
     this.topics.abort(fault);
     this.#parts.ledger.abort(fault);
-    this.#closed ??= this.#parts.lock.release();
+    this.#closed ??= this.#abandon();
     this.logger.error({ err: cause }, 'the broker stops itself: what the disk holds is no longer certain');
     return fault;
+  }
+
+  /** Gives the files back, and the folder only when no write is under way any more: another broker may take it. */
+  async #abandon(): Promise<void> {
+    const { ledger, lock } = this.#parts;
+    const outcomes = await Promise.allSettled([this.topics.close(), ledger.close()]);
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') this.logger.warn({ err: outcome.reason }, 'a file could not be closed');
+    }
+    await lock.release();
   }
 
   #keepHouse(): void {
@@ -194,11 +203,19 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
   };
   const state = new ClusterState(settings.changed);
   const ledger = await Ledger.open('ledger/cluster', context, state);
-  // After an unclean stop records may be gone that clients have seen: a new epoch tells them to look.
-  const epoch = state.epoch < 0 ? 0 : state.epoch + (state.stoppedCleanly ? 0 : 1);
-  await ledger.change(() => ({ events: [{ type: 'started', epoch }], result: undefined }));
   const topics = new Topics(state, ledger, context, settings, random);
-  await topics.open();
+  try {
+    // After an unclean stop records may be gone that clients have seen: a new epoch tells them to look.
+    const epoch = state.epoch < 0 ? 0 : state.epoch + (state.stoppedCleanly ? 0 : 1);
+    await ledger.change(() => ({ events: [{ type: 'started', epoch }], result: undefined }));
+    await topics.open();
+  } catch (error) {
+    const stopped = new Fault('brokerStopped');
+    topics.abort(stopped);
+    ledger.abort(stopped);
+    await Promise.allSettled([topics.close(), ledger.close()]);
+    throw error;
+  }
   return {
     options,
     lock,

@@ -23,13 +23,16 @@ export type ClusterEvent =
 /** What the cluster ledger's events make: topics, changed settings, the leader epoch, and which producer ids are given out. */
 export class ClusterState implements Fold<ClusterEvent> {
   readonly topics = new Map<Uuid, TopicRecord>();
+  /** Partitions of all topics. */
+  partitions = 0;
   readonly brokerSettings: Map<string, string>;
-  /** Topics whose deletion the ledger still tells of: their folders may have survived a crash. */
+  /** Deleted topics of which files may be left. */
   readonly deletedTopics = new Set<Uuid>();
   /** The leader epoch; -1 before the first start. */
   epoch = -1;
   stoppedCleanly = true;
   producerIdNext = 0;
+  readonly #idByMetricName = new Map<string, Uuid>();
 
   constructor(brokerSettings: Map<string, string>) {
     this.brokerSettings = brokerSettings;
@@ -46,10 +49,15 @@ export class ClusterState implements Fold<ClusterEvent> {
         return;
       case 'topic': {
         const { type: _, ...record } = event;
+        this.#count(record.id, -1);
         this.topics.set(record.id, record);
+        this.#count(record.id, 1);
+        this.#idByMetricName.set(metricName(record.name), record.id);
         return;
       }
       case 'topicDeleted':
+        this.#count(event.id, -1);
+        this.#forgetName(event.id);
         this.topics.delete(event.id);
         this.deletedTopics.add(event.id);
         return;
@@ -69,8 +77,32 @@ export class ClusterState implements Fold<ClusterEvent> {
 
   *live(): Generator<ClusterEvent> {
     yield { type: 'started', epoch: this.epoch };
+    if (this.stoppedCleanly) yield { type: 'stopped' };
     yield { type: 'producerIds', next: this.producerIdNext };
     for (const [name, value] of this.brokerSettings) yield { type: 'brokerSetting', name, value };
     for (const record of this.topics.values()) yield { type: 'topic', ...record };
+    for (const id of this.deletedTopics) yield { type: 'topicDeleted', id };
   }
+
+  /** The topic of this name, or of one that Kafka's metrics could not tell from it. */
+  collidingWith(name: string): TopicRecord | null {
+    const id = this.#idByMetricName.get(metricName(name));
+    return id === undefined ? null : this.topics.get(id)!;
+  }
+
+  #forgetName(id: Uuid): void {
+    const record = this.topics.get(id);
+    if (record !== undefined && this.collidingWith(record.name)?.id === id) {
+      this.#idByMetricName.delete(metricName(record.name));
+    }
+  }
+
+  #count(id: Uuid, sign: 1 | -1): void {
+    this.partitions += sign * (this.topics.get(id)?.partitions ?? 0);
+  }
+}
+
+/** Kafka's rule: names that differ only in '.' and '_' are one name to metrics. */
+function metricName(name: string): string {
+  return name.replaceAll('.', '_');
 }

@@ -64,8 +64,3 @@ export function checkTopicName(name: string): void {
     throw new Fault('invalidTopicName', { detail: JSON.stringify(name.slice(0, 260)) });
   }
 }
-
-/** Kafka's rule: names that differ only in '.' and '_' are one name to metrics. */
-export function collides(one: string, other: string): boolean {
-  return one.replaceAll('.', '_') === other.replaceAll('.', '_');
-}

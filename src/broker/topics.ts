@@ -6,7 +6,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { type LogContext, PartitionLog } from '../log/partition-log.ts';
 import type { BrokerSettings } from './broker-settings.ts';
 import type { ClusterEvent, ClusterState, TopicRecord } from './cluster-state.ts';
-import { checkTopicName, collides, Topic } from './topic.ts';
+import { checkTopicName, Topic } from './topic.ts';
 import { checkTopicSetting } from './topic-settings.ts';
 
 /** Partitions opened or made at once: enough to keep the disk busy, few enough for its queue. */
@@ -32,8 +32,13 @@ export class Topics {
   readonly #byId = new Map<Uuid, Topic>();
   readonly #openings = new Semaphore(OPENINGS_AT_ONCE);
   readonly #creations = new Map<string, Promise<Topic>>();
+  /** Openings under way, the last of each topic. */
+  readonly #servings = new Map<Uuid, Promise<Topic>>();
+  /** Topics of the ledger that could not be opened when they were made: their makers were told so. */
+  readonly #unserved = new Set<Uuid>();
   /** Deletions whose files are still being removed. */
   readonly #removals = new Set<Promise<void>>();
+  #stopped: Fault | null = null;
 
   constructor(
     state: ClusterState,
@@ -52,12 +57,15 @@ export class Topics {
   /** Opens every topic that the ledger knows, and removes what a crash left of deleted ones. */
   async open(): Promise<void> {
     const { disk, logger } = this.#context;
+    const { deletedTopics, topics } = this.#state;
+    await disk.makeFolder('topics');
     for (const folder of await disk.list('topics')) {
-      if (this.#state.deletedTopics.has(folder)) await disk.removeFolder(`topics/${folder}`);
-      else if (!this.#state.topics.has(folder))
-        logger.warn({ folder }, 'a topic folder that no topic owns is left alone');
+      if (deletedTopics.has(folder)) await disk.removeFolder(`topics/${folder}`);
+      else if (!topics.has(folder)) logger.warn({ folder }, 'a topic folder that no topic owns is left alone');
     }
-    await Promise.all(Array.from(this.#state.topics.values(), (record) => this.#serve(record)));
+    if (deletedTopics.size > 0) await disk.syncFolder('topics');
+    deletedTopics.clear();
+    await allOf(Array.from(topics.keys(), (id) => this.#serve(id)));
   }
 
   [Symbol.iterator](): IterableIterator<Topic> {
@@ -93,9 +101,10 @@ export class Topics {
   /** What `create` would make. @throws Fault invalidTopicName, topicExists, invalidPartitions, invalidConfig, … */
   plan(topic: NewTopic): TopicRecord {
     checkTopicName(topic.name);
-    const existing = Array.from(this.#state.topics.values()).find(({ name }) => collides(name, topic.name));
-    if (existing?.name === topic.name) throw new Fault('topicExists', { detail: topic.name });
-    if (existing !== undefined) {
+    const existing = this.#state.collidingWith(topic.name);
+    const taken = existing !== null && !this.#unserved.has(existing.id);
+    if (taken && existing.name === topic.name) throw new Fault('topicExists', { detail: topic.name });
+    if (taken) {
       throw new Fault('invalidTopicName', {
         detail: `${topic.name} differs from ${existing.name} only in "." and "_"`,
       });
@@ -123,11 +132,20 @@ export class Topics {
 
   /** Makes a topic; resolves when it is durable and served. @throws Fault as `plan` does */
   async create(topic: NewTopic): Promise<Topic> {
-    const record = await this.#ledger.change(() => {
+    const { id, unserved } = await this.#ledger.change(() => {
       const planned = this.plan(topic);
-      return { events: [{ type: 'topic', ...planned }], result: planned };
+      // The plan is good, so what has the name is one that could not be opened.
+      const unserved = this.#state.collidingWith(topic.name);
+      const events: ClusterEvent[] = unserved === null ? [] : [{ type: 'topicDeleted', id: unserved.id }];
+      return { events: [...events, { type: 'topic', ...planned }], result: { id: planned.id, unserved } };
     });
-    return this.#serve(record);
+    if (unserved !== null) this.#remove(unserved.id, []);
+    try {
+      return await this.#serve(id);
+    } catch (error) {
+      await this.#withdraw(id);
+      throw error;
+    }
   }
 
   /** A topic that a client asked for by name and may not exist yet; several who ask at once get the one that is made. */
@@ -136,12 +154,23 @@ export class Topics {
     if (existing !== undefined) return existing;
     let creation = this.#creations.get(name);
     if (creation === undefined) {
-      creation = this.create({ name, partitions: -1, replicationFactor: -1, settings: new Map() });
+      creation = this.#createOrAwait(name);
       this.#creations.set(name, creation);
       const forget = (): boolean => this.#creations.delete(name);
       creation.then(forget, forget);
     }
     return creation;
+  }
+
+  async #createOrAwait(name: string): Promise<Topic> {
+    try {
+      return await this.create({ name, partitions: -1, replicationFactor: -1, settings: new Map() });
+    } catch (error) {
+      if (!(error instanceof Fault && error.fault === 'topicExists')) throw error;
+      // Another client makes it by its own wish at this moment.
+      const made = this.#state.collidingWith(name);
+      return (made && this.#servings.get(made.id)) ?? this.get(name);
+    }
   }
 
   /** Resolves when the deletion is durable; the files go in the background. @throws Fault unknownPartition */
@@ -152,9 +181,7 @@ export class Topics {
     });
     this.#byName.delete(name);
     this.#byId.delete(topic.id);
-    const removal = this.#removeFiles(topic);
-    this.#removals.add(removal);
-    void removal.finally(() => this.#removals.delete(removal));
+    this.#remove(topic.id, topic.partitions);
     return topic;
   }
 
@@ -162,7 +189,9 @@ export class Topics {
   async addPartitions(name: string, partitions: number, validateOnly: boolean): Promise<void> {
     const check = (): TopicRecord => {
       const record = this.#known(name);
-      if (partitions <= record.partitions) {
+      // Fewer than the record has are served when an earlier attempt could not open them.
+      const served = this.#servings.has(record.id) ? record.partitions : this.get(name).partitions.length;
+      if (partitions <= served || partitions < record.partitions) {
         throw new Fault('invalidPartitions', { detail: `${name} has ${record.partitions}; it can only get more` });
       }
       this.#checkPartitions(partitions, partitions - record.partitions);
@@ -172,11 +201,11 @@ export class Topics {
       check();
       return;
     }
-    const record = await this.#ledger.change(() => {
+    const { id } = await this.#ledger.change(() => {
       const changed = check();
       return { events: [{ type: 'topic', ...changed }], result: changed };
     });
-    await this.#serve(record);
+    await this.#serve(id);
   }
 
   /** Sets (or with null, unsets) settings of a topic. @throws Fault unknownPartition, invalidConfig */
@@ -184,12 +213,13 @@ export class Topics {
     name: string,
     change: (own: Readonly<Record<string, string>>) => Record<string, string>,
   ): Promise<void> {
-    const record = await this.#ledger.change(() => {
+    const { id } = await this.#ledger.change(() => {
       const before = this.#known(name);
       const changed = { ...before, settings: change(before.settings) };
       return { events: [{ type: 'topic', ...changed }], result: changed };
     });
-    this.get(name).refresh(record);
+    // As the ledger has it by now: this change may have been followed by others.
+    this.#byId.get(id)?.refresh(this.#state.topics.get(id));
   }
 
   /** Makes a change of the broker's settings felt by the topics that inherit them. */
@@ -197,14 +227,18 @@ export class Topics {
     for (const topic of this) topic.refresh();
   }
 
+  /** Ends at once, after a fatal failure; `close` is still to be called. */
   abort(fault: Fault): void {
+    this.#stopped ??= fault;
     for (const topic of this) for (const log of topic.partitions) log.abort(fault);
   }
 
+  /** Closes every partition, whatever becomes of the others. @throws Fault the first failure */
   async close(): Promise<void> {
+    this.#stopped ??= new Fault('brokerStopped');
+    await Promise.allSettled(this.#servings.values());
     const logs = Array.from(this).flatMap((topic) => topic.partitions);
-    await Promise.all(logs.map((log) => this.#openings.run(() => log.close())));
-    await Promise.all(this.#removals);
+    await allOf([...logs.map((log) => this.#openings.run(() => log.close())), ...this.#removals]);
   }
 
   /** A topic's record as the ledger has it now, which is ahead of what is served while a change takes place. */
@@ -218,8 +252,7 @@ export class Topics {
     if (!(partitions >= 1 && partitions <= limits.topicPartitionsMax)) {
       throw new Fault('invalidPartitions', { detail: `${partitions} is not within 1 to ${limits.topicPartitionsMax}` });
     }
-    let total = added;
-    for (const record of this.#state.topics.values()) total += record.partitions;
+    const total = this.#state.partitions + added;
     if (total > limits.partitionsMax) {
       throw new Fault('policyViolation', {
         detail: `the broker would have ${total} partitions; ${limits.partitionsMax} is the limit`,
@@ -227,37 +260,90 @@ export class Topics {
     }
   }
 
-  /** Opens the partitions that a topic's record has and that are not open yet, then shows the topic to clients. */
-  async #serve(record: TopicRecord): Promise<Topic> {
-    const topic = this.#byId.get(record.id) ?? new Topic(record, this.#settings);
-    const missing = Array.from(
-      { length: record.partitions - topic.partitions.length },
-      (_, i) => topic.partitions.length + i,
+  /**
+   * Opens the partitions that a topic's record has and that are not open yet, then shows the topic to clients. One after the
+   * other for a topic, and as its record is then: no partition is ever opened twice.
+   */
+  #serve(id: Uuid): Promise<Topic> {
+    const before = this.#servings.get(id);
+    const serving = (before ?? Promise.resolve()).then(
+      () => this.#open(id),
+      () => this.#open(id),
     );
-    const logs = await Promise.all(
-      missing.map((index) =>
-        this.#openings.run(() =>
-          PartitionLog.open(`topics/${record.id}/${index}`, this.#context, topic.settings.log, this.#state.epoch),
+    this.#servings.set(id, serving);
+    const forget = (): void => {
+      if (this.#servings.get(id) === serving) this.#servings.delete(id);
+    };
+    serving.then(forget, forget);
+    return serving;
+  }
+
+  async #open(id: Uuid): Promise<Topic> {
+    const record = this.#state.topics.get(id);
+    if (record === undefined) throw new Fault('unknownPartition', { detail: `${id} was deleted` });
+    const topic = this.#byId.get(id) ?? new Topic(record, this.#settings);
+    const logs: PartitionLog[] = [];
+    try {
+      await allOf(
+        Array.from({ length: record.partitions - topic.partitions.length }, (_, i) =>
+          this.#openings.run(async () => {
+            if (this.#stopped !== null) throw this.#stopped;
+            const folder = `topics/${id}/${topic.partitions.length + i}`;
+            logs[i] = await PartitionLog.open(folder, this.#context, topic.settings.log, this.#state.epoch);
+          }),
         ),
-      ),
-    );
+      );
+      if (this.#stopped !== null) throw this.#stopped;
+    } catch (error) {
+      await Promise.allSettled(logs.map((log) => log.close()));
+      throw error;
+    }
     topic.partitions.push(...logs);
-    topic.refresh(record);
+    const current = this.#state.topics.get(id);
+    // Deleted meanwhile: whoever deleted it waits for this, and then removes the files.
+    if (current === undefined) return topic;
+    topic.refresh(current);
     this.#byName.set(topic.name, topic);
-    this.#byId.set(topic.id, topic);
+    this.#byId.set(id, topic);
     return topic;
   }
 
-  async #removeFiles(topic: Topic): Promise<void> {
-    const { disk, logger } = this.#context;
-    const deleted = new Fault('unknownPartition', { detail: `${topic.name} was deleted` });
-    for (const log of topic.partitions) log.abort(deleted);
-    await Promise.all(topic.partitions.map((log) => log.close()));
-    await disk.removeFolder(`topics/${topic.id}`).catch((err) => {
-      logger.warn(
-        { err, topic: topic.name },
-        "a deleted topic's files could not be removed; the next start tries again",
-      );
-    });
+  /** Takes a topic back that could not be opened. If the ledger cannot be told either, its name is free all the same. */
+  async #withdraw(id: Uuid): Promise<void> {
+    this.#unserved.add(id);
+    try {
+      await this.#ledger.change(() => ({
+        events: this.#state.topics.has(id) ? [{ type: 'topicDeleted', id }] : [],
+        result: undefined,
+      }));
+      this.#remove(id, []);
+    } catch (err) {
+      this.#context.logger.warn({ err, id }, 'a topic that could not be opened is still in the ledger');
+    }
   }
+
+  /** Removes a deleted topic's files in the background. */
+  #remove(id: Uuid, logs: readonly PartitionLog[]): void {
+    const { disk, logger } = this.#context;
+    const removal = (async () => {
+      // Partitions may be on their way to be added.
+      await this.#servings.get(id)?.catch(() => {});
+      this.#unserved.delete(id);
+      const deleted = new Fault('unknownPartition', { detail: 'the topic was deleted' });
+      for (const log of logs) log.abort(deleted);
+      await allOf(logs.map((log) => log.close()));
+      await disk.removeFolder(`topics/${id}`);
+      await disk.syncFolder('topics');
+      this.#state.deletedTopics.delete(id);
+    })().catch((err) => {
+      logger.warn({ err, id }, "a deleted topic's files could not be removed; the next start tries again");
+    });
+    this.#removals.add(removal);
+    void removal.finally(() => this.#removals.delete(removal));
+  }
+}
+
+/** Waits for all of them, whatever becomes of the others. @throws the first failure */
+async function allOf(operations: readonly Promise<unknown>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(operations)) if (outcome.status === 'rejected') throw outcome.reason;
 }

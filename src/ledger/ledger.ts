@@ -38,7 +38,8 @@ export class Ledger<Event> {
   readonly #context: LogContext;
   readonly #fold: Fold<Event>;
   #rewriteAtBytes = REWRITE_BYTES_MIN;
-  #rewriting = false;
+  #rewriting: Promise<void> | null = null;
+  #closing = false;
   /** Appends in the order of the calls: what one decides on is what those before it made. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -51,7 +52,13 @@ export class Ledger<Event> {
   /** Opens the ledger in `folder` and folds all its events. @throws Fault damagedMetadata when one cannot be read */
   static async open<Event>(folder: string, context: LogContext, fold: Fold<Event>): Promise<Ledger<Event>> {
     const log = await PartitionLog.open(folder, context, SETTINGS, 0);
-    for await (const event of storedEvents<Event>(log)) fold.apply(event);
+    try {
+      for await (const event of storedEvents<Event>(log)) fold.apply(event);
+    } catch (error) {
+      log.abort(new Fault('brokerStopped'));
+      await log.close();
+      throw error;
+    }
     return new Ledger(log, context, fold);
   }
 
@@ -60,12 +67,11 @@ export class Ledger<Event> {
    * it returned, when its events are durable and folded. @throws what `decide` throws; a Fault when the disk refuses
    */
   change<Result>(decide: () => { events: readonly Event[]; result: Result }): Promise<Result> {
-    const turn = this.#last.then(async () => {
+    const turn = this.#turn(async () => {
       const { events, result } = decide();
       if (events.length > 0) await this.#append(events);
       return result;
     });
-    this.#last = turn.catch(() => {});
     void turn.then(
       () => this.#considerRewrite(),
       () => {},
@@ -74,12 +80,21 @@ export class Ledger<Event> {
   }
 
   async close(): Promise<void> {
+    this.#closing = true;
+    await this.#rewriting;
     await this.#last;
     await this.#log.close();
   }
 
   abort(fault: Fault): void {
     this.#log.abort(fault);
+  }
+
+  #turn<Result>(action: () => Promise<Result>): Promise<Result> {
+    const turn = this.#last.then(action);
+    // A failure is its caller's alone.
+    this.#last = turn.catch(() => {});
+    return turn;
   }
 
   async #append(events: readonly Event[]): Promise<void> {
@@ -94,12 +109,11 @@ export class Ledger<Event> {
   }
 
   #considerRewrite(): void {
-    if (this.#rewriting || this.#log.sizeBytes < this.#rewriteAtBytes) return;
-    this.#rewriting = true;
-    void this.#rewrite()
+    if (this.#closing || this.#rewriting !== null || this.#log.sizeBytes < this.#rewriteAtBytes) return;
+    this.#rewriting = this.#rewrite()
       .catch((err) => this.#context.logger.warn({ err, folder: this.#log.folder }, 'a ledger could not be shortened'))
       .finally(() => {
-        this.#rewriting = false;
+        this.#rewriting = null;
       });
   }
 
@@ -112,7 +126,9 @@ export class Ledger<Event> {
     const live = this.#fold.live()[Symbol.iterator]();
     let bytes = 0;
     for (let done = false; !done; ) {
-      await (this.#last = this.#last.then(async () => {
+      // What is written by then is folded with what it repeats; the next start's rewrite drops both.
+      if (this.#closing) return;
+      await this.#turn(async () => {
         const slice: Event[] = [];
         while (slice.length < SLICE_EVENTS) {
           const next = live.next();
@@ -123,7 +139,7 @@ export class Ledger<Event> {
         const before = this.#log.sizeBytes;
         await this.#write(slice);
         bytes += this.#log.sizeBytes - before;
-      }));
+      });
     }
     await this.#log.trim(startOffset);
     this.#rewriteAtBytes = Math.max(REWRITE_BYTES_MIN, bytes * REWRITE_FACTOR);
