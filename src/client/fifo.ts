@@ -24,8 +24,4 @@ export class Fifo<T> {
     }
     return item;
   }
-
-  *[Symbol.iterator](): Generator<T, void> {
-    for (let at = this.#head; at < this.#items.length; at++) yield this.#items[at] as T;
-  }
 }

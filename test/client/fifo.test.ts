@@ -15,7 +15,6 @@ test('a Fifo gives out what an array would', () => {
         }
         expect(fifo.length).toBe(model.length);
         expect(fifo.peek()).toBe(model[0]);
-        expect([...fifo]).toEqual(model);
       }
     }),
   );

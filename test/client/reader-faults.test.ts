@@ -187,8 +187,10 @@ test('a partition without a leader is waited for', async () => {
 });
 
 test('a broker that goes away for good: the reading ends with the reason', async () => {
-  answers = [gives(batch(0, ['a']))];
-  const reading = read(2, { retryTimeoutMs: 200 });
-  setTimeout(() => void broker.close(), 50);
-  await expect(reading).rejects.toMatchObject({ kafka: 'NETWORK_EXCEPTION' });
+  const goes = (): Answer<'Fetch'> => {
+    void broker.close();
+    return 'hang up';
+  };
+  answers = [gives(batch(0, ['a'])), goes];
+  await expect(read(2, { retryTimeoutMs: 200 })).rejects.toMatchObject({ kafka: 'NETWORK_EXCEPTION' });
 });

@@ -5,6 +5,9 @@ import { producerSuite } from './producer-suite.ts';
 import { readerSuite } from './reader-suite.ts';
 import { type RunningTarget, targets } from './targets.ts';
 
+/** A JVM on a busy machine. */
+const START_TIMEOUT_MS = 180_000;
+
 // One suite for every broker: what an application relies on must not depend on which of them it talks to.
 for (const target of targets) {
   if (target.unavailable !== null) {
@@ -15,7 +18,7 @@ for (const target of targets) {
     let running: RunningTarget;
     beforeAll(async () => {
       running = await target.start();
-    });
+    }, START_TIMEOUT_MS);
     afterAll(() => running?.close());
     const client = (): Millrace => running.client;
     describe('admin', () => adminSuite(client));
