@@ -17,11 +17,13 @@ export interface Surroundings {
 
 /** Help is no wider than this, so that its lines can be read. */
 const HELP_COLUMNS_MAX = 110;
+/** What the scripts of `millrace completion` call. */
+const COMPLETE = '--get-yargs-completions';
 const COMMON_GROUP = 'For every command:';
 
 /** Parses the arguments and runs the command they name. @throws UsageError and what the command throws */
 export async function parseCommandLine(argv: readonly string[], surroundings: Surroundings): Promise<void> {
-  const line = new CommandLine(surroundings);
+  const line = new CommandLine(surroundings, argv.includes(COMPLETE));
   const parser = line.parser(argv);
   if (argv.length > 0) {
     await parser.parseAsync();
@@ -33,11 +35,14 @@ export async function parseCommandLine(argv: readonly string[], surroundings: Su
 
 class CommandLine {
   readonly #surroundings: Surroundings;
+  /** Half-typed lines are neither run nor complained about. */
+  readonly #completing: boolean;
   /** The command that the arguments name, as far as it is known, for messages. */
   #named = 'millrace';
 
-  constructor(surroundings: Surroundings) {
+  constructor(surroundings: Surroundings, completing: boolean) {
     this.#surroundings = surroundings;
+    this.#completing = completing;
   }
 
   parser(argv: readonly string[]): Argv {
@@ -76,6 +81,7 @@ class CommandLine {
       .exitProcess(false)
       .parserConfiguration({ 'greedy-arrays': false, 'dot-notation': false, 'parse-positional-numbers': false })
       .fail((message, error) => {
+        if (this.#completing) return;
         // yargs speaks for itself in `message`, and hands on what a command threw.
         throw error ?? new UsageError(`${explained(message, this.#named)}; see ${plain(this.#named)} --help`);
       });
@@ -108,6 +114,7 @@ class CommandLine {
           .config(configuredValues(flags, env, file));
       },
       async (args) => {
+        if (this.#completing) return;
         checkValues(flags, args);
         await command.run(args as never);
       },

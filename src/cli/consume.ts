@@ -43,6 +43,7 @@ const flags = {
   },
   null: { alias: 'Z', type: 'boolean', default: false, describe: 'Print null keys and values as NULL' },
   isolation: {
+    type: 'string',
     choices: ['committed', 'uncommitted'],
     requiresArg: true,
     default: 'committed',

@@ -1,4 +1,4 @@
-import { createReadStream, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { systemClock } from '../base/clock.ts';
 import { limits } from '../base/limits.ts';
 import type { ProducerOptions } from '../client/producer-options.ts';
@@ -36,9 +36,17 @@ const flags = {
     describe: 'A header of every record, NAME=VALUE; repeatable',
   },
   partition: { alias: 'p', type: 'number', requiresArg: true, describe: 'All to this partition [default: by key]' },
-  compression: { alias: 'z', choices: compressions, requiresArg: true, default: 'none', describe: 'Of the batches' },
+  compression: {
+    alias: 'z',
+    type: 'string',
+    choices: compressions,
+    requiresArg: true,
+    default: 'none',
+    describe: 'Of the batches',
+  },
   null: { alias: 'Z', type: 'boolean', default: false, describe: 'Empty keys and values are null: tombstones' },
   acks: {
+    type: 'string',
     choices: ['all', '1', '0'],
     requiresArg: true,
     default: 'all',
@@ -86,23 +94,26 @@ export const produce = defineCommand({
       emptyIsNull: args.null,
       recordBytesMax: limits.frameBytesMax,
     };
-    const input = args.file === undefined ? process.stdin : createReadStream(args.file, { highWaterMark: READ_BYTES });
-    const totalBytes = args.file === undefined ? null : statSync(args.file).size;
-    const progress = (args.progress ?? process.stderr.isTTY) ? new Progress(systemClock, totalBytes) : null;
+    const file = args.file === undefined ? null : await open(args.file);
+    const progress =
+      (args.progress ?? process.stderr.isTTY) ? new Progress(systemClock, file && (await file.stat()).size) : null;
     const startMs = systemClock.monotonicMs();
-    const totals = await withBroker(args, async (client) => {
-      const { bytes } = await import('../client/codecs.ts');
-      const producer = client.producer({ ...options, key: bytes, value: bytes });
-      try {
-        return await sendAll(input, producer, intake, (records, read) => progress?.show(records, read));
-      } finally {
-        progress?.end();
+    try {
+      const input = file?.createReadStream({ highWaterMark: READ_BYTES }) ?? process.stdin;
+      const totals = await withBroker(args, async (client) => {
+        const { bytes } = await import('../client/codecs.ts');
+        const producer = client.producer({ ...options, key: bytes, value: bytes });
+        return sendAll(input, producer, intake, (records, read) => progress?.show(records, read));
+      });
+      progress?.end();
+      if (args.json) await writeJson({ topic: args.topic, ...totals });
+      else if (progress !== null) {
+        const seconds = (systemClock.monotonicMs() - startMs) / 1000;
+        note(`${totals.records.toLocaleString('en')} records, ${bytesText(totals.bytes)}, in ${seconds.toFixed(1)} s`);
       }
-    });
-    if (args.json) await writeJson({ topic: args.topic, ...totals });
-    else if (progress !== null) {
-      const seconds = (systemClock.monotonicMs() - startMs) / 1000;
-      note(`${totals.records.toLocaleString('en')} records, ${bytesText(totals.bytes)}, in ${seconds.toFixed(1)} s`);
+    } finally {
+      progress?.end();
+      await file?.close();
     }
   },
 });

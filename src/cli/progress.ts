@@ -37,6 +37,7 @@ export class Progress {
   /** Removes the line. */
   end(): void {
     if (this.#drawn) process.stderr.write('\r\x1b[K');
+    this.#drawn = false;
   }
 
   #bar(bytes: number): string {

@@ -38,8 +38,15 @@ const flags = {
     default: [],
     describe: "A broker setting by Kafka's name, NAME=VALUE; repeatable",
   },
-  'log-level': { choices: logLevels, requiresArg: true, default: 'info', describe: 'The least that is logged' },
+  'log-level': {
+    type: 'string',
+    choices: logLevels,
+    requiresArg: true,
+    default: 'info',
+    describe: 'The least that is logged',
+  },
   'log-format': {
+    type: 'string',
     choices: ['auto', 'text', 'json'],
     requiresArg: true,
     default: 'auto',

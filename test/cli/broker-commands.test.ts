@@ -1,0 +1,233 @@
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { brokerTargets } from './broker-targets.ts';
+import { type CliOptions, type CliResult, isOneLine, runCli, startCli } from './run-cli.ts';
+
+for (const target of brokerTargets) {
+  if (target.unavailable !== null) console.warn(`not against ${target.name}: ${target.unavailable}`);
+  describe.skipIf(target.unavailable !== null)(`against ${target.name}`, () => {
+    let broker = '';
+    let stop = async (): Promise<void> => {};
+    let folder = '';
+    let topics = 0;
+
+    beforeAll(async () => {
+      folder = await mkdtemp(path.join(tmpdir(), 'cli-input-'));
+      ({ broker, stop } = await target.start());
+    });
+    afterAll(async () => {
+      await stop();
+      await rm(folder, { recursive: true });
+    });
+
+    const cli = (args: readonly string[], options: CliOptions = {}): Promise<CliResult> =>
+      runCli(args, { ...options, env: { MILLRACE_BROKER: broker, ...options.env } });
+    /** For steps that must succeed before what is tested. */
+    const done = async (args: readonly string[], options: CliOptions = {}): Promise<CliResult> => {
+      const result = await cli(args, options);
+      if (result.code !== 0) throw new Error(`millrace ${args.join(' ')}: ${result.code} ${result.err}`);
+      return result;
+    };
+    const json = async (args: readonly string[]) => JSON.parse((await done([...args, '--json'])).out);
+    const newTopic = async (...flags: string[]): Promise<string> => {
+      const name = `topic-${++topics}`;
+      await done(['topic', 'create', name, ...flags]);
+      return name;
+    };
+
+    test('a topic is made, listed, described, altered, enlarged, trimmed and deleted', async () => {
+      const name = await newTopic('--partitions', '2', '--set', 'retention.ms=100000');
+      expect(await json(['topic', 'list'])).toContainEqual(expect.objectContaining({ name, partitions: 2 }));
+      expect((await done(['topic', 'list'])).out).toMatch(new RegExp(`^${name} +2 `, 'm'));
+
+      await done(['topic', 'alter', name, '--set', 'max.message.bytes=2000', '--unset', 'retention.ms']);
+      await done(['topic', 'add-partitions', name, '--to', '3']);
+      await done(['produce', name, '-p', '0'], { input: 'a\nb\nc\n' });
+      const { partitions, settings } = await json(['topic', 'describe', name]);
+      expect(settings).toEqual([
+        expect.objectContaining({ name: 'max.message.bytes', value: '2000', source: 'topic' }),
+      ]);
+      expect(partitions).toHaveLength(3);
+      expect(partitions[0]).toMatchObject({ partition: 0, earliest: 0, latest: 3, bytes: expect.any(Number) });
+      expect(partitions[0].bytes).toBeGreaterThan(0);
+      expect((await done(['topic', 'describe', name, '--all'])).out).toMatch(/^cleanup\.policy +delete +default$/m);
+
+      expect(await json(['topic', 'trim', name, '-p', '0', '--before', '2'])).toMatchObject({
+        partitions: [{ partition: 0, earliest: 2 }],
+      });
+      await done(['topic', 'trim', name, '--before', 'end']);
+      expect((await json(['offsets', name])).partitions[0]).toEqual({ partition: 0, earliest: 3, latest: 3, count: 0 });
+
+      expect((await done(['topic', 'delete', name])).out).toBe(`deleted ${name}\n`);
+      expect((await cli(['topic', 'describe', name])).code).toBe(4);
+    });
+
+    test('a dry run changes nothing, and a topic that is there can be passed over', async () => {
+      await done(['topic', 'create', 'never-made', '--dry-run']);
+      expect((await cli(['topic', 'describe', 'never-made'])).code).toBe(4);
+      const name = await newTopic();
+      await done(['topic', 'alter', name, '--set', 'retention.ms=1', '--dry-run']);
+      expect((await json(['topic', 'describe', name])).settings).toEqual([]);
+      await done(['topic', 'create', name, '--if-missing']);
+    });
+
+    test('what the broker refuses is one line and exit code 4', async () => {
+      const name = await newTopic();
+      const refused = [
+        ['topic', 'create', name],
+        ['topic', 'create', 'no such name'],
+        ['topic', 'create', 'unmade', '--set', 'no.such.setting=1'],
+        ['topic', 'describe', 'nowhere'],
+        ['topic', 'delete', 'nowhere'],
+        ['topic', 'alter', name, '--set', 'retention.ms=soon'],
+        ['topic', 'add-partitions', name, '--to', '1'],
+        ['offsets', 'nowhere'],
+        ['consume', 'nowhere', '-e'],
+      ];
+      for (const args of refused) {
+        const result = await cli(args);
+        expect([args, result.code, isOneLine(result.err)]).toEqual([args, 4, true]);
+        expect(result.out).toBe('');
+      }
+    });
+
+    test('lines come back as the bytes they were, empty ones and a last one without end too', async () => {
+      const name = await newTopic();
+      const lines = ['plain', '', 'ü — 日本', '\xff\xfe', 'a\tb\r', '', 'no end'];
+      const input = Buffer.from(
+        lines.map((line) => Buffer.from(line, 'latin1').toString('latin1')).join('\n'),
+        'latin1',
+      );
+      const report = JSON.parse((await done(['produce', name, '--json'], { input })).out);
+      expect(report).toMatchObject({ records: lines.length, bytes: input.length });
+      const { stdout } = await done(['consume', name, '-e', '-q']);
+      expect(stdout).toEqual(Buffer.concat([input, Buffer.from('\n')]));
+    });
+
+    test('keys, headers, nulls and partitions are what the flags make of them', async () => {
+      const name = await newTopic('--partitions', '2');
+      const input = 'k1=v1;nokey;k2=;=v3;k4=a=b;';
+      await done(['produce', name, '-k=', '-D', ';', '-Z', '-p', '1', '-H', 'h=1', '-H', 'x=y=z'], { input });
+      const { out } = await done(['consume', name, '-e', '-q', '-f', '%p %o %K|%k|%S|%s|%h\\n']);
+      expect(out.split('\n')).toEqual([
+        '1 0 2|k1|2|v1|h=1,x=y=z',
+        '1 1 -1||5|nokey|h=1,x=y=z',
+        '1 2 2|k2|-1||h=1,x=y=z',
+        '1 3 -1||2|v3|h=1,x=y=z',
+        '1 4 2|k4|3|a=b|h=1,x=y=z',
+        '',
+      ]);
+      expect((await done(['consume', name, '-eqZ', '-K', '\\t', '-c', '3'])).out).toBe(
+        'k1\tv1\nNULL\tnokey\nk2\tNULL\n',
+      );
+    });
+
+    test('every compression and every kind of acks stores the same records', async () => {
+      const name = await newTopic();
+      const input = 'one line\n'.repeat(1000);
+      for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {
+        await done(['produce', name, '-z', compression], { input });
+      }
+      await done(['produce', name, '--acks', '1', '--linger', '0'], { input });
+      expect((await json(['offsets', name])).partitions[0].count).toBe(6000);
+      expect((await done(['consume', name, '-e', '-q'])).out).toBe(input.repeat(6));
+    });
+
+    test('a file of many lines arrives whole and in order', async () => {
+      const name = await newTopic();
+      const file = path.join(folder, 'lines.txt');
+      const lines = Array.from({ length: 50_000 }, (_, line) => `line ${line} ${'x'.repeat(line % 200)}`);
+      await writeFile(file, `${lines.join('\n')}\n`);
+      const { out } = await done(['produce', name, file, '--json']);
+      expect(JSON.parse(out)).toMatchObject({ records: lines.length, partitions: [{ partition: 0, firstOffset: 0 }] });
+      expect((await done(['consume', name, '-e', '-q'])).out).toBe(`${lines.join('\n')}\n`);
+    });
+
+    test('reading starts and stops where -o, -c and -e say', async () => {
+      const name = await newTopic();
+      await done(['produce', name], { input: 'a\nb\nc\nd\n' });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const betweenMs = Date.now();
+      await done(['produce', name], { input: 'e\nf\n' });
+      const read = async (...flags: string[]) =>
+        (await done(['consume', name, '-q', '-D', ' ', ...flags])).out.trimEnd();
+      expect(await read('-e')).toBe('a b c d e f');
+      expect(await read('-o', 'beginning', '-c', '2')).toBe('a b');
+      expect(await read('-o', '3', '-e')).toBe('d e f');
+      expect(await read('-o-2', '-e')).toBe('e f');
+      expect(await read('-o', '-99', '-e')).toBe('a b c d e f');
+      expect(await read('-o', 'end', '-e')).toBe('');
+      expect(await read('-o', `s@${betweenMs}`, '-e')).toBe('e f');
+      expect(await read('-o', `e@${betweenMs}`)).toBe('a b c d');
+      expect(await read('-o', '1', '-o', `e@${betweenMs}`)).toBe('b c d');
+      expect(await read('-c', '0')).toBe('');
+      const { partitions } = await json(['offsets', name, '--time', String(betweenMs)]);
+      expect(partitions[0]).toMatchObject({ earliest: 0, latest: 6, count: 6, atTime: 4 });
+      expect((await json(['offsets', name, '--time', '2200-01-01'])).partitions[0].atTime).toBe(null);
+    });
+
+    test('where the end was reached is said, unless quiet', async () => {
+      const name = await newTopic();
+      await done(['produce', name], { input: 'a\n' });
+      expect((await done(['consume', name, '-e'])).err).toBe(`% Reached end of topic ${name} [0] at offset 1\n`);
+      expect((await done(['consume', name, '-e', '-q'])).err).toBe('');
+    });
+
+    test('-J prints an object per record, as kcat does', async () => {
+      const name = await newTopic();
+      await done(['produce', name, '-k', ':', '-H', 'a=1'], { input: 'k:v\n' });
+      const { out } = await done(['consume', name, '-e', '-q', '-J']);
+      expect(JSON.parse(out)).toEqual({
+        topic: name,
+        partition: 0,
+        offset: 0,
+        tstype: 'create',
+        ts: expect.any(Number),
+        broker: expect.any(Number),
+        headers: ['a', '1'],
+        key: 'k',
+        payload: 'v',
+      });
+    });
+
+    test('records are printed as they come, and Ctrl-C ends it with 130', async () => {
+      const name = await newTopic();
+      const reader = startCli(['consume', name], { env: { MILLRACE_BROKER: broker } });
+      const firstLine = once(reader.stdout!, 'data');
+      await done(['produce', name], { input: 'live\n' });
+      expect(String((await firstLine)[0])).toBe('live\n');
+      reader.kill('SIGINT');
+      expect(await once(reader, 'exit')).toEqual([130, null]);
+    });
+
+    test('a reader of the output that goes away is no failure', async () => {
+      const name = await newTopic();
+      await done(['produce', name], { input: 'line\n'.repeat(100_000) });
+      const reader = startCli(['consume', name, '-e'], { env: { MILLRACE_BROKER: broker } });
+      const errors: string[] = [];
+      reader.stderr!.on('data', (chunk: Buffer) => errors.push(chunk.toString()));
+      reader.stdout!.once('data', () => reader.stdout!.destroy());
+      expect(await once(reader, 'close')).toEqual([0, null]);
+      expect(errors.join('')).toBe('');
+    });
+
+    test('a record that is refused ends the sending with its reason', async () => {
+      const name = await newTopic('--set', 'max.message.bytes=1000');
+      const result = await cli(['produce', name], { input: `${'x'.repeat(5000)}\n` });
+      expect([result.code, isOneLine(result.err)]).toEqual([4, true]);
+      const outOfRange = await cli(['produce', name, '-p', '7'], { input: 'x\n' });
+      expect([outOfRange.code, isOneLine(outOfRange.err)]).toEqual([2, true]);
+    });
+
+    test('a shell completes the names of topics', async () => {
+      const name = await newTopic();
+      const complete = async (...words: string[]) =>
+        (await done(['--get-yargs-completions', 'millrace', ...words])).out.trimEnd().split('\n');
+      expect(await complete('consume', name.slice(0, -1))).toContain(name);
+      expect(await complete('topic', 'describe', '')).toContain(name);
+    });
+  });
+}
