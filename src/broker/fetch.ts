@@ -114,6 +114,7 @@ async function gatherRest(
 function readPart(part: FetchPart, bytes: number, limits: FetchLimits): Fetched | Promise<Fetched> {
   const { log, offset } = part;
   if (log instanceof Fault) return failed(log, null);
+  if (log.stopped !== null) return failed(log.stopped, log);
   try {
     const divergence = divergenceOf(log, part);
     const bytesLeft = (): number => Math.min(limits.bytesMax - bytes, limits.room());

@@ -110,6 +110,11 @@ export class PartitionLog {
     return this.#segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
   }
 
+  /** Why it has ended: its topic was deleted, or the broker stopped. Null while it runs. */
+  get stopped(): Fault | null {
+    return this.#stopped;
+  }
+
   /** The leader epoch that clients are told, and that the next batch gets. */
   get leaderEpoch(): number {
     return Math.max(this.#brokerEpoch, this.epochs.latest);
