@@ -189,16 +189,18 @@ export class PartitionLog {
       this.marks.trim(logStart);
       this.epochs.cutStart(logStart);
     }
-    if (logStart <= this.#durableLogStart && this.#deleting.size === 0) return;
-    try {
-      await this.#writeCheckpoint(this.#checkpoint);
-    } catch (error) {
-      if (!(error instanceof Fault) || error.fault !== 'diskFull') throw error;
-      // Deleting is what makes room on a full disk. Until the checkpoint says so, the oldest file's name says where the log starts.
-      await this.#removeBefore(this.marks.logStart);
-      await this.#writeCheckpoint(this.#checkpoint);
+    if (this.#durableLogStart < logStart) {
+      try {
+        await this.#writeCheckpoint(this.#checkpoint);
+      } catch (error) {
+        if (!(error instanceof Fault) || error.fault !== 'diskFull') throw error;
+        // Deleting is what makes room on a full disk. Until the checkpoint says so, the oldest file's name says where the log starts.
+        await this.#removeBefore(this.marks.logStart);
+        await this.#writeCheckpoint(this.#checkpoint);
+      }
     }
-    await this.#removeBefore(this.marks.logStart);
+    // Also when the start does not move: the active segment may have been all deleted records, and be it no more.
+    await this.#removeBefore(this.#durableLogStart);
   }
 
   /** Gives back what is held only to be fast: handles and indexes of older segments, producers silent since `seenMs`. */

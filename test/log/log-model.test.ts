@@ -58,6 +58,7 @@ const anyTrim = fc
 
 const anyCrash = fc
   .record({
+    trimPercent: fc.option(fc.nat(100), { freq: 1 }),
     underway: fc.array(anyWanted, { maxLength: 6 }),
     pauses: fc.nat(12),
     powerCut: fc.option(fc.nat(100)),
@@ -65,6 +66,7 @@ const anyCrash = fc
   .map(
     (crash) =>
       new Step({ crash }, async (log) => {
+        if (crash.trimPercent !== null) await log.trim(visibleOffset(log, crash.trimPercent));
         const underway = log.append(crash.underway);
         for (let i = 0; i < crash.pauses; i += 1) await new Promise((resolve) => setImmediate(resolve));
         await log.crash(underway, crash.powerCut);
@@ -117,16 +119,7 @@ test('whatever is done to it, a log holds what was stored, in order, at its offs
       }
       await kill(log.log);
     }),
-    { numRuns: 60, interruptAfterTimeLimit: 20_000 },
+    { numRuns: 40, endOnFailure: true },
   );
-  expect([...seen].sort()).toEqual([
-    'crash',
-    'crash with some unwritten',
-    'power cut with some lost',
-    'restart',
-    'retry',
-    'segments',
-    'started over',
-    'trim',
-  ]);
+  expect([...seen].sort()).toEqual(['crash', 'crash that lost some', 'restart', 'retry', 'segments', 'trim']);
 });
