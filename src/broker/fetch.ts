@@ -118,13 +118,15 @@ function readPart(part: FetchPart, bytes: number, limits: FetchLimits): Fetched 
   try {
     const divergence = divergenceOf(log, part);
     const bytesLeft = (): number => Math.min(limits.bytesMax - bytes, limits.room());
-    const atLeastOne = bytes === 0 && limits.room() > 0;
+    const isFirst = (): boolean => bytes === 0 && limits.room() > 0;
     // With no room for more only the marks are told.
-    if (divergence !== null || (bytesLeft() <= 0 && !atLeastOne)) return succeeded(log, null, divergence);
+    if (divergence !== null || (bytesLeft() <= 0 && !isFirst())) return succeeded(log, null, divergence);
     const read = log.reader.read(offset, {
       endNext: log.marks.highWatermark,
-      atLeastOne,
-      // Asked for when the read begins: it may have waited for its turn while others took the room.
+      // Asked for when the read takes place: it may have waited for its turn while others took the room.
+      get atLeastOne() {
+        return isFirst();
+      },
       get bytesMax() {
         return Math.max(0, Math.min(part.bytesMax, bytesLeft()));
       },

@@ -130,10 +130,13 @@ export class Connection {
     while (started < this.#inbox.length && this.#mayStart()) this.#start(this.#inbox[started++]!);
     if (started > 0) this.#inbox.splice(0, started);
     const held = this.#inbox.length > 0 || this.#bytesInFlight > limits.connectionBytesInFlightMax;
-    const full = this.#share.requestBytes.freeBytes === 0;
+    const { requestBytes } = this.#share;
+    const begun = this.#pendingBytes > 0;
+    if (!begun) requestBytes.done(this);
+    const full = requestBytes.freeBytes === 0 && !(begun && requestBytes.except(this));
     if (full && !this.#awaitsRoom) {
       this.#awaitsRoom = true;
-      this.#share.requestBytes.whenFree(() => {
+      requestBytes.whenFree(() => {
         this.#awaitsRoom = false;
         this.#proceed();
       });
@@ -301,6 +304,7 @@ export class Connection {
     this.#gone.abort();
     for (const cancel of [this.#readerTimer, this.#senderTimer, this.#lingerTimer]) cancel?.();
     this.#countRequest(-this.#bytesInFlight);
+    this.#share.requestBytes.done(this);
     this.#share.responseBytes.give(this.#outboxBytes + this.#heldBytes);
     this.#outboxBytes = this.#heldBytes = 0;
     this.#outbox.drop();

@@ -29,7 +29,9 @@ export class Outbox {
   push(buffers: readonly Buffer[], onTaken: (() => void) | null): void {
     for (const buffer of buffers) {
       this.#pushedBytes += buffer.length;
-      this.#queue.push(buffer);
+      for (let at = 0; at < buffer.length; at += PIECE_BYTES) {
+        this.#queue.push(buffer.length <= PIECE_BYTES ? buffer : buffer.subarray(at, at + PIECE_BYTES));
+      }
     }
     if (onTaken !== null) this.#marks.push({ bytes: this.#pushedBytes, onTaken });
     this.#write();

@@ -24,12 +24,14 @@ export class Server {
   readonly #listeners: net.Server[] = [];
   readonly #connections = new Set<Connection>();
 
-  constructor(broker: Broker, random: Random) {
+  /** `budgets`: bytes that all connections together may hold, of requests and of answers. */
+  constructor(broker: Broker, random: Random, budgets: { requestBytes?: number; responseBytes?: number } = {}) {
+    const { requestBytes = limits.totalBytesInFlightMax, responseBytes = limits.totalResponseBytesQueuedMax } = budgets;
     this.#share = {
       broker,
       fetchSessions: new FetchSessions(random),
-      requestBytes: new ByteBudget(limits.totalBytesInFlightMax),
-      responseBytes: new ByteBudget(limits.totalResponseBytesQueuedMax),
+      requestBytes: new ByteBudget(requestBytes),
+      responseBytes: new ByteBudget(responseBytes),
     };
   }
 

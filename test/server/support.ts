@@ -43,13 +43,15 @@ export interface TestBroker {
 
 export interface TestBrokerSetup extends Partial<BrokerOptions> {
   readonly folder?: string;
+  /** See Server. */
+  readonly budgets?: { requestBytes?: number; responseBytes?: number };
 }
 
 /** A broker over real files with a door on a free port; stopped after the test. Its server's clock is the broker's. */
 export async function startBroker(setup: TestBrokerSetup = {}): Promise<TestBroker> {
-  const { folder = tempFolder(), ...options } = setup;
+  const { folder = tempFolder(), budgets, ...options } = setup;
   const { broker, warnings } = await openBroker({ folder, ...options });
-  const server = new Server(broker, systemRandom);
+  const server = new Server(broker, systemRandom, budgets);
   const address = await server.listen({ host: '127.0.0.1', port: 0 });
   let stopping: Promise<void> | null = null;
   const stop = (): Promise<void> => (stopping ??= server.close().then(() => broker.close()));

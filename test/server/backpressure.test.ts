@@ -1,0 +1,146 @@
+import { describe, expect, test } from 'vitest';
+import {
+  batch,
+  clockThatWaits,
+  fetchFrom,
+  fetchOf,
+  makeTopic,
+  produce,
+  produceOf,
+  startBroker,
+  type TestBroker,
+  until,
+} from './support.ts';
+
+const MIB = 1 << 20;
+
+/** A topic of so many batches of nearly 1 MiB, of which only the last few are in memory. */
+async function fill(target: TestBroker, batches: number): Promise<void> {
+  const client = await target.client();
+  await makeTopic(client, 'large');
+  const records = batch(['x'.repeat(MIB - 1000)]);
+  const posted = Array.from({ length: batches }, () => client.post('Produce', 9, produceOf('large', records)));
+  await Promise.all(posted.map((id) => client.answerTo(id)));
+  await client.end();
+}
+
+/** Everything from the start, as much as one may ask for. */
+const everything = fetchOf('large', { maxBytes: 0x7fffffff, partitionMaxBytes: 0x7fffffff });
+
+describe('a client that asks for megabytes and reads nothing', () => {
+  test('makes the broker hold no more than the budget, and keeps nobody waiting', async () => {
+    const target = await startBroker({ budgets: { responseBytes: 8 * MIB } });
+    await fill(target, 60);
+    const before = process.memoryUsage().arrayBuffers;
+    const greedy = await target.client();
+    greedy.socket.pause();
+    for (let i = 0; i < 100; i += 1) greedy.post('Fetch', 12, everything);
+    const other = await target.client();
+    let peak = 0;
+    for (let i = 0; i < 100; i += 1) {
+      expect((await produce(other, 'large', batch(['small']))).errorCode).toBe(0);
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      peak = Math.max(peak, process.memoryUsage().arrayBuffers - before);
+    }
+    // The budget, a batch that each fetch may have begun to read, and what the sockets of this same process hold.
+    expect(peak).toBeLessThan(40 * MIB);
+    expect((await fetchFrom(other, 'large', { offset: 60, maxBytes: MIB })).errorCode).toBe(0);
+    // It loses nothing once it reads.
+    greedy.socket.resume();
+    await until(() => greedy.answers.length === 100);
+  });
+
+  test('is not read from any more: its requests wait in its own socket', async () => {
+    const target = await startBroker({ budgets: { responseBytes: 8 * MIB } });
+    await fill(target, 20);
+    const greedy = await target.client();
+    greedy.socket.pause();
+    for (let i = 0; i < 100; i += 1) greedy.post('Fetch', 12, everything);
+    const metadata = { topics: Array.from({ length: 10_000 }, (_, i) => ({ name: `no-such-topic-${i}` })) };
+    for (let i = 0; i < 30; i += 1) greedy.post('Metadata', 12, { ...metadata, allowAutoTopicCreation: false });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(greedy.socket.writableLength).toBeGreaterThan(0);
+    greedy.socket.resume();
+    await until(() => greedy.answers.length === 130);
+  });
+
+  test('is cut off after a while, also when it has read a part', async () => {
+    const target = await startBroker({ clock: clockThatWaits(400) });
+    await fill(target, 60);
+    const stalled = await target.client();
+    // Some bites, and nothing more.
+    stalled.socket.on('data', () => {
+      if (stalled.socket.bytesRead > 8 * MIB) stalled.socket.pause();
+    });
+    stalled.post('Fetch', 12, everything);
+    stalled.post('Fetch', 12, everything);
+    await until(() => target.server.connections === 0);
+    expect(target.warnings).toMatchObject([{ facts: { reason: 'the client does not read its answers' } }]);
+  });
+
+  test('is left alone as long as it reads, however slowly', async () => {
+    const target = await startBroker({ clock: clockThatWaits(1500) });
+    await fill(target, 24);
+    const slow = await target.client();
+    const fetched = slow.post('Fetch', 12, everything);
+    // 24 MB in pauses of 50 ms for each 1 MB: longer in all than a stall may last.
+    let taken = 0;
+    slow.socket.on('data', () => {
+      if (slow.socket.bytesRead - taken < MIB / 2) return;
+      taken = slow.socket.bytesRead;
+      slow.socket.pause();
+      setTimeout(() => slow.socket.resume(), 50);
+    });
+    expect((await slow.answerTo(fetched)).length).toBeGreaterThan(20 * MIB);
+    expect(target.warnings).toEqual([]);
+  });
+});
+
+describe('requests that take memory', () => {
+  test('are taken in only as far as the budget goes, and all are answered', async () => {
+    const target = await startBroker({ budgets: { requestBytes: 2 * MIB } });
+    const clients = await Promise.all(Array.from({ length: 6 }, () => target.client()));
+    await makeTopic(clients[0]!, 't', 6);
+    const records = batch(['x'.repeat(MIB - 1000)]);
+    const posted = clients.flatMap((client, i) =>
+      Array.from({ length: 5 }, () => client.answerTo(client.post('Produce', 9, produceOf('t', records, -1, i)))),
+    );
+    await Promise.all(posted);
+    for (const [i, client] of clients.entries()) {
+      const { topics } = await client.request('ListOffsets', 5, {
+        replicaId: -1,
+        topics: [{ name: 't', partitions: [{ partitionIndex: i, timestamp: -1 }] }],
+      });
+      expect(topics[0]!.partitions[0]!.offset).toBe(5);
+    }
+  });
+
+  test('that never come whole are cut off, and what they held is free again', async () => {
+    const target = await startBroker({ budgets: { requestBytes: 2 * MIB }, clock: clockThatWaits(300) });
+    const halves = await Promise.all(Array.from({ length: 4 }, () => target.client()));
+    for (const half of halves) {
+      half.bytes(Buffer.from('05f5e100', 'hex'));
+      half.bytes(Buffer.alloc(MIB));
+    }
+    await Promise.all(halves.map((half) => half.closed));
+    expect(target.warnings.map(({ facts }) => facts['reason'])).toEqual(
+      Array(4).fill('the client does not send the rest of its request'),
+    );
+    const client = await target.client();
+    await makeTopic(client, 't');
+    expect((await produce(client, 't', batch(['x'.repeat(MIB - 1000)]))).errorCode).toBe(0);
+  });
+
+  test('that come slowly but steadily are answered', async () => {
+    const target = await startBroker({ clock: clockThatWaits(300) });
+    const client = await target.client();
+    const frame = Buffer.alloc(40);
+    Buffer.from('00120000000000070000', 'hex').copy(frame);
+    client.bytes(Buffer.from('0000000a', 'hex'));
+    for (const byte of Buffer.from('00120000000000070000', 'hex')) {
+      client.bytes(Buffer.from([byte]));
+      await new Promise((resolve) => setTimeout(resolve, 60));
+    }
+    expect((await client.answerTo(7)).readInt16BE(4)).toBe(0);
+  });
+});
