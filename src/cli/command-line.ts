@@ -82,8 +82,10 @@ class CommandLine {
       .parserConfiguration({ 'greedy-arrays': false, 'dot-notation': false, 'parse-positional-numbers': false })
       .fail((message, error) => {
         if (this.#completing) return;
-        // yargs speaks for itself in `message`, and hands on what a command threw.
-        throw error ?? new UsageError(`${explained(message, this.#named)}; see ${plain(this.#named)} --help`);
+        // yargs speaks for itself in `message` or an error of its own, and hands on what a command threw.
+        if (error && error.name !== 'YError') throw error;
+        const said = message ?? error?.message ?? '';
+        throw new UsageError(`${explained(said, this.#named)}; see ${plain(this.#named)} --help`);
       });
   }
 

@@ -1,8 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { freePort } from '../../tools/broker-process.ts';
-import { startKafka } from '../../tools/kafka.ts';
 import { targets } from '../client/targets.ts';
 import { ServeProcess } from './serve-process.ts';
 
@@ -13,6 +11,8 @@ export interface BrokerTarget {
   readonly unavailable: string | null;
   start(): Promise<{ broker: string; stop: () => Promise<void> }>;
 }
+
+const kafka = targets.find(({ name }) => name === 'Apache Kafka')!;
 
 export const brokerTargets: readonly BrokerTarget[] = [
   {
@@ -31,18 +31,12 @@ export const brokerTargets: readonly BrokerTarget[] = [
     },
   },
   {
-    name: 'Apache Kafka',
-    unavailable: targets.find(({ name }) => name === 'Apache Kafka')!.unavailable,
+    name: kafka.name,
+    unavailable: kafka.unavailable,
     async start() {
-      const folder = await mkdtemp(path.join(tmpdir(), 'cli-kafka-'));
-      const kafka = await startKafka(folder, await freePort(), '-Xmx512m');
-      return {
-        broker: `127.0.0.1:${kafka.port}`,
-        async stop() {
-          await kafka.stop();
-          await rm(folder, { recursive: true });
-        },
-      };
+      const { client, close } = await kafka.start();
+      const [broker] = (await client.admin.describeCluster()).brokers;
+      return { broker: `${broker!.host}:${broker!.port}`, stop: close };
     },
   },
 ];
