@@ -115,6 +115,7 @@ class LogCheck {
     const proven = this.#checkpoint;
     if (proven === null || this.#provenPlaceSeen) return;
     const segment = this.#log.segments.find((one) => one.baseOffset === proven.segmentBase);
+    if (segment === undefined && !this.#log.isWhole) return;
     const place = `byte ${proven.position} of segment ${proven.segmentBase}`;
     const found =
       segment === undefined ? 'no such file' : `${segment.sizeBytes} bytes, and no batch that starts or ends there`;

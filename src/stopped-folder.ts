@@ -22,6 +22,8 @@ export interface StoredLog {
   /** Relative to the disk's root. */
   readonly folder: string;
   readonly segments: readonly Segment[];
+  /** False when only one file of the log was named. */
+  readonly isWhole: boolean;
   /** Whether offsets may be missing: compaction leaves gaps, and of files that are not Millrace's nothing is known. */
   readonly mayHaveGaps: boolean;
 }
@@ -146,6 +148,7 @@ async function storedLog(
     partition: partition === undefined ? null : Number(partition),
     folder,
     segments,
+    isWhole: only === undefined,
     mayHaveGaps: topics === null || (record?.settings['cleanup.policy'] ?? '').includes('compact'),
   };
 }

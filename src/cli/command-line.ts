@@ -53,7 +53,9 @@ class CommandLine {
       .usage('millrace: a durable log and message broker that speaks the Kafka protocol\n\nUsage: $0 <command>')
       .epilogue(
         'Run millrace COMMAND --help for its flags and examples. Flags can also be given as environment\n' +
-          'variables (MILLRACE_LOG_LEVEL for --log-level) or in a JSON file (--config).',
+          'variables (MILLRACE_LOG_LEVEL for --log-level) or in a JSON file (--config).\n\n' +
+          'Exit codes: 0 done, 1 other failure, 2 usage, 3 broker not reached, 4 refused, 5 data folder not usable,\n' +
+          '6 address not usable, 7 damage found, 8 the broker stopped itself, 130 Ctrl-C.',
       )
       .completion('completion', 'Print a completion script for your shell', completeTopics(env))
       .demandCommand(1, 'no command is given');
