@@ -86,7 +86,7 @@ function faultRow(name: FaultName): readonly Cell[] {
 /** The entries of the one constant object of a source file, with what its comments say of each: name, comment, value. */
 function documented(file: string): [name: string, says: string, value: string][] {
   const entry = /^ {2}(?:\/\*\* (.*) \*\/\n {2})?(\w+): ([\d_* ]+),$/gm;
-  return Array.from(readPage(file).matchAll(entry), ([, says, name, value]) => [name!, says ?? '', value!]);
+  return Array.from(readPage(file).matchAll(entry), ([, says, name, value]) => [name!, says ?? name!, value!]);
 }
 
 async function flagTables(): Promise<string> {
