@@ -20,10 +20,12 @@ const NONE: TimedOffset = { offset: -1, timestampMs: -1, leaderEpoch: -1 };
  * @throws Fault unsupportedVersion for what is neither
  */
 export async function listOffset(log: PartitionLog, timestampMs: number): Promise<TimedOffset> {
-  const { logStart, highWatermark } = log.marks;
+  const { logStart, writtenNext } = log.marks;
   switch (timestampMs) {
     case special.latest:
-      return { offset: highWatermark, timestampMs: -1, leaderEpoch: log.leaderEpoch };
+      // Who was told that a record is written (acks=1) finds it before the end, though its sync may be still to come.
+      await log.visible(writtenNext);
+      return { offset: log.marks.highWatermark, timestampMs: -1, leaderEpoch: log.leaderEpoch };
     // Nothing lies in another tier: the local log is the log.
     case special.earliest:
     case special.earliestLocal:

@@ -68,7 +68,7 @@ export const serve = defineCommand({
     },
   ],
   notes:
-    'Stops cleanly on Ctrl-C and SIGTERM; a second one ends it at once.\nEvery flag is also an environment variable: MILLRACE_DATA, MILLRACE_LISTEN (with commas), MILLRACE_LOG_LEVEL …',
+    'Stops cleanly on Ctrl-C and SIGTERM; one more, a second or later, ends it at once.\nEvery flag is also an environment variable: MILLRACE_DATA, MILLRACE_LISTEN (with commas), MILLRACE_LOG_LEVEL …',
   async run(args) {
     process.env['UV_THREADPOOL_SIZE'] ??= THREADS;
     const setup = setupOf(args);
@@ -138,13 +138,19 @@ async function runServer(setup: ServerSetup, logger: Logger, onReady = async ():
   }
 }
 
-/** The first one is told to the caller; the second ends the process at once. */
+/** Whoever signals a process and its group says one thing twice; a person takes longer to say it again. */
+const SAME_SIGNAL_MS = 1000;
+
+/** The first one is told to the caller; a later one ends the process at once. */
 function firstSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    let seen = false;
+    let firstMs: number | null = null;
     const onSignal = (signal: NodeJS.Signals): void => {
-      if (seen) process.exit(signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated);
-      seen = true;
+      const nowMs = performance.now();
+      firstMs ??= nowMs;
+      if (nowMs - firstMs > SAME_SIGNAL_MS) {
+        process.exit(signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated);
+      }
       resolve(signal);
     };
     process.on('SIGINT', onSignal);
