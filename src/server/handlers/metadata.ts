@@ -25,7 +25,7 @@ export const metadata = handler('Metadata', [0, 13], async (request, { broker, a
   const { nodeId, clusterId } = broker.identity;
   // Version 0 has no null: an empty list means all topics.
   const all = request.topics === null || (version === 0 && request.topics.length === 0);
-  const wanted = all ? Array.from(broker.topics, ({ name, id }) => ({ name, topicId: id })) : request.topics!;
+  const wanted = all ? Array.from(broker.topics, ({ name }) => ({ name, topicId: ZERO_UUID })) : request.topics!;
   const create = !all && request.allowAutoTopicCreation && broker.settings.flag('auto.create.topics.enable');
   return {
     brokers: [{ nodeId, host: advertised.host, port: advertised.port, rack: null }],
