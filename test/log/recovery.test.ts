@@ -1,13 +1,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { realDisk } from '../../src/disk/real-disk.ts';
 import { LeaderEpochs } from '../../src/log/leader-epochs.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
 import { batchBytes, batchesIn, field, nextOffset, stamp } from '../../src/record/batch.ts';
+import { hookedDisk } from './hooked-disk.ts';
 import {
   append,
   batchOf,
   contextIn,
+  contextOn,
   copyOf,
   FOLDER,
   failureOf,
@@ -36,7 +39,7 @@ async function killedLog(proven: number, batches: Buffer[], settings = oneSegmen
   return root;
 }
 
-const fiveBatches = [1, 3, 2, 1, 4].map((count, i) => batchOf({ count, valueBytes: 10 * i, tag: i }));
+const fiveBatches = [1, 3, 2, 1, 4].map((count, i) => batchOf({ count, valueBytes: 3 * i, tag: i }));
 
 const activeFile = (root: string): string => filesOf(root, '.log').at(-1)!;
 
@@ -115,6 +118,29 @@ describe('a torn tail', () => {
       await withLogOf(root, async (log) => expect(log.marks.acceptedNext).toBe(11));
     }
     expect(quarantined(root).toString()).toBe(all.join(''));
+  });
+
+  test('what is found past the proven point is synced, then proven: the next start reads none of it', async () => {
+    const root = await killedLog(2, fiveBatches);
+    const calls: string[] = [];
+    const disk = hookedDisk(realDisk(root), async ({ name, path: file }, proceed) => {
+      calls.push(`${name} ${path.basename(file)}`);
+      return proceed();
+    });
+    const segment = path.basename(activeFile(root));
+    await kill(await openLog(contextOn(disk)));
+    const synced = calls.indexOf(`sync ${segment}`);
+    expect(calls).toContain(`read ${segment}`);
+    expect(synced).toBeGreaterThan(calls.lastIndexOf(`read ${segment}`));
+    expect(calls.indexOf('rename checkpoint')).toBeGreaterThan(synced);
+    expect(calls.indexOf(`syncFolder ${FOLDER}`)).toBeGreaterThan(calls.indexOf('rename checkpoint'));
+    calls.length = 0;
+    const again = await openLog(contextOn(disk));
+    expect(again.marks.acceptedNext).toBe(11);
+    // But for the one batch with the youngest record, which the time index is held against.
+    expect(calls.filter((call) => call === `read ${segment}`).length).toBeLessThanOrEqual(1);
+    expect(calls.filter((call) => call.startsWith('write'))).toEqual([]);
+    await kill(again);
   });
 
   test('what is not proven is taken in again with its producers, epochs and indexes', async () => {

@@ -100,6 +100,16 @@ test('records without a time are older than any that has one', async () => {
   await kill(log);
 });
 
+test('the youngest of a segment was deleted: another segment may have the youngest of what is left', async () => {
+  const context = contextIn(tempFolder());
+  const log = await openLog(context, { segmentBytes: 300 });
+  for (const ms of [50, 10, 30, 20, 40, 5]) await append(context, log, { timestampsMs: [ms], valueBytes: 60 });
+  expect(log.segments.map(({ baseOffset }) => baseOffset)).toEqual([0, 2, 4]);
+  await log.trim(1);
+  await expectFound(log, [50, 10, 30, 20, 40, 5]);
+  await kill(log);
+});
+
 test('what is not visible is not found; the youngest of all waits until it is', async () => {
   const gate = new Gate();
   const disk = hookedDisk(unsyncedDisk(realDisk(tempFolder())), async ({ name, path }, proceed) => {
