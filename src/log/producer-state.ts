@@ -3,7 +3,6 @@ import { baseSequence, lastSequence, producerEpoch, producerId } from '../record
 
 /** Batches remembered per producer: as many as a Kafka client may have in flight. */
 const BATCHES_KEPT = 5;
-const NO_PRODUCER = -1;
 /** Sequence numbers go from 0 to this and start again. */
 const SEQUENCE_LAST = 0x7fffffff;
 
@@ -44,7 +43,7 @@ export class ProducerState {
    */
   check(batch: Buffer): StoredBatch | null {
     const id = producerId(batch, 0);
-    const producer = id === NO_PRODUCER ? undefined : this.#producers.get(id);
+    const producer = id < 0 ? undefined : this.#producers.get(id);
     // An unknown producer may start anywhere: its earlier batches may have been deleted with its state.
     if (producer === undefined) return null;
     const epoch = producerEpoch(batch, 0);
@@ -69,7 +68,8 @@ export class ProducerState {
   /** Takes note of a batch that has its offset. */
   apply(batch: Buffer, baseOffset: number, lastOffset: number, nowMs: number): Undo | null {
     const id = producerId(batch, 0);
-    if (id === NO_PRODUCER) return null;
+    // None: usually -1, but Kafka takes any below 0 for it.
+    if (id < 0) return null;
     const before = this.#producers.get(id);
     const epoch = producerEpoch(batch, 0);
     const kept = before?.epoch === epoch ? before.batches.slice(1 - BATCHES_KEPT) : [];

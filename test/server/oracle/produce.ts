@@ -201,6 +201,17 @@ const sequences: Scenario[] = [
 const others: Scenario[] = [
   {
     api: 'Produce',
+    says: 'a batch of a producer id below -1, twice',
+    versions: [9],
+    run: async (side, { topic, version }) => {
+      const id = await side.topic(topic);
+      const records = changed((bytes) => writeInt64(bytes, field.producerId, -5));
+      const target = { name: topic, id };
+      return [await send(side, version, target, { records }), await send(side, version, target, { records })];
+    },
+  },
+  {
+    api: 'Produce',
     says: 'stores, by name or id',
     run: async (side, { topic, version }) => {
       const id = await side.topic(topic);
