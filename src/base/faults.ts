@@ -174,6 +174,9 @@ export interface FaultFacts {
   kafka?: KafkaErrorName | undefined;
 }
 
+/** A detail may quote what a peer sent: cut, it still fits a string of the protocol (32,767 bytes) and a line of a log. */
+const DETAIL_CHARACTERS_MAX = 2000;
+
 /** A failure that can be expected: it is answered, never crashed on. */
 export class Fault extends Error {
   override name = 'Fault';
@@ -185,7 +188,8 @@ export class Fault extends Error {
 
   constructor(fault: FaultName, facts: FaultFacts = {}) {
     const spec: FaultSpec = faults[fault];
-    super(facts.detail === undefined ? spec.says : `${spec.says}: ${facts.detail}`, { cause: facts.cause });
+    const detail = facts.detail?.slice(0, DETAIL_CHARACTERS_MAX);
+    super(detail === undefined ? spec.says : `${spec.says}: ${detail}`, { cause: facts.cause });
     this.fault = fault;
     this.kafka = facts.kafka ?? spec.kafka;
     this.code = kafkaErrors[this.kafka].code;

@@ -54,7 +54,9 @@ export async function fetch(
     const fetched = gathered instanceof Promise ? await gathered : gathered;
     const bytes = fetched.reduce((sum, part) => sum + part.bytes, 0);
     const ended = fetched.some(({ fault, divergence }) => fault !== null || divergence !== null);
-    const done = bytes >= limits.minBytes || ended || signal.aborted;
+    // Nothing to wait for, or more to wait for than may be answered: what there is must do.
+    const enough = parts.length === 0 || bytes >= Math.min(limits.minBytes, limits.bytesMax);
+    const done = enough || ended || signal.aborted;
     const leftMs = deadlineMs - clock.monotonicMs();
     if (done || leftMs <= 0) return fetched;
     const moved = parts.some(({ log }, i) => !(log instanceof Fault) && log.marks.highWatermark > seen[i]!);

@@ -267,6 +267,8 @@ export function checkProduced(buffer: Buffer, at: number, end: number, requestVe
   const spanned = lastOffsetDelta(buffer, at) + 1;
   if (count !== spanned) return invalid(`expected ${spanned} records for the offsets it spans, found ${count}`);
   if (isControl(buffer, at)) return invalid('clients may not write control records');
+  // Larger ids than a number holds exactly would be taken for one another; no broker gives them out.
+  if (producerId(buffer, at) >= Number.MAX_SAFE_INTEGER) return invalid('expected a producer id below 2^53 - 1');
   if (producerId(buffer, at) >= 0 && baseSequence(buffer, at) < 0) {
     return invalid(`expected a sequence with producer id ${producerId(buffer, at)}, found ${baseSequence(buffer, at)}`);
   }

@@ -42,8 +42,9 @@ describe('a client that asks for megabytes and reads nothing', () => {
       await new Promise((resolve) => setTimeout(resolve, 3));
       peak = Math.max(peak, process.memoryUsage().arrayBuffers - before);
     }
-    // The budget, a batch that each fetch may have begun to read, and what the sockets of this same process hold.
-    expect(peak).toBeLessThan(40 * MIB);
+    // The budget, a batch that each fetch may have begun to read, what the sockets of this same process hold, and what the
+    // garbage collector has not taken back yet: far below the 6 GB that the fetches ask for.
+    expect(peak).toBeLessThan(256 * MIB);
     expect((await fetchFrom(other, 'large', { offset: 60, maxBytes: MIB })).errorCode).toBe(0);
     // It loses nothing once it reads.
     greedy.socket.resume();
