@@ -1,0 +1,454 @@
+import { Fault } from '../../src/base/faults.ts';
+import type { Disk, DiskFile, DiskLock } from '../../src/disk/disk.ts';
+import type { SeededRandom } from '../seeded-random.ts';
+
+const SECTOR_BYTES = 512;
+
+/** What of the changes that were not synced a power cut keeps. Synced ones it always keeps. */
+export type PowerCut =
+  /** None of them. */
+  | 'nothing'
+  /** All of them, as when only the process dies; the page cache is what is read then. */
+  | 'all'
+  /** Those before a random moment, in the order in which they were made. */
+  | 'prefix'
+  /** The same, and of the change at that moment some sectors, one of them half new and half old. */
+  | 'torn'
+  /** Any sectors and any names, whatever their order. */
+  | 'reordered';
+
+export const POWER_CUTS: readonly PowerCut[] = ['nothing', 'all', 'prefix', 'torn', 'reordered'];
+
+export type FailingCall =
+  | 'open'
+  | 'read'
+  | 'write'
+  | 'sync'
+  | 'truncate'
+  | 'rename'
+  | 'remove'
+  | 'syncFolder'
+  | 'folder';
+
+/** Makes calls fail: those that `of` picks, from the `from`-th of them on (the first is 0), once or for ever. */
+export interface Failure {
+  readonly fault: 'EIO' | 'ENOSPC' | 'EMFILE';
+  readonly of: (call: FailingCall, path: string) => boolean;
+  readonly from: number;
+  readonly forEver: boolean;
+}
+
+/** A file's bytes, as the page cache has them and as the disk has them. */
+interface Inode {
+  cached: Buffer;
+  durable: Buffer;
+}
+
+interface Folder {
+  readonly cached: Map<string, Node>;
+  readonly durable: Map<string, Node>;
+}
+
+type Node = Inode | Folder;
+
+/** A change that is in the page cache and not on the disk yet, in the order in which all were made. */
+type Change =
+  | { readonly kind: 'bytes'; readonly inode: Inode; readonly position: number; readonly bytes: Buffer }
+  | { readonly kind: 'size'; readonly inode: Inode; readonly sizeBytes: number }
+  /** Entries that change together or not at all: one, or the two of a rename. */
+  | { readonly kind: 'names'; readonly entries: readonly Entry[] };
+
+interface Entry {
+  readonly folder: Folder;
+  readonly name: string;
+  readonly node: Node | null;
+}
+
+const newFolder = (): Folder => ({ cached: new Map(), durable: new Map() });
+const isFolder = (node: Node | undefined | null): node is Folder => node != null && node.cached instanceof Map;
+
+/**
+ * A disk in memory that keeps the page cache and what is durable apart, for each file and each folder. A sync makes a file's
+ * bytes and size durable, a sync of a folder its names; all else a power cut may lose, tear and reorder. Every choice is
+ * the seeded randomness's, so a run can be repeated.
+ */
+export class SimulatedDisk implements Disk {
+  readonly #random: SeededRandom;
+  readonly #root: Folder;
+  readonly #locks: Set<string>;
+  #changes: Change[] = [];
+  #failures: { failure: Failure; seen: number; done: boolean }[] = [];
+  #cutAfter = Number.POSITIVE_INFINITY;
+  #calls = 0;
+  #dead = false;
+  /** Resolves when the power goes. */
+  readonly died: Promise<void>;
+  readonly #die: () => void;
+
+  constructor(random: SeededRandom, root: Folder = newFolder(), locks: Set<string> = new Set()) {
+    this.#random = random;
+    this.#root = root;
+    this.#locks = locks;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.died = promise;
+    this.#die = resolve;
+  }
+
+  /** Calls so far that change the disk or what is durable of it. */
+  get calls(): number {
+    return this.#calls;
+  }
+
+  /** The power goes at the call after so many more: it is half done, and neither it nor any after it ever returns. */
+  cutPowerAfter(calls: number): void {
+    this.#cutAfter = this.#calls + calls;
+  }
+
+  fail(failure: Failure): void {
+    this.#failures.push({ failure, seen: 0, done: false });
+  }
+
+  /** Ends all failures: there is room again, or another disk. */
+  heal(): void {
+    this.#failures = [];
+  }
+
+  /** Changes bits of a byte at rest. */
+  flip(path: string, position: number, mask: number): void {
+    const inode = this.#find(path);
+    if (inode === null || isFolder(inode)) throw new Error(`no file ${path}`);
+    for (const bytes of [inode.cached, inode.durable]) {
+      if (position < bytes.length) bytes[position] = bytes[position]! ^ mask;
+    }
+  }
+
+  /** What the next start finds. Calls of this disk that are under way never return. */
+  afterPowerCut(cut: PowerCut): SimulatedDisk {
+    this.#dead = true;
+    for (const change of this.#surviving(cut)) persist(change);
+    return new SimulatedDisk(this.#random, copyDurable(this.#root, new Map()));
+  }
+
+  /** What the next start finds when only the process has died: the page cache as it is, synced or not. */
+  afterKill(): SimulatedDisk {
+    this.#dead = true;
+    const next = new SimulatedDisk(this.#random, this.#root);
+    next.#changes = this.#changes;
+    return next;
+  }
+
+  async open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile> {
+    await this.#call('open', path, mode === 'create');
+    const { folder, name } = this.#parent(path);
+    let node = folder.cached.get(name);
+    if (mode === 'create') {
+      if (node !== undefined) throw problem('EEXIST', path);
+      node = { cached: Buffer.alloc(0), durable: Buffer.alloc(0) };
+      this.#name([{ folder, name, node }]);
+    }
+    if (node === undefined) throw problem('ENOENT', path);
+    if (isFolder(node)) throw problem('EISDIR', path);
+    return this.#file(path, node, mode);
+  }
+
+  async list(path: string): Promise<string[]> {
+    await this.#call('read', path, false);
+    const node = this.#find(path);
+    if (node === null) return [];
+    if (!isFolder(node)) throw problem('ENOTDIR', path);
+    return [...node.cached.keys()].sort();
+  }
+
+  async size(path: string): Promise<number | null> {
+    await this.#call('read', path, false);
+    const node = this.#find(path);
+    return node === null ? null : isFolder(node) ? 4096 : node.cached.length;
+  }
+
+  async makeFolder(path: string): Promise<void> {
+    let folder = this.#root;
+    for (const name of partsOf(path)) {
+      let next = folder.cached.get(name);
+      if (next === undefined) {
+        await this.#call('folder', path, true);
+        next = newFolder();
+        this.#name([{ folder, name, node: next }]);
+        await this.#call('syncFolder', path, true);
+        this.#syncNames(folder);
+      }
+      if (!isFolder(next)) throw problem('ENOTDIR', path);
+      folder = next;
+    }
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#call('rename', to, true);
+    const source = this.#parent(from);
+    const target = this.#parent(to);
+    const node = source.folder.cached.get(source.name);
+    if (node === undefined) throw problem('ENOENT', from);
+    this.#name([
+      { ...source, node: null },
+      { ...target, node },
+    ]);
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#call('remove', path, true);
+    const node = this.#find(path);
+    if (node === null) return;
+    if (isFolder(node)) throw problem('EISDIR', path);
+    this.#name([{ ...this.#parent(path), node: null }]);
+  }
+
+  async removeFolder(path: string): Promise<void> {
+    const node = this.#find(path);
+    if (isFolder(node)) {
+      for (const [name, inner] of [...node.cached]) {
+        await (isFolder(inner) ? this.removeFolder(`${path}/${name}`) : this.remove(`${path}/${name}`));
+      }
+    }
+    await this.#call('folder', path, true);
+    if (node !== null) this.#name([{ ...this.#parent(path), node: null }]);
+  }
+
+  async syncFolder(path: string): Promise<void> {
+    await this.#call('syncFolder', path, true);
+    const node = this.#find(path);
+    if (!isFolder(node)) throw problem('ENOENT', path);
+    this.#syncNames(node);
+  }
+
+  async lock(path: string): Promise<DiskLock | null> {
+    await this.#call('open', path, false);
+    if (this.#locks.has(path)) return null;
+    this.#locks.add(path);
+    return { release: async () => void this.#locks.delete(path) };
+  }
+
+  async space(): Promise<{ freeBytes: number; totalBytes: number }> {
+    return { freeBytes: 1 << 30, totalBytes: 2 ** 31 };
+  }
+
+  #file(path: string, inode: Inode, mode: 'read' | 'write' | 'create'): DiskFile {
+    let open = true;
+    const enter = async (call: FailingCall, mutates: boolean): Promise<void> => {
+      if (!open) throw problem('EBADF', path);
+      if (mutates && mode === 'read' && call !== 'sync') throw problem('EBADF', path);
+      await this.#call(call, path, mutates);
+    };
+    return {
+      read: async (buffer, position) => {
+        await enter('read', false);
+        const start = Math.min(position, inode.cached.length);
+        return inode.cached.copy(buffer, 0, start, start + buffer.length);
+      },
+      write: async (buffers, position) => {
+        const bytes = Buffer.concat(buffers);
+        try {
+          await enter('write', true);
+        } catch (error) {
+          // Any part of it may have been taken.
+          if (open && mode !== 'read') this.#write(inode, position, this.#firstPart(bytes));
+          throw error;
+        }
+        this.#write(inode, position, bytes);
+        if (this.#dead) await never();
+      },
+      sync: async () => {
+        try {
+          await enter('sync', true);
+        } catch (error) {
+          // What failed to be written counts as clean from here on: it stays readable, and no later sync writes it.
+          if (open) this.#changes = this.#changes.filter((change) => change.kind === 'names' || change.inode !== inode);
+          throw error;
+        }
+        this.#syncInode(inode);
+      },
+      truncate: async (sizeBytes) => {
+        await enter('truncate', true);
+        resize(inode, 'cached', sizeBytes);
+        this.#changes.push({ kind: 'size', inode, sizeBytes });
+      },
+      size: async () => {
+        await enter('read', false);
+        return inode.cached.length;
+      },
+      close: async () => {
+        if (!open) throw problem('EBADF', path);
+        open = false;
+      },
+    };
+  }
+
+  /** Every call passes here: others get their turn, the power may go, and what is told to fail does. */
+  async #call(call: FailingCall, path: string, mutates: boolean): Promise<void> {
+    await null;
+    if (this.#dead) await never();
+    if (mutates) {
+      this.#calls += 1;
+      if (this.#calls > this.#cutAfter) {
+        this.#dead = true;
+        this.#die();
+        // A write is half in the page cache, which its caller sees to; all else has not begun.
+        if (call !== 'write') await never();
+      }
+    }
+    for (const entry of this.#failures) {
+      const { failure } = entry;
+      if (entry.done || !failure.of(call, path) || entry.seen++ < failure.from) continue;
+      entry.done = !failure.forEver;
+      throw problem(failure.fault, path);
+    }
+  }
+
+  /** Puts bytes into the page cache; in pieces, since that is how an operating system may take them. */
+  #write(inode: Inode, position: number, bytes: Buffer): void {
+    const end = position + bytes.length;
+    if (end > inode.cached.length) resize(inode, 'cached', end);
+    bytes.copy(inode.cached, position);
+    for (let at = 0; at < bytes.length; ) {
+      const size = 1 + this.#random.below(bytes.length - at);
+      this.#changes.push({ kind: 'bytes', inode, position: position + at, bytes: bytes.subarray(at, at + size) });
+      at += size;
+    }
+  }
+
+  #firstPart(bytes: Buffer): Buffer {
+    return bytes.subarray(0, this.#random.below(bytes.length + 1));
+  }
+
+  #name(entries: readonly Entry[]): void {
+    for (const { folder, name, node } of entries) {
+      if (node === null) folder.cached.delete(name);
+      else folder.cached.set(name, node);
+    }
+    this.#changes.push({ kind: 'names', entries });
+  }
+
+  #syncInode(inode: Inode): void {
+    this.#persistWhere((change) => change.kind !== 'names' && change.inode === inode);
+  }
+
+  #syncNames(folder: Folder): void {
+    this.#persistWhere((change) => change.kind === 'names' && change.entries.some((entry) => entry.folder === folder));
+  }
+
+  #persistWhere(concerned: (change: Change) => boolean): void {
+    const left: Change[] = [];
+    for (const change of this.#changes) {
+      if (concerned(change)) persist(change);
+      else left.push(change);
+    }
+    this.#changes = left;
+  }
+
+  #surviving(cut: PowerCut): Change[] {
+    const changes = this.#changes;
+    switch (cut) {
+      case 'nothing':
+        return [];
+      case 'all':
+        return changes;
+      case 'prefix':
+        return changes.slice(0, this.#random.below(changes.length + 1));
+      case 'torn': {
+        const moment = this.#random.below(changes.length + 1);
+        return [...changes.slice(0, moment), ...changes.slice(moment, moment + 1).flatMap((one) => this.#sectors(one))];
+      }
+      case 'reordered':
+        return changes.flatMap((change) => this.#sectors(change));
+    }
+  }
+
+  /** Some of the sectors that a change touches, one of them perhaps half; a change of names whole or not. */
+  #sectors(change: Change): Change[] {
+    if (change.kind !== 'bytes') return this.#random.below(2) === 0 ? [change] : [];
+    const { inode, position, bytes } = change;
+    const kept: Change[] = [];
+    // The size may survive without the bytes, which are zeros then.
+    if (this.#random.below(2) === 0) {
+      kept.push({ kind: 'size', inode, sizeBytes: Math.max(inode.durable.length, position + bytes.length) });
+    }
+    for (let at = 0; at < bytes.length; ) {
+      const size = Math.min(bytes.length - at, SECTOR_BYTES - ((position + at) % SECTOR_BYTES));
+      const outcome = this.#random.below(8);
+      const keptBytes = outcome < 4 ? size : outcome === 4 ? this.#random.below(size) : 0;
+      if (keptBytes > 0) {
+        kept.push({ kind: 'bytes', inode, position: position + at, bytes: bytes.subarray(at, at + keptBytes) });
+      }
+      at += size;
+    }
+    return kept;
+  }
+
+  #find(path: string): Node | null {
+    let node: Node = this.#root;
+    for (const name of partsOf(path)) {
+      if (!isFolder(node)) throw problem('ENOTDIR', path);
+      const next: Node | undefined = node.cached.get(name);
+      if (next === undefined) return null;
+      node = next;
+    }
+    return node;
+  }
+
+  #parent(path: string): { folder: Folder; name: string } {
+    const parts = partsOf(path);
+    const name = parts.pop()!;
+    const folder = this.#find(parts.join('/'));
+    if (folder === null) throw problem('ENOENT', path);
+    if (!isFolder(folder)) throw problem('ENOTDIR', path);
+    return { folder, name };
+  }
+}
+
+function persist(change: Change): void {
+  if (change.kind === 'names') {
+    for (const { folder, name, node } of change.entries) {
+      if (node === null) folder.durable.delete(name);
+      else folder.durable.set(name, node);
+    }
+  } else if (change.kind === 'size') resize(change.inode, 'durable', change.sizeBytes);
+  else {
+    const { inode, position, bytes } = change;
+    if (position + bytes.length > inode.durable.length) resize(inode, 'durable', position + bytes.length);
+    bytes.copy(inode.durable, position);
+  }
+}
+
+/** Cuts, or grows with zeros. */
+function resize(inode: Inode, side: 'cached' | 'durable', sizeBytes: number): void {
+  const bytes = inode[side];
+  if (sizeBytes <= bytes.length) inode[side] = bytes.subarray(0, sizeBytes);
+  else inode[side] = Buffer.concat([bytes, Buffer.alloc(sizeBytes - bytes.length)]);
+}
+
+function copyDurable(folder: Folder, seen: Map<Node, Node>): Folder {
+  const copy = newFolder();
+  for (const [name, node] of folder.durable) {
+    let twin = seen.get(node);
+    if (twin === undefined) {
+      twin = isFolder(node)
+        ? copyDurable(node, seen)
+        : { cached: Buffer.from(node.durable), durable: Buffer.from(node.durable) };
+      seen.set(node, twin);
+    }
+    copy.cached.set(name, twin);
+    copy.durable.set(name, twin);
+  }
+  return copy;
+}
+
+function partsOf(path: string): string[] {
+  return path.split('/').filter((part) => part !== '' && part !== '.');
+}
+
+function never(): Promise<never> {
+  return new Promise(() => {});
+}
+
+function problem(code: string, path: string): Fault {
+  const cause = Object.assign(new Error(`${code}: ${path}`), { code });
+  return new Fault(code === 'ENOSPC' ? 'diskFull' : 'diskError', { detail: cause.message, cause });
+}
