@@ -99,6 +99,52 @@ export const faults = {
   unknownProducerId: { kafka: 'UNKNOWN_PRODUCER_ID', says: 'the broker no longer knows this producer; start it again' },
   transactionsNotServed: { kafka: 'UNSUPPORTED_VERSION', says: 'transactions are not served by this broker' },
 
+  // Groups
+  invalidGroupId: { kafka: 'INVALID_GROUP_ID', says: 'a group id must not be empty' },
+  groupNotFound: { kafka: 'GROUP_ID_NOT_FOUND', says: 'no such group; check the name' },
+  nonEmptyGroup: { kafka: 'NON_EMPTY_GROUP', says: 'the group has members; stop them first' },
+  groupSubscribed: {
+    kafka: 'GROUP_SUBSCRIBED_TO_TOPIC',
+    says: 'the group has members that are subscribed to the topic; stop them first',
+  },
+  unknownMember: {
+    kafka: 'UNKNOWN_MEMBER_ID',
+    says: 'the group does not know this member, or no longer; it must join again',
+  },
+  illegalGeneration: {
+    kafka: 'ILLEGAL_GENERATION',
+    says: "the member's generation is not the group's; it must join again",
+  },
+  fencedInstance: {
+    kafka: 'FENCED_INSTANCE_ID',
+    says: 'another member has joined with this group.instance.id; each instance needs its own',
+  },
+  rebalanceInProgress: {
+    kafka: 'REBALANCE_IN_PROGRESS',
+    says: 'the group is dividing its partitions anew; the member must join again',
+  },
+  memberIdRequired: { kafka: 'MEMBER_ID_REQUIRED', says: 'the member must join again with the id it was given' },
+  groupFull: {
+    kafka: 'GROUP_MAX_SIZE_REACHED',
+    says: "the group has as many members as the broker's group.max.size allows",
+  },
+  invalidSessionTimeout: {
+    kafka: 'INVALID_SESSION_TIMEOUT',
+    says: "the session timeout must lie within the broker's group.min.session.timeout.ms and group.max.session.timeout.ms",
+  },
+  inconsistentGroupProtocol: {
+    kafka: 'INCONSISTENT_GROUP_PROTOCOL',
+    says: 'the member has no protocol in common with the group; all members need one assignment strategy in common',
+  },
+  offsetMetadataTooLarge: {
+    kafka: 'OFFSET_METADATA_TOO_LARGE',
+    says: "the metadata of a committed offset is longer than the broker's offset.metadata.max.bytes",
+  },
+  coordinatorNotAvailable: {
+    kafka: 'COORDINATOR_NOT_AVAILABLE',
+    says: 'the group coordinator cannot do this now; try again',
+  },
+
   // The machine
   diskError: { kafka: 'KAFKA_STORAGE_ERROR', says: 'the disk failed' },
   diskFull: { kafka: 'KAFKA_STORAGE_ERROR', says: 'the disk is full; free some room and writing resumes by itself' },

@@ -9,6 +9,7 @@ import { Syncer } from '../log/syncer.ts';
 import { TailCache } from '../log/tail-cache.ts';
 import { BrokerSettings, checkBrokerSetting } from './broker-settings.ts';
 import { type ClusterEvent, ClusterState } from './cluster-state.ts';
+import { GroupCoordinator } from './groups/group-coordinator.ts';
 import { type Identity, loadIdentity } from './identity.ts';
 import { type Produced, type ProduceOptions, produce } from './produce.ts';
 import { ProducerIds } from './producer-ids.ts';
@@ -41,6 +42,7 @@ export class Broker {
   readonly settings: BrokerSettings;
   readonly topics: Topics;
   readonly producerIds: ProducerIds;
+  readonly groups: GroupCoordinator;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly disk: Disk;
@@ -59,6 +61,7 @@ export class Broker {
     this.settings = parts.settings;
     this.topics = parts.topics;
     this.producerIds = new ProducerIds(parts.state, parts.ledger);
+    this.groups = parts.groups;
     this.clock = parts.options.clock;
     this.logger = parts.options.logger;
     this.disk = parts.options.disk;
@@ -131,6 +134,7 @@ export class Broker {
     this.#housekeeping?.();
     const { ledger, lock } = this.#parts;
     try {
+      await this.groups.close();
       await this.topics.close();
       await ledger.change(() => ({ events: [{ type: 'stopped' }], result: undefined }));
     } finally {
@@ -143,6 +147,7 @@ export class Broker {
     const fault = new Fault('brokerStopped', { detail: cause instanceof Error ? cause.message : String(cause), cause });
     this.#housekeeping?.();
     this.#stopped = this.#failed = fault;
+    this.groups.abort(fault);
     this.topics.abort(fault);
     this.#parts.ledger.abort(fault);
     this.#closed ??= this.#abandon();
@@ -153,7 +158,7 @@ export class Broker {
   /** Gives the files back, and the folder only when no write is under way any more: another broker may take it. */
   async #abandon(): Promise<void> {
     const { ledger, lock } = this.#parts;
-    const outcomes = await Promise.allSettled([this.topics.close(), ledger.close()]);
+    const outcomes = await Promise.allSettled([this.groups.close(), this.topics.close(), ledger.close()]);
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected') this.logger.warn({ err: outcome.reason }, 'a file could not be closed');
     }
@@ -184,6 +189,7 @@ interface BrokerParts {
   readonly ledger: Ledger<ClusterEvent>;
   readonly context: LogContext;
   readonly topics: Topics;
+  readonly groups: GroupCoordinator;
   readonly failure: Promise<unknown>;
   readonly onFatal: (cause: unknown) => void;
 }
@@ -204,11 +210,13 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
   const state = new ClusterState(settings.changed);
   const ledger = await Ledger.open('ledger/cluster', context, state);
   const topics = new Topics(state, ledger, context, settings, random);
+  let groups: GroupCoordinator;
   try {
     // After an unclean stop records may be gone that clients have seen: a new epoch tells them to look.
     const epoch = state.epoch < 0 ? 0 : state.epoch + (state.stoppedCleanly ? 0 : 1);
     await ledger.change(() => ({ events: [{ type: 'started', epoch }], result: undefined }));
     await topics.open();
+    groups = await GroupCoordinator.open(context, { settings, topics, onBug: failure.resolve });
   } catch (error) {
     const stopped = new Fault('brokerStopped');
     topics.abort(stopped);
@@ -225,6 +233,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     ledger,
     context,
     topics,
+    groups,
     failure: failure.promise,
     onFatal: failure.resolve,
   };

@@ -38,6 +38,7 @@ export class Topics {
   readonly #unserved = new Set<Uuid>();
   /** Deletions whose files are still being removed. */
   readonly #removals = new Set<Promise<void>>();
+  #onDeleted: (topic: Topic) => void = () => {};
   #stopped: Fault | null = null;
 
   constructor(
@@ -66,6 +67,11 @@ export class Topics {
     if (deletedTopics.size > 0) await disk.syncFolder('topics');
     deletedTopics.clear();
     await allOf(Array.from(topics.keys(), (id) => this.#serve(id)));
+  }
+
+  /** `listener` is told of each topic that is deleted, when nobody can find it any more. */
+  whenDeleted(listener: (topic: Topic) => void): void {
+    this.#onDeleted = listener;
   }
 
   [Symbol.iterator](): IterableIterator<Topic> {
@@ -182,6 +188,7 @@ export class Topics {
     this.#byName.delete(name);
     this.#byId.delete(topic.id);
     this.#remove(topic.id, topic.partitions);
+    this.#onDeleted(topic);
     return topic;
   }
 

@@ -1,5 +1,6 @@
 import { decode, encode } from 'msgpackr';
 import { Fault } from '../base/faults.ts';
+import { invariant } from '../base/invariant.ts';
 import type { LogSettings } from '../log/log-settings.ts';
 import { type LogContext, PartitionLog } from '../log/partition-log.ts';
 import { batchesIn } from '../record/batch.ts';
@@ -29,9 +30,16 @@ export interface Fold<Event> {
   live(): Iterable<Event>;
 }
 
+interface HeldAppend<Event> {
+  readonly events: readonly Event[];
+  readonly started: (appended: Promise<void>) => void;
+}
+
 /**
  * State kept as a log of events, each a MessagePack value in a record. An event counts once it is durable: only then is it
- * folded into the state, and only then does `append` resolve, so nothing is ever answered that a crash would take back.
+ * folded into the state, and only then is its caller told, so nothing is ever answered that a crash would take back.
+ * A ledger is written by `change`, where what is decided hangs on all that was decided before, or by `append`, where it
+ * does not; one that mixes them would decide on a state that lacks what is still on its way.
  */
 export class Ledger<Event> {
   readonly #log: PartitionLog;
@@ -42,6 +50,11 @@ export class Ledger<Event> {
   #closing = false;
   /** Appends in the order of the calls: what one decides on is what those before it made. */
   #last: Promise<unknown> = Promise.resolve();
+  /** Events of `append` that are written and not durable yet, oldest first. */
+  readonly #underWay: (readonly Event[])[] = [];
+  /** While a slice of the live state waits for those before it, later ones wait for the slice. */
+  #held: HeldAppend<Event>[] | null = null;
+  #onDrained: (() => void) | null = null;
 
   private constructor(log: PartitionLog, context: LogContext, fold: Fold<Event>) {
     this.#log = log;
@@ -79,10 +92,48 @@ export class Ledger<Event> {
     return turn;
   }
 
+  /**
+   * Appends at once, without waiting for what is on its way: all that comes while the disk is busy shares its next sync.
+   * Events are folded in the order of the calls. Resolves when these are. @throws Fault when the disk refuses: then none
+   * of them is folded
+   */
+  append(events: readonly Event[]): Promise<void> {
+    const held = this.#held;
+    const appended =
+      held === null
+        ? this.#pipe(events)
+        : new Promise<void>((resolve) => held.push({ events, started: (appended) => resolve(appended) }));
+    void appended.then(
+      () => this.#considerRewrite(),
+      () => {},
+    );
+    return appended;
+  }
+
+  async #pipe(events: readonly Event[]): Promise<void> {
+    this.#underWay.push(events);
+    try {
+      await this.#write(events);
+    } catch (error) {
+      this.#underWay.splice(this.#underWay.indexOf(events), 1);
+      this.#tellDrained();
+      throw error;
+    }
+    invariant(this.#underWay.shift() === events, 'events became durable out of their order');
+    for (const event of events) this.#fold.apply(event);
+    this.#tellDrained();
+  }
+
+  #tellDrained(): void {
+    if (this.#underWay.length === 0) this.#onDrained?.();
+  }
+
   async close(): Promise<void> {
     this.#closing = true;
     await this.#rewriting;
     await this.#last;
+    await this.#drain();
+    this.#release();
     await this.#log.close();
   }
 
@@ -108,6 +159,22 @@ export class Ledger<Event> {
     await this.#context.syncer.append([{ log: this.#log, batch: buildBatch(records) }], 'visible').settled;
   }
 
+  /** Waits until nothing is under way; what is appended meanwhile is held. */
+  async #drain(): Promise<void> {
+    this.#held ??= [];
+    if (this.#underWay.length === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onDrained = resolve;
+    });
+    this.#onDrained = null;
+  }
+
+  #release(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const { events, started } of held) started(this.#pipe(events));
+  }
+
   #considerRewrite(): void {
     if (this.#closing || this.#rewriting !== null || this.#log.sizeBytes < this.#rewriteAtBytes) return;
     this.#rewriting = this.#rewrite()
@@ -129,21 +196,35 @@ export class Ledger<Event> {
       // What is written by then is folded with what it repeats; the next start's rewrite drops both.
       if (this.#closing) return;
       await this.#turn(async () => {
-        const slice: Event[] = [];
-        while (slice.length < SLICE_EVENTS) {
-          const next = live.next();
-          if ((done = next.done === true)) break;
-          slice.push(next.value);
-        }
-        if (slice.length === 0) return;
+        // The state lacks what is under way, which lies before the slice: folded again, the slice would undo it.
+        await this.#drain();
         const before = this.#log.sizeBytes;
-        await this.#write(slice);
+        let written: Promise<void> | null = null;
+        try {
+          const slice = nextOf(live, SLICE_EVENTS);
+          done = slice.length < SLICE_EVENTS;
+          if (slice.length > 0) written = this.#write(slice);
+        } finally {
+          // The slice has its place in the log: what was held comes after it.
+          this.#release();
+        }
+        await written;
         bytes += this.#log.sizeBytes - before;
       });
     }
     await this.#log.trim(startOffset);
     this.#rewriteAtBytes = Math.max(REWRITE_BYTES_MIN, bytes * REWRITE_FACTOR);
   }
+}
+
+function nextOf<T>(iterator: Iterator<T>, count: number): T[] {
+  const taken: T[] = [];
+  while (taken.length < count) {
+    const next = iterator.next();
+    if (next.done === true) break;
+    taken.push(next.value);
+  }
+  return taken;
 }
 
 /** The events of a ledger's log, oldest first. */

@@ -1,33 +1,15 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ZERO_UUID } from '../../src/base/random.ts';
 import { handlers } from '../../src/server/handlers/index.ts';
-import type { Draft } from '../../src/wire/codec.ts';
-import type { ApiName, Messages } from '../../src/wire/messages.generated.ts';
+import type { ApiName } from '../../src/wire/messages.generated.ts';
+import { groupWalk } from './group-walk.ts';
 import { batch, makeTopic, produce, type RawClient, startBroker, type TestBroker } from './support.ts';
+import { STRANGE_ID, type Step, UNKNOWN_ID, UNKNOWN_TOPIC, type Walk } from './walk-step.ts';
 
 /*
  * Every handler, in every version it serves, with what is known and what is not: each answer must decode in that version and
  * say what that version can say. A handler that is missing here fails the first test.
  */
-
-/** What a walk may refer to. The topic has two partitions; the first holds three records. */
-interface Place {
-  readonly topic: string;
-  readonly topicId: string;
-}
-
-interface Step<A extends ApiName> {
-  readonly says: string;
-  ask(version: number, place: Place): Draft<Messages[A]['request']>;
-  /** Throws when the answer is not what was promised. */
-  check(answer: Messages[A]['response'], version: number, place: Place): void;
-}
-
-type Walk = { readonly [A in ApiName]?: readonly Step<A>[] };
-
-const UNKNOWN_TOPIC = 3;
-const UNKNOWN_ID = 100;
-const STRANGE_ID = 'Zm9vYmFyZm9vYmFyZm9vYg';
 
 /** A topic as a request names it: up to a version by name, from it on by id. */
 const named = (version: number, idsFrom: number, name: string, id: string) =>
@@ -39,6 +21,7 @@ const fetchTopic = (version: number, name: string, id: string, partitions: objec
 const resource = (resourceType: number, resourceName: string) => ({ resourceType, resourceName });
 
 const walk: Walk = {
+  ...groupWalk,
   Produce: [
     {
       says: 'stores, and refuses an unknown topic alone',
@@ -155,13 +138,6 @@ const walk: Walk = {
         expect(topics[0]!.name).toBe(topic);
         if (version >= 12) expect(topics[1]).toMatchObject({ name: null, topicId: STRANGE_ID, errorCode: UNKNOWN_ID });
       },
-    },
-  ],
-  ListGroups: [
-    {
-      says: 'knows none',
-      ask: (version) => (version < 4 ? {} : { statesFilter: ['Stable'] }),
-      check: ({ errorCode, groups }) => expect({ errorCode, groups }).toEqual({ errorCode: 0, groups: [] }),
     },
   ],
   ApiVersions: [
@@ -426,11 +402,12 @@ describe.each(handlers)('$api', ({ api, versions: [first, last] }) => {
 
   test('each version answers each request, in a frame that decodes to the end', async () => {
     for (let version = first; version <= last; version += 1) {
-      for (const { says, ask, check } of walk[api] as readonly Step<ApiName>[]) {
+      for (const { says, before, ask, check } of walk[api] as readonly Step<ApiName>[]) {
         const topic = `walk.${version}`;
         const topicId = await makeTopic(client, topic, 2);
         await produce(client, topic, batch(['one', 'two', 'three'], { timestampMs: 1_700_000_000_000 }));
         const place = { topic, topicId };
+        await before?.(client, place);
         const answer = await client.request(api, version, ask(version, place));
         expect(() => check(answer, version, place), `${api} ${version}: ${says}`).not.toThrow();
         const topics = Array.from(target.broker.topics, ({ name }) => name);

@@ -1,0 +1,67 @@
+import type { Uuid } from '../../base/random.ts';
+import type { CommittedOffset, GroupEvent } from './group-events.ts';
+
+/** What a group has committed of one topic. */
+export interface TopicOffsets {
+  readonly topicId: Uuid;
+  readonly partitions: Map<number, CommittedOffset>;
+}
+
+/**
+ * The committed offsets of all groups, as far as they are durable. Maps are emptied before they are dropped: whoever is in
+ * the middle of reading one (the ledger, which writes live state slice by slice) then finds no more in it.
+ */
+export class CommittedOffsets {
+  readonly #groups = new Map<string, Map<string, TopicOffsets>>();
+
+  groupIds(): IterableIterator<string> {
+    return this.#groups.keys();
+  }
+
+  has(group: string): boolean {
+    return this.#groups.has(group);
+  }
+
+  /** By topic name; null when the group has committed nothing. */
+  ofGroup(group: string): ReadonlyMap<string, TopicOffsets> | null {
+    return this.#groups.get(group) ?? null;
+  }
+
+  commit(group: string, topic: string, topicId: Uuid, partitions: Iterable<readonly [number, CommittedOffset]>): void {
+    let topics = this.#groups.get(group);
+    if (topics === undefined) this.#groups.set(group, (topics = new Map()));
+    let offsets = topics.get(topic);
+    if (offsets?.topicId !== topicId) {
+      // What is left is of an older topic of this name.
+      offsets?.partitions.clear();
+      topics.set(topic, (offsets = { topicId, partitions: new Map() }));
+    }
+    for (const [partition, committed] of partitions) offsets.partitions.set(partition, committed);
+  }
+
+  remove(group: string, topic: string, topicId: Uuid, partitions: readonly number[] | null): void {
+    const topics = this.#groups.get(group);
+    const offsets = topics?.get(topic);
+    if (topics === undefined || offsets === undefined || offsets.topicId !== topicId) return;
+    if (partitions === null) offsets.partitions.clear();
+    else for (const partition of partitions) offsets.partitions.delete(partition);
+    if (offsets.partitions.size === 0) topics.delete(topic);
+    if (topics.size === 0) this.#groups.delete(group);
+  }
+
+  removeAll(group: string): void {
+    const topics = this.#groups.get(group);
+    if (topics === undefined) return;
+    for (const { partitions } of topics.values()) partitions.clear();
+    topics.clear();
+    this.#groups.delete(group);
+  }
+
+  *live(): Generator<GroupEvent> {
+    for (const [group, topics] of this.#groups) {
+      for (const [topic, { topicId, partitions }] of topics) {
+        if (partitions.size > 0) yield { type: 'offsets', group, topic, topicId, partitions: [...partitions] };
+      }
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import { Fault } from '../../base/faults.ts';
+import type { Fold } from '../../ledger/ledger.ts';
+import { CommittedOffsets } from './committed-offsets.ts';
+import type { ClassicGroupRecord, GroupEvent } from './group-events.ts';
+
+/** What the groups' ledger makes: all that is durable about groups. */
+export class GroupState implements Fold<GroupEvent> {
+  readonly offsets = new CommittedOffsets();
+  readonly classicGroups = new Map<string, ClassicGroupRecord>();
+  uptimeMs = 0;
+
+  apply(event: GroupEvent): void {
+    switch (event.type) {
+      case 'offsets':
+        this.offsets.commit(event.group, event.topic, event.topicId, event.partitions);
+        return;
+      case 'offsetsRemoved':
+        this.offsets.remove(event.group, event.topic, event.topicId, event.partitions);
+        return;
+      case 'allOffsetsRemoved':
+        this.offsets.removeAll(event.group);
+        return;
+      case 'classicGroup': {
+        const { type: _, group, ...record } = event;
+        this.classicGroups.set(group, record);
+        return;
+      }
+      case 'groupRemoved':
+        this.classicGroups.delete(event.group);
+        return;
+      case 'uptime':
+        this.uptimeMs = Math.max(this.uptimeMs, event.ms);
+        return;
+      default:
+        throw new Fault('folderTooNew', {
+          detail: `the groups' ledger holds a ${(event as { type: string }).type} event`,
+        });
+    }
+  }
+
+  *live(): Generator<GroupEvent> {
+    yield { type: 'uptime', ms: this.uptimeMs };
+    for (const [group, record] of this.classicGroups) yield { type: 'classicGroup', group, ...record };
+    yield* this.offsets.live();
+  }
+}
