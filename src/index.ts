@@ -5,8 +5,25 @@ export type { KafkaErrorName } from './base/kafka-errors.ts';
 export type { Logger } from './base/logger.ts';
 export { type Random, systemRandom, type Uuid } from './base/random.ts';
 export type { Admin, ClusterDescription, NewTopic, OffsetsOptions, TopicSummary } from './client/admin.ts';
+export type { TopicPartitions } from './client/assignment-bytes.ts';
 export type { Backoff } from './client/backoff.ts';
 export { bytes, type Codec, json, messagePack, text } from './client/codecs.ts';
+export type { GroupAdmin, ListGroupsOptions, MemberName, RemovedMember } from './client/group-admin.ts';
+export type {
+  GroupDescription,
+  GroupMember,
+  GroupState,
+  GroupSummary,
+  GroupType,
+} from './client/group-description.ts';
+export type { GroupLagOptions, PartitionLag } from './client/group-lag.ts';
+export type {
+  CommittedOffset,
+  FetchOffsetsOptions,
+  NewOffset,
+  PartitionOfTopic,
+  PartitionOutcome,
+} from './client/group-offsets.ts';
 export type { FoundOffset, Isolation, OffsetTarget } from './client/list-offsets.ts';
 export type { LogDir } from './client/log-dirs.ts';
 export type { BrokerMetadata, PartitionMetadata, TopicMetadata } from './client/metadata.ts';

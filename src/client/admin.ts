@@ -4,6 +4,7 @@ import type { Draft } from '../wire/codec.ts';
 import type { ApiName, Messages } from '../wire/messages.generated.ts';
 import type { Cluster } from './cluster.ts';
 import type { Connection } from './connection.ts';
+import { GroupAdmin } from './group-admin.ts';
 import {
   type FoundOffset,
   type Isolation,
@@ -65,12 +66,15 @@ export interface OffsetsOptions {
  * was carried out but whose answer was lost may then say so, as `topicExists` does.
  */
 export class Admin {
+  /** Consumer groups. */
+  readonly groups: GroupAdmin;
   readonly #cluster: Cluster;
   readonly #timeoutMs: number;
 
   constructor(cluster: Cluster, timeoutMs: number) {
     this.#cluster = cluster;
     this.#timeoutMs = timeoutMs;
+    this.groups = new GroupAdmin(cluster, timeoutMs);
   }
 
   /** Returns when the topic can be used. @throws Fault topicExists, invalidTopicName, invalidPartitions, invalidConfig and others. */

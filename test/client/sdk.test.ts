@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import type { Millrace } from '../../src/millrace.ts';
 import { adminSuite } from './admin-suite.ts';
+import { groupAdminSuite } from './group-admin-suite.ts';
 import { producerSuite } from './producer-suite.ts';
 import { readerSuite } from './reader-suite.ts';
 import { type RunningTarget, targets } from './targets.ts';
@@ -22,6 +23,7 @@ for (const target of targets) {
     afterAll(() => running?.close());
     const client = (): Millrace => running.client;
     describe('admin', () => adminSuite(client));
+    if (target.name === 'Apache Kafka') describe('groups', () => groupAdminSuite(client));
     describe('producer', () => producerSuite(client));
     describe('reader', () => readerSuite(client));
   });

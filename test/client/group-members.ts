@@ -1,0 +1,93 @@
+import type { Millrace } from '../../src/millrace.ts';
+
+/*
+ * Members of groups by single requests, with no client behind them that would heartbeat, commit or join again by itself: what a
+ * broker says of a group is then exactly what the test made.
+ */
+
+const SESSION_TIMEOUT_MS = 45_000;
+
+interface ClassicMember {
+  readonly memberId: string;
+  readonly generation: number;
+}
+
+/** Joins a classic group as its only member, with all partitions of one topic. */
+export async function joinClassic(
+  { admin }: Millrace,
+  group: string,
+  topic: string,
+  partitions: readonly number[],
+  instanceId: string | null = null,
+): Promise<ClassicMember> {
+  const ask = (memberId: string) =>
+    admin.request('JoinGroup', {
+      groupId: group,
+      sessionTimeoutMs: SESSION_TIMEOUT_MS,
+      rebalanceTimeoutMs: SESSION_TIMEOUT_MS,
+      memberId,
+      groupInstanceId: instanceId,
+      protocolType: 'consumer',
+      protocols: [{ name: 'range', metadata: subscription(topic) }],
+    });
+  let joined = await ask('');
+  // A dynamic member is given its id first (KIP-394).
+  if (joined.errorCode === 79) joined = await ask(joined.memberId);
+  if (joined.errorCode !== 0) throw new Error(`JoinGroup: ${joined.errorCode}`);
+  const { memberId, generationId: generation } = joined;
+  const synced = await admin.request('SyncGroup', {
+    groupId: group,
+    generationId: generation,
+    memberId,
+    groupInstanceId: instanceId,
+    protocolType: 'consumer',
+    protocolName: 'range',
+    assignments: [{ memberId, assignment: assignment(topic, partitions) }],
+  });
+  if (synced.errorCode !== 0) throw new Error(`SyncGroup: ${synced.errorCode}`);
+  return { memberId, generation };
+}
+
+/** Joins a group of the type `consumer`. @returns the member's epoch */
+export async function joinConsumer(
+  { admin }: Millrace,
+  group: string,
+  topic: string,
+  memberId: string,
+): Promise<number> {
+  const joining = { rebalanceTimeoutMs: SESSION_TIMEOUT_MS, subscribedTopicNames: [topic], topicPartitions: [] };
+  const answer = await admin.request('ConsumerGroupHeartbeat', {
+    groupId: group,
+    memberId,
+    memberEpoch: 0,
+    ...joining,
+  });
+  if (answer.errorCode !== 0) throw new Error(`ConsumerGroupHeartbeat: ${answer.errorCode} ${answer.errorMessage}`);
+  return answer.memberEpoch;
+}
+
+function subscription(topic: string): Buffer {
+  // Version 0, one topic, no data of the user's.
+  return Buffer.concat([int16(0), int32(1), string(topic), int32(-1)]);
+}
+
+function assignment(topic: string, partitions: readonly number[]): Buffer {
+  const numbers = partitions.map(int32);
+  return Buffer.concat([int16(0), int32(1), string(topic), int32(partitions.length), ...numbers, int32(-1)]);
+}
+
+function int16(value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeInt16BE(value);
+  return bytes;
+}
+
+function int32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(value);
+  return bytes;
+}
+
+function string(text: string): Buffer {
+  return Buffer.concat([int16(Buffer.byteLength(text)), Buffer.from(text)]);
+}
