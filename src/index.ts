@@ -8,6 +8,15 @@ export type { Admin, ClusterDescription, NewTopic, OffsetsOptions, TopicSummary 
 export type { TopicPartitions } from './client/assignment-bytes.ts';
 export type { Backoff } from './client/backoff.ts';
 export { bytes, type Codec, json, messagePack, text } from './client/codecs.ts';
+export type { Consumer } from './client/consumer.ts';
+export type {
+  AssignorName,
+  ConsumerOptions,
+  GroupHooks,
+  GroupOffset,
+  GroupProtocol,
+  GroupStart,
+} from './client/consumer-options.ts';
 export type { GroupAdmin, ListGroupsOptions, MemberName, RemovedMember } from './client/group-admin.ts';
 export type {
   GroupDescription,
