@@ -15,7 +15,7 @@ import type { Topic } from './topic.ts';
 import type { TopicSettings } from './topic-settings.ts';
 
 export interface ProduceOptions {
-  /** -1: when visible to readers. 1: when written. 0: at once. */
+  /** -1: when visible to readers. 1: when written. 0: the same, but nobody is told. */
   readonly acks: -1 | 0 | 1;
   /** The version of the request, since some compressions are refused below one. */
   readonly version: number;
@@ -30,7 +30,7 @@ export interface Produced {
   readonly settled: Promise<void>;
 }
 
-const stageOfAcks: Record<ProduceOptions['acks'], AppendStage> = { [-1]: 'visible', 1: 'written', 0: 'accepted' };
+const stageOfAcks: Record<ProduceOptions['acks'], AppendStage> = { [-1]: 'visible', 1: 'written', 0: 'written' };
 
 /**
  * Judges a producer's batch and appends it. All that decides its place happens before this returns, so that the order of the

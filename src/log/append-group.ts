@@ -1,5 +1,5 @@
 /** How far a batch must have come before its append is answered. */
-export type AppendStage = 'accepted' | 'written' | 'visible';
+export type AppendStage = 'written' | 'visible';
 
 /**
  * Batches that are answered together: one for a produce to one partition, several for what must become durable in several
@@ -19,7 +19,7 @@ export class AppendGroup {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    if (until === 'accepted' || parts === 0) this.#resolve();
+    if (parts === 0) this.#resolve();
   }
 
   /** One part has reached `stage`. */
@@ -31,7 +31,7 @@ export class AppendGroup {
 
   failed(fault: unknown): void {
     this.#reject(fault);
-    // Whether anyone waits is the appender's choice (acks=0 does not); a failure is logged where it happens.
+    // Whether anyone waits is the appender's choice; a failure is logged where it happens.
     this.settled.catch(() => {});
   }
 }

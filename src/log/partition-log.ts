@@ -249,7 +249,6 @@ export class PartitionLog {
 
   #await(nextOffset: number, group: AppendGroup): void {
     const { until } = group;
-    if (until === 'accepted') return;
     const reached = until === 'written' ? this.marks.writtenNext : this.marks.highWatermark;
     if (nextOffset <= reached) group.reached(until);
     else if (this.#stopped !== null) group.failed(this.#stopped);

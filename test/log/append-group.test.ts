@@ -34,13 +34,6 @@ test('is refused with the first of its parts, whatever comes later', async () =>
   expect(await failureOf(group.settled)).toBe(fault);
 });
 
-test('that waits for nothing more than to be accepted is settled at once, and a later failure is nobody’s', async () => {
-  const group = new AppendGroup(1, 'accepted');
-  await group.settled;
-  group.failed(new Fault('diskFull'));
-  expect(await stateOf(group)).toBe('settled');
-});
-
 test('of no parts is settled', async () => {
   expect(await stateOf(new AppendGroup(0, 'visible'))).toBe('settled');
 });

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
+import { Fault } from '../../src/base/faults.ts';
+import { realDisk } from '../../src/disk/real-disk.ts';
 import { nextOffset } from '../../src/record/batch.ts';
-import { batch, fetchFrom, fetchOf, makeTopic, produceOf, startBroker, until } from './support.ts';
+import { hookedDisk, isLogFile } from '../log/hooked-disk.ts';
+import { batch, fetchFrom, fetchOf, makeTopic, produceOf, startBroker, tempFolder, until } from './support.ts';
 
 test('answers come in the order of the requests, whichever is done first', async () => {
   const { client: connect } = await startBroker();
@@ -70,6 +73,28 @@ test('acks=0 that is refused ends the connection, after the answers to what came
   );
   await expect(client.answerTo(late)).rejects.toThrow('closed');
   expect(warnings).toMatchObject([{ message: 'a connection was closed on a client' }]);
+});
+
+test('acks=0 that cannot be written, after it was accepted, ends the connection; the broker goes on', async () => {
+  const folder = tempFolder();
+  let full = false;
+  const disk = hookedDisk(realDisk(folder), async ({ name, path }, proceed) => {
+    if (full && name === 'write' && isLogFile(path)) throw new Fault('diskFull');
+    return proceed();
+  });
+  const { client: connect, warnings } = await startBroker({ folder, disk });
+  const [client, other] = [await connect(), await connect()];
+  await makeTopic(client, 't');
+  full = true;
+  client.post('Produce', 9, produceOf('t', batch(), 0));
+  await client.closed;
+  expect(warnings.at(-1)).toMatchObject({
+    message: 'a connection was closed on a client',
+    facts: { reason: expect.stringContaining('the disk is full') },
+  });
+  full = false;
+  const { responses } = await other.request('Produce', 9, produceOf('t', batch()));
+  expect(responses[0]!.partitionResponses[0]).toMatchObject({ errorCode: 0, baseOffset: 0 });
 });
 
 test('a client that has said all it has to say is still answered', async () => {

@@ -16,9 +16,11 @@ export const produce = handler('Produce', [3, 13], async (request, { broker, ver
     partitions: topic.partitionData.map((data) => append(broker, topic, data, options)),
   }));
   if (acks === 0) {
-    const refused = appends.flatMap(({ partitions }) => partitions).find(({ fault }) => fault !== null);
+    const all = appends.flatMap(({ partitions }) => partitions);
+    const refused = all.find(({ fault }) => fault !== null);
     // Nobody waits for an answer: closing the connection is all that the protocol leaves to say.
     if (refused !== undefined) throw refused.fault!;
+    await Promise.all(all.map(({ produced }) => produced!.settled));
     return null;
   }
   return {
