@@ -5,12 +5,13 @@ import type { Syncer } from '../log/syncer.ts';
 import {
   baseTimestamp,
   checkProduced,
+  compressionOf,
   isTransactional,
   maxTimestamp,
   NO_TIMESTAMP,
   stampLogAppendTime,
 } from '../record/batch.ts';
-import { recordsOf } from '../record/records.ts';
+import { checkRecords, recordsOf } from '../record/records.ts';
 import type { Topic } from './topic.ts';
 import type { TopicSettings } from './topic-settings.ts';
 
@@ -70,6 +71,10 @@ function checkBatch(records: Buffer, settings: TopicSettings, nowMs: number, ver
   }
   const fault = checkProduced(records, 0, records.length, version);
   if (fault !== null) throw fault;
+  if (compressionOf(records, 0) === 'none') {
+    const recordsFault = checkRecords(records, 0);
+    if (recordsFault !== null) throw recordsFault;
+  }
   if (isTransactional(records, 0)) throw new Fault('transactionsNotServed', { detail: 'the batch is transactional' });
   if (!settings.logAppendTime) checkTimestamps(records, settings, nowMs);
   if (settings.compact) checkKeys(records);

@@ -87,8 +87,7 @@ function* readRecords(buffer: Buffer, at: number, payload: Buffer): Generator<Lo
     const key = nullableBytes(reader);
     const value = nullableBytes(reader);
     const headers = readHeaders(reader);
-    if (reader.at !== end) throw invalid(`record ${index} ends at byte ${reader.at}, expected ${end}`);
-    reader.end = payload.length;
+    endRecord(reader, index, end, payload.length);
     yield {
       offset: firstOffset + offsetDelta,
       timestampMs: appendTimestampMs ?? timestampMs,
@@ -97,9 +96,44 @@ function* readRecords(buffer: Buffer, at: number, payload: Buffer): Generator<Lo
       headers,
     };
   }
-  if (reader.at !== payload.length) {
-    throw invalid(`${payload.length - reader.at} bytes follow the last of ${count} records`);
+  endRecords(reader, count);
+}
+
+/**
+ * Whether the records of an uncompressed batch that a producer sent, with as many records as offsets, are what the header
+ * says; null when so. A walk over lengths: nothing is allocated.
+ */
+export function checkRecords(buffer: Buffer, at: number): Fault | null {
+  const count = recordCount(buffer, at);
+  const batchEnd = at + batchBytes(buffer, at);
+  const reader = new VarintReader(buffer, at + BATCH_HEADER_BYTES, batchEnd);
+  try {
+    for (let index = 0; index < count; index++) {
+      const end = startRecord(reader);
+      reader.varlong();
+      const offsetDelta = reader.varint();
+      if (offsetDelta !== index) throw invalid(`record ${index} has offset delta ${offsetDelta}`);
+      skipNullable(reader);
+      skipNullable(reader);
+      const headers = readHeaderCount(reader);
+      for (let header = 0; header < headers; header++) {
+        if (skipNullable(reader) < 0) throw invalid(`header ${header} of a record has no key`);
+        skipNullable(reader);
+      }
+      endRecord(reader, index, end, batchEnd);
+    }
+    endRecords(reader, count);
+  } catch (error) {
+    if (error instanceof Fault) return error;
+    throw error;
   }
+  return null;
+}
+
+function skipNullable(reader: VarintReader): number {
+  const size = reader.varint();
+  if (size > 0) reader.skip(size);
+  return size;
 }
 
 /** Reads a record's length and attributes and bounds the reader to the record; returns where it ends. */
@@ -114,6 +148,16 @@ function startRecord(reader: VarintReader): number {
   return end;
 }
 
+/** A record must end where its length says; then the reader may go on to the end of the batch. */
+function endRecord(reader: VarintReader, index: number, end: number, batchEnd: number): void {
+  if (reader.at !== end) throw invalid(`record ${index} ends at byte ${reader.at}, expected ${end}`);
+  reader.end = batchEnd;
+}
+
+function endRecords(reader: VarintReader, count: number): void {
+  if (reader.at !== reader.end) throw invalid(`${reader.end - reader.at} bytes follow the last of ${count} records`);
+}
+
 function nullableBytes(reader: VarintReader): Buffer | null {
   const size = reader.varint();
   return size < 0 ? null : reader.bytes(size);
@@ -121,12 +165,18 @@ function nullableBytes(reader: VarintReader): Buffer | null {
 
 const NO_HEADERS: readonly RecordHeader[] = Object.freeze([]);
 
-function readHeaders(reader: VarintReader): readonly RecordHeader[] {
+/** A header takes two bytes at least, so a count that lies is found out before anything is allocated for it. */
+function readHeaderCount(reader: VarintReader): number {
   const count = reader.varint();
-  if (count === 0) return NO_HEADERS;
-  // A header takes two bytes at least, so a count that lies is found out before anything is allocated for it.
+  if (count === 0) return 0;
   const countMax = Math.min(limits.recordHeadersMax, (reader.end - reader.at) >> 1);
   if (count < 0 || count > countMax) throw invalid(`a record with ${count} headers, expected 0 to ${countMax}`);
+  return count;
+}
+
+function readHeaders(reader: VarintReader): readonly RecordHeader[] {
+  const count = readHeaderCount(reader);
+  if (count === 0) return NO_HEADERS;
   const headers: RecordHeader[] = [];
   for (let index = 0; index < count; index++) {
     const key = nullableBytes(reader);

@@ -94,12 +94,19 @@ export class VarintReader {
 
   /** The next `size` bytes, as a view. */
   bytes(size: number): Buffer {
-    if (size > this.end - this.at) {
-      throw new Fault('invalidBatch', {
-        detail: `${size} bytes are announced at byte ${this.at}, ${this.end - this.at} remain`,
-      });
-    }
+    if (size > this.end - this.at) throw this.#missing(size);
     return this.buffer.subarray(this.at, (this.at += size));
+  }
+
+  /** Passes over the next `size` bytes. */
+  skip(size: number): void {
+    if (size > this.end - this.at) throw this.#missing(size);
+    this.at += size;
+  }
+
+  #missing(size: number): Fault {
+    const detail = `${size} bytes are announced at byte ${this.at}, ${this.end - this.at} remain`;
+    return new Fault('invalidBatch', { detail });
   }
 
   #byte(): number {

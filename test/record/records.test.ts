@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { BATCH_HEADER_BYTES, checkBatch, field } from '../../src/record/batch.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
 import { compressions } from '../../src/record/compression.ts';
-import { recordsOf, recordsOfAsync } from '../../src/record/records.ts';
-import { threeRecords } from './batches.ts';
+import { checkRecords, recordsOf, recordsOfAsync } from '../../src/record/records.ts';
+import { anyRecord, threeRecords } from './batches.ts';
 import { faultOf } from './fault-of.ts';
 
 /** A batch of hand-written records; hex, without the length that leads each. */
@@ -104,4 +104,44 @@ describe('recordsOf', () => {
       await expect(recordsOfAsync(batch, 0, { bytesMax: 49_999 })).rejects.toMatchObject({ fault: 'invalidBatch' });
     },
   );
+});
+
+describe('checkRecords', () => {
+  const change = fc.record({ at: fc.nat(), byte: fc.integer({ min: 0, max: 255 }) });
+
+  test('finds nothing in what was built', () => {
+    fc.assert(
+      fc.property(fc.array(anyRecord, { minLength: 1, maxLength: 5 }), (records) => {
+        expect(checkRecords(buildBatch(records), 0)).toBeNull();
+      }),
+    );
+  });
+
+  test('what it lets pass can be read, with the offsets that were given; what it refuses cannot', () => {
+    let passed = 0;
+    let refused = 0;
+    fc.assert(
+      fc.property(
+        fc.array(anyRecord, { minLength: 1, maxLength: 3 }),
+        fc.array(change, { minLength: 1, maxLength: 3 }),
+        (records, changes) => {
+          const bytes = Buffer.from(buildBatch(records));
+          const room = bytes.length - BATCH_HEADER_BYTES;
+          for (const { at, byte } of changes) bytes[BATCH_HEADER_BYTES + (at % room)] = byte;
+          let offsets: number[] | null = null;
+          try {
+            offsets = Array.from(recordsOf(bytes), ({ offset }) => offset);
+          } catch (error) {
+            expect(error).toMatchObject({ fault: 'invalidBatch' });
+          }
+          const fault = checkRecords(bytes, 0);
+          expect(fault?.fault ?? offsets).toEqual(offsets === null ? 'invalidBatch' : records.map((_, i) => i));
+          if (fault === null) passed += 1;
+          else refused += 1;
+        },
+      ),
+      { numRuns: 2000 },
+    );
+    expect(Math.min(passed, refused)).toBeGreaterThan(50);
+  });
 });

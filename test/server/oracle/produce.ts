@@ -1,6 +1,7 @@
 import { field, stampCrc } from '../../../src/record/batch.ts';
 import { writeInt64 } from '../../../src/record/int64.ts';
 import { batch } from '../support.ts';
+import { garbage } from './garbage.ts';
 import { CLOSED, type Scenario, type Side } from './scenario.ts';
 
 /** One version for each way in which produce requests differ to the broker. */
@@ -92,13 +93,26 @@ const single: Record<string, Sent> = {
   'a transactional id': { records: batch(), transactionalId: 'tx' },
 };
 
+const OFFSET_DELTAS = 'readers would give the records other offsets than were answered';
+const COMPRESSED = 'records are not decompressed on the way in';
+const OVERLONG = 'INVALID_RECORD instead of an unknown error';
+
 /** Where we answer otherwise than Kafka, on purpose. */
 const different: Record<string, string> = {
+  'records of ones': OVERLONG,
+  'a length that does not end': OVERLONG,
+  'an offset delta of 1': OFFSET_DELTAS,
+  'an offset delta below zero': OFFSET_DELTAS,
+  'the same offset twice': OFFSET_DELTAS,
+  'gzip of text': COMPRESSED,
+  'zstd of text': COMPRESSED,
+  'text as lz4': COMPRESSED,
+  'text as snappy': COMPRESSED,
   'magic 3': 'the client would send it again for ever: INVALID_RECORD instead of the retriable CORRUPT_MESSAGE',
   'a transactional batch without a transaction': 'transactions are not served',
   'a transactional id': 'transactions are not served',
   'compression 5': 'an error of its own instead of an unknown one',
-  'gzip of nonsense': 'records are not decompressed on the way in',
+  'gzip of nonsense': COMPRESSED,
   'LogAppendTime by the producer': 'refused instead of overwritten',
 };
 
@@ -320,4 +334,16 @@ const others: Scenario[] = [
   },
 ];
 
-export const produceScenarios: readonly Scenario[] = [...singles, ...sequences, ...others];
+const garbled: Scenario[] = Object.entries(garbage).map(([says, records]) => ({
+  api: 'Produce',
+  says,
+  versions: [9],
+  ...(different[says] === undefined ? {} : { differs: different[says] }),
+  run: async (side, { topic, version }) => {
+    const id = await side.topic(topic);
+    const target = { name: topic, id };
+    return [await send(side, version, target, { records }), await send(side, version, target, { records: batch() })];
+  },
+}));
+
+export const produceScenarios: readonly Scenario[] = [...singles, ...garbled, ...sequences, ...others];
