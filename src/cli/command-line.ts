@@ -3,7 +3,7 @@ import { packageVersion } from '../client/version.ts';
 import { detachValues } from './attached-values.ts';
 import { type Command, type CommandGroup, commonFlags, type Example, type Flags } from './command.ts';
 import { commands, isGroup } from './commands.ts';
-import { completeTopics } from './completion.ts';
+import { completeNames } from './completion.ts';
 import { type ConfigurationFile, configuredValues } from './configuration.ts';
 import { exitCodes } from './exit-codes.ts';
 import { UsageError } from './usage-error.ts';
@@ -57,7 +57,7 @@ class CommandLine {
           'Exit codes: 0 done, 1 other failure, 2 usage, 3 broker not reached, 4 refused, 5 data folder not usable,\n' +
           '6 address not usable, 7 damage found, 8 the broker stopped itself, 130 Ctrl-C.',
       )
-      .completion('completion', 'Print a completion script for your shell', completeTopics(env))
+      .completion('completion', 'Print a completion script for your shell', completeNames(env))
       .demandCommand(1, 'no command is given');
     for (const [name, { describe }] of Object.entries(commands)) {
       const command = loaded.get(name);

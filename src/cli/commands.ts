@@ -28,6 +28,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     describe: "Show where a topic's partitions begin and end, or stood at a time",
     load: async () => (await import('./offsets.ts')).offsets,
   },
+  group: {
+    describe: 'Look into consumer groups and move their offsets',
+    load: async () => (await import('./group.ts')).group,
+  },
   log: {
     describe: 'Look into the files of a stopped broker',
     load: async () => (await import('./log.ts')).log,

@@ -26,3 +26,16 @@ export function parseMomentMs(text: string, nowMs: number, flag: string): number
   if (Number.isSafeInteger(ms) && ms >= 0) return ms;
   throw new UsageError(`${flag}: "${text}" is no moment; write 2026-05-01T12:00:00Z, milliseconds since 1970, or -2h`);
 }
+
+/** `850 ms`, `12.3 s`, `4m 03s`, `2h 05m`, `3d 04h`. */
+export function durationText(ms: number): string {
+  const seconds = ms / 1000;
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (seconds < 60) return `${(Math.floor(seconds * 10) / 10).toFixed(1)} s`;
+  const pair = (large: string, small: string, unitSeconds: number, parts: number): string => {
+    const rest = Math.floor((seconds % unitSeconds) / (unitSeconds / parts));
+    return `${Math.floor(seconds / unitSeconds)}${large} ${String(rest).padStart(2, '0')}${small}`;
+  };
+  if (seconds < 3600) return pair('m', 's', 60, 60);
+  return seconds < 86_400 ? pair('h', 'm', 3600, 60) : pair('d', 'h', 86_400, 24);
+}

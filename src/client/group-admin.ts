@@ -122,7 +122,7 @@ export class GroupAdmin {
 
   /**
    * Sets where a group goes on. The group is made where it is not there, and must have no members: their own commits would undo
-   * it. @throws Fault what is said against the group: UNKNOWN_MEMBER_ID while it has members.
+   * it. @throws Fault nonEmptyGroup while it has members, and what else is said against the group.
    */
   async setOffsets(group: string, offsets: readonly NewOffset[]): Promise<PartitionOutcome[]> {
     if (offsets.length === 0) return [];
@@ -130,12 +130,18 @@ export class GroupAdmin {
       if (Number.isSafeInteger(offset) && offset >= 0) continue;
       throw new Fault('invalidArgument', { detail: `an offset is a whole number from 0 up, not ${offset}` });
     }
-    return this.#coordinators.askOne(`setting offsets of group ${group}`, group, async (connection) =>
-      throwCommon(await commitOffsets(connection, group, offsets)),
-    );
+    return this.#coordinators.askOne(`setting offsets of group ${group}`, group, async (connection) => {
+      try {
+        return throwCommon(await commitOffsets(connection, group, offsets));
+      } catch (error) {
+        // Nobody's commit is taken for a member's while there are members.
+        if (!(error instanceof Fault && error.kafka === 'UNKNOWN_MEMBER_ID')) throw error;
+        throw new Fault('nonEmptyGroup', { detail: groupDetail(group), kafka: error.kafka, cause: error });
+      }
+    });
   }
 
-  /** Forgets what the group has committed; a partition of a topic that a member subscribes is refused. @throws Fault as setOffsets. */
+  /** Forgets what the group has committed; a partition of a topic that a member subscribes is refused. @throws Fault what is said against the group. */
   async deleteOffsets(group: string, partitions: readonly PartitionOfTopic[]): Promise<PartitionOutcome[]> {
     if (partitions.length === 0) return [];
     return this.#coordinators.askOne(`deleting offsets of group ${group}`, group, async (connection) =>

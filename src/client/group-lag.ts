@@ -27,7 +27,7 @@ export interface PartitionLag extends PartitionOutcome {
   /** The youngest timestamp in the partition; null where there is none, or the broker is too old to say. */
   readonly newestMs: number | null;
   /** From `waitingSinceMs` until now; 0 when all records are handled. */
-  readonly timeMs: number | null;
+  readonly behindMs: number | null;
   /** Whose partition it is; null while it is nobody's. */
   readonly member: GroupMember | null;
 }
@@ -105,7 +105,7 @@ async function lagIn(
   member: GroupMember | null,
 ): Promise<PartitionLag> {
   const known = { topic, partition, leaderEpoch, metadata, member, offset: committed < 0 ? null : committed };
-  const unknown = { earliest: null, latest: null, records: null, waitingSinceMs: null, newestMs: null, timeMs: null };
+  const unknown = { earliest: null, latest: null, records: null, waitingSinceMs: null, newestMs: null, behindMs: null };
   if (ends instanceof Fault) return { ...known, ...unknown, fault: fault ?? ends };
   const earliest = ends.earliest.get(partition)?.offset ?? null;
   const latest = ends.latest.get(partition)?.offset ?? null;
@@ -114,15 +114,15 @@ async function lagIn(
   const newestMs = newest === undefined || newest.timestampMs < 0 ? null : newest.timestampMs;
   const place = { ...known, earliest, latest, records, newestMs };
   if (records === null || records === 0 || !time) {
-    return { ...place, waitingSinceMs: null, timeMs: records === 0 ? 0 : null, fault };
+    return { ...place, waitingSinceMs: null, behindMs: records === 0 ? 0 : null, fault };
   }
   try {
     const from = Math.max(committed, earliest ?? 0);
     const waitingSinceMs = await recordTimeAt(cluster, timeoutMs, topic, partition, from);
-    const timeMs = waitingSinceMs === null ? null : Math.max(0, cluster.clock.wallMs() - waitingSinceMs);
-    return { ...place, waitingSinceMs, timeMs, fault };
+    const behindMs = waitingSinceMs === null ? null : Math.max(0, cluster.clock.wallMs() - waitingSinceMs);
+    return { ...place, waitingSinceMs, behindMs, fault };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    return { ...place, waitingSinceMs: null, timeMs: null, fault: fault ?? error };
+    return { ...place, waitingSinceMs: null, behindMs: null, fault: fault ?? error };
   }
 }

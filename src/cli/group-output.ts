@@ -1,0 +1,49 @@
+import { Fault } from '../base/faults.ts';
+import type { Admin } from '../client/admin.ts';
+import type { TopicPartitions } from '../client/assignment-bytes.ts';
+import type { GroupDescription, GroupMember } from '../client/group-description.ts';
+import type { PartitionOutcome } from '../client/group-offsets.ts';
+import { exitCodes } from './exit-codes.ts';
+import { failureText } from './failure.ts';
+
+/** The groups that were named. @throws Fault groupNotFound and others, of the first that cannot be described */
+export async function describeGroups(admin: Admin, names: readonly string[]): Promise<GroupDescription[]> {
+  const described = await admin.groups.describe(names);
+  return names.map((name) => known(described.get(name), name));
+}
+
+/** What was said of a group. @throws Fault */
+export function known<T>(answer: T | Fault | undefined, group: string): T {
+  if (answer === undefined) throw new Fault('groupNotFound', { detail: `group ${group}` });
+  if (answer instanceof Fault) throw answer;
+  return answer;
+}
+
+/** As JSON shows it. */
+export function faultJson(fault: Fault | null): { fault: string; kafka: string; message: string } | null {
+  return fault === null ? null : { fault: fault.fault, kafka: fault.kafka, message: fault.message };
+}
+
+/** Tells of each partition that failed and makes the exit code say that some did; those that did not are none the worse. */
+export function reportFaults(outcomes: readonly PartitionOutcome[], verbose: boolean): void {
+  for (const { fault } of outcomes) {
+    if (fault === null) continue;
+    process.stderr.write(failureText(fault, verbose));
+    process.exitCode = exitCodes.refused;
+  }
+}
+
+/** `orders:0,2 payments:1`; empty where there is nothing. */
+export function partitionsText(topics: readonly TopicPartitions[]): string {
+  return topics.map(({ topic, partitions }) => `${topic}:${partitions.join(',')}`).join(' ');
+}
+
+/** How people tell members apart: a static one by its own name. */
+export function memberText({ instanceId, memberId }: GroupMember): string {
+  return instanceId ?? memberId;
+}
+
+/** `3 members`, `1 member`. */
+export function countText(count: number, what: string): string {
+  return `${count.toLocaleString('en')} ${what}${count === 1 ? '' : 's'}`;
+}
