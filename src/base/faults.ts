@@ -208,6 +208,12 @@ export const faults = {
   },
   undecodableValue: { kafka: 'INVALID_RECORD', says: 'the bytes are not of the format that the codec reads' },
   brokerError: { kafka: 'UNKNOWN_SERVER_ERROR', says: 'the broker answered with an error' },
+
+  // A bug of ours in what only reads. Last, so that it does not speak for its code in the SDK.
+  readFailed: {
+    kafka: 'UNKNOWN_SERVER_ERROR',
+    says: 'the broker met a bug in this request, which changed nothing; its log says more',
+  },
 } as const satisfies Record<string, FaultSpec>;
 
 export type FaultName = keyof typeof faults;

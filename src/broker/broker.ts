@@ -1,5 +1,6 @@
 import type { CancelTimer, Clock } from '../base/clock.ts';
 import { Fault } from '../base/faults.ts';
+import { InvariantError } from '../base/invariant.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { Semaphore } from '../base/semaphore.ts';
@@ -102,6 +103,16 @@ export class Broker {
   fail(cause: unknown): Fault {
     this.#parts.onFatal(cause);
     return new Fault('brokerStopped', { cause });
+  }
+
+  /**
+   * A bug of ours in what only reads: whoever asked is refused, and the broker goes on. A broken invariant is another matter:
+   * then what was read is wrong.
+   */
+  failRead(bug: unknown): Fault {
+    if (bug instanceof InvariantError) return this.fail(bug);
+    this.logger.error({ err: bug }, 'a request that only reads met a bug; nothing was changed');
+    return new Fault('readFailed', { cause: bug });
   }
 
   get epoch(): number {

@@ -28,24 +28,29 @@ export async function dispatch<A extends ApiName>(
   if (!serves(api, context.version)) throw new Fault('unsupportedVersion', { detail: `${api} ${context.version}` });
   const { broker } = context;
   if (broker.stopped !== null) throw broker.stopped;
+  const handler = handlerByApi.get(api)!;
   try {
-    const answer = await handlerByApi.get(api)!.answer(request, context);
+    const answer = await handler.answer(request, context);
     // Whether what it says of the disk is true nobody knows any more.
     if (broker.failed !== null) throw broker.failed;
     return answer as Draft<Messages[A]['response']> | null;
   } catch (error) {
-    if (!(error instanceof Fault)) throw broker.fail(error);
-    const refusal = refusalOf(api, error, broker);
-    if (refusal === null) throw error;
+    if (!(error instanceof Fault) && !handler.onlyReads) throw broker.fail(error);
+    const fault = error instanceof Fault ? error : broker.failRead(error);
+    const refusal = refusalOf(api, context.version, fault, broker);
+    if (refusal === null) throw fault;
     return refusal as Draft<Messages[A]['response']>;
   }
 }
 
 /** A response that says nothing but the fault, for those with an error code of their own; else null. */
-function refusalOf(api: ApiName, fault: Fault, broker: Broker): object | null {
+function refusalOf(api: ApiName, version: number, fault: Fault, broker: Broker): object | null {
   // After it stopped itself the broker has nothing to say that a client could rely on.
   if (broker.stopped !== null) return null;
-  const fields = apiSchema(api).response.fields.map(({ name }) => name);
+  const { fields: all } = apiSchema(api).response;
+  const fields = all
+    .filter(({ versions: { first, last } }) => first <= version && version <= last)
+    .map(({ name }) => name);
   if (!fields.includes('errorCode')) return null;
   return fields.includes('errorMessage')
     ? { errorCode: fault.code, errorMessage: fault.message }

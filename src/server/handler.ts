@@ -1,4 +1,5 @@
 import { Fault } from '../base/faults.ts';
+import type { Broker } from '../broker/broker.ts';
 import type { Draft } from '../wire/codec.ts';
 import { type ApiName, apis, type Messages } from '../wire/messages.generated.ts';
 import type { RequestContext } from './context.ts';
@@ -16,6 +17,8 @@ export interface Handler<A extends ApiName = ApiName> {
    * may follow. A thrown fault becomes the response's error code where it has one for all; else it ends the connection.
    */
   answer(request: Messages[A]['request'], context: RequestContext): Answer<A> | Promise<Answer<A>>;
+  /** It changes nothing: a bug in it fails its request, not the broker. */
+  readonly onlyReads: boolean;
 }
 
 export function handler<A extends ApiName>(
@@ -24,7 +27,12 @@ export function handler<A extends ApiName>(
   answer: (request: Messages[A]['request'], context: RequestContext) => Answer<A> | Promise<Answer<A>>,
 ): Handler {
   // One type for the list of them all: the dispatcher pairs a request with its own handler by the API's key.
-  return { api, key: apis[api].key, versions, answer } as unknown as Handler;
+  return { api, key: apis[api].key, versions, answer, onlyReads: false } as unknown as Handler;
+}
+
+/** A handler that changes nothing. What it might change on the way, it must guard by itself. */
+export function readingHandler<A extends ApiName>(...parts: Parameters<typeof handler<A>>): Handler {
+  return { ...handler(...parts), onlyReads: true };
 }
 
 /** The fault that an operation on one element ends in, or null. A failure of one never fails the others. */
@@ -52,4 +60,19 @@ export async function answerOr<T>(operation: () => T | Promise<T>, refuse: (faul
     if (error instanceof Fault) return refuse(error);
     throw error;
   }
+}
+
+/** As answerOr, where the operation only reads: a bug in it is the element's alone. */
+export async function readOr<T>(
+  broker: Broker,
+  operation: () => T | Promise<T>,
+  refuse: (fault: Fault) => T,
+): Promise<T> {
+  return answerOr(async () => {
+    try {
+      return await operation();
+    } catch (error) {
+      throw error instanceof Fault ? error : broker.failRead(error);
+    }
+  }, refuse);
 }

@@ -1,6 +1,6 @@
 import { Fault } from '../../base/faults.ts';
-import { handler } from '../handler.ts';
+import { readingHandler } from '../handler.ts';
 
-export const describeAcls = handler('DescribeAcls', [1, 3], () => {
+export const describeAcls = readingHandler('DescribeAcls', [1, 3], () => {
   throw new Fault('securityDisabled');
 });

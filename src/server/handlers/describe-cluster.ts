@@ -1,11 +1,11 @@
 import { Fault } from '../../base/faults.ts';
-import { handler } from '../handler.ts';
+import { readingHandler } from '../handler.ts';
 
 /** KIP-919: this broker answers for brokers; there are no controllers to ask. */
 const BROKERS = 1;
 const CONTROLLERS = 2;
 
-export const describeCluster = handler('DescribeCluster', [0, 2], ({ endpointType }, { broker, advertised }) => {
+export const describeCluster = readingHandler('DescribeCluster', [0, 2], ({ endpointType }, { broker, advertised }) => {
   if (endpointType === CONTROLLERS) throw new Fault('mismatchedEndpointType');
   if (endpointType !== BROKERS) throw new Fault('unsupportedEndpointType', { detail: String(endpointType) });
   const { clusterId, nodeId } = broker.identity;

@@ -1,11 +1,12 @@
 import { brokerConfigs, topicConfigs } from '../../broker/describe-settings.ts';
 import { configResource } from '../config-resource.ts';
-import { answerOr, handler } from '../handler.ts';
+import { readingHandler, readOr } from '../handler.ts';
 
-export const describeConfigs = handler('DescribeConfigs', [1, 4], async (request, { broker }) => ({
+export const describeConfigs = readingHandler('DescribeConfigs', [1, 4], async (request, { broker }) => ({
   results: await Promise.all(
     request.resources.map(({ resourceType, resourceName, configurationKeys }) =>
-      answerOr(
+      readOr(
+        broker,
         () => {
           const resource = configResource(broker, resourceType, resourceName);
           const all =

@@ -1,6 +1,6 @@
-import { handler } from '../handler.ts';
+import { readingHandler } from '../handler.ts';
 
-export const describeLogDirs = handler('DescribeLogDirs', [1, 4], async (request, { broker }) => {
+export const describeLogDirs = readingHandler('DescribeLogDirs', [1, 4], async (request, { broker }) => {
   const { freeBytes, totalBytes } = await broker.disk.space();
   const wanted = request.topics;
   const topics = Array.from(broker.topics).flatMap((topic) => {

@@ -1,13 +1,13 @@
 import { Fault, type FaultName } from '../../base/faults.ts';
 import { ZERO_UUID } from '../../base/random.ts';
 import { isTopicName } from '../../broker/topic.ts';
-import { handler } from '../handler.ts';
+import { readingHandler } from '../handler.ts';
 import { partitionPlaces } from './metadata.ts';
 
 /** Kafka's max.request.partition.size.limit: partitions in one answer; the cursor tells where to go on. */
 const PARTITIONS_MAX = 2000;
 
-export const describeTopicPartitions = handler('DescribeTopicPartitions', [0, 0], (request, { broker }) => {
+export const describeTopicPartitions = readingHandler('DescribeTopicPartitions', [0, 0], (request, { broker }) => {
   const { nodeId } = broker.identity;
   const { cursor } = request;
   const named = request.topics.map(({ name }) => name);

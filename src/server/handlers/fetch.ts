@@ -4,14 +4,14 @@ import type { Broker } from '../../broker/broker.ts';
 import { type Fetched, type FetchPart, fetch as fetchParts } from '../../broker/fetch.ts';
 import { checkLeaderEpoch } from '../../broker/offsets.ts';
 import type { FetchedPartition, FetchSession } from '../fetch-sessions.ts';
-import { handler } from '../handler.ts';
+import { readingHandler } from '../handler.ts';
 
 /** Versions up to 12 name topics, later ones give their ids. */
 const TOPIC_IDS_FROM = 13;
 
 const ignore = (): void => {};
 
-export const fetch = handler('Fetch', [4, 18], async (request, context) => {
+export const fetch = readingHandler('Fetch', [4, 18], async (request, context) => {
   const { broker, version } = context;
   const session = context.fetchSessions.resolve(request, version >= TOPIC_IDS_FROM);
   const partitions = [...session.partitions.values()];

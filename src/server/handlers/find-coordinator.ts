@@ -1,5 +1,5 @@
 import { Fault } from '../../base/faults.ts';
-import { handler } from '../handler.ts';
+import { readingHandler } from '../handler.ts';
 
 /** Kafka's numbers for what has a coordinator. */
 const keyType = { group: 0, transaction: 1, share: 2 };
@@ -8,7 +8,7 @@ const BATCHED_FROM = 4;
 const SHARE_FROM = 6;
 
 /** This broker coordinates every group. Whoever asks for a transaction's coordinator is told what can be done: nothing. */
-export const findCoordinator = handler('FindCoordinator', [0, 6], (request, { broker, advertised, version }) => {
+export const findCoordinator = readingHandler('FindCoordinator', [0, 6], (request, { broker, advertised, version }) => {
   const { keyType: type } = request;
   const found = { nodeId: broker.identity.nodeId, host: advertised.host, port: advertised.port };
   const answer = (key: string) => {

@@ -1,8 +1,8 @@
 import { resourceType } from '../config-resource.ts';
-import { handler } from '../handler.ts';
+import { readingHandler } from '../handler.ts';
 
 /** KIP-1142. Version 0 asked for client metrics alone, of which there are none. */
-export const listConfigResources = handler('ListConfigResources', [0, 1], (request, { broker, version }) => {
+export const listConfigResources = readingHandler('ListConfigResources', [0, 1], (request, { broker, version }) => {
   if (version === 0) return { configResources: [] };
   const asked = (type: number) => request.resourceTypes.length === 0 || request.resourceTypes.includes(type);
   const named = (type: number, names: Iterable<string>) =>

@@ -1,9 +1,9 @@
-import { handler } from '../handler.ts';
+import { readingHandler } from '../handler.ts';
 
 /** Names of states and types are compared as Kafka does it: in any case, without blanks around. */
 const plain = (words: readonly string[]): string[] => words.map((word) => word.trim().toLowerCase());
 
-export const listGroups = handler('ListGroups', [0, 5], ({ statesFilter, typesFilter }, { broker }) => {
+export const listGroups = readingHandler('ListGroups', [0, 5], ({ statesFilter, typesFilter }, { broker }) => {
   const [states, types] = [plain(statesFilter), plain(typesFilter)];
   const listed = Array.from(broker.groups.groups()).filter(
     ({ stateName, kind }) =>

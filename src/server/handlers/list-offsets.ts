@@ -1,6 +1,6 @@
 import { Fault } from '../../base/faults.ts';
 import { checkLeaderEpoch, listOffset, special } from '../../broker/offsets.ts';
-import { answerOr, handler } from '../handler.ts';
+import { readingHandler, readOr } from '../handler.ts';
 
 /** The first version whose answers carry the leader epoch. */
 const LEADER_EPOCH_FROM = 4;
@@ -13,13 +13,14 @@ const versionsOfSpecial = new Map([
   [special.earliestPendingUpload, 11],
 ]);
 
-export const listOffsets = handler('ListOffsets', [1, 11], async (request, { broker, version }) => ({
+export const listOffsets = readingHandler('ListOffsets', [1, 11], async (request, { broker, version }) => ({
   topics: await Promise.all(
     request.topics.map(async ({ name, partitions }) => ({
       name,
       partitions: await Promise.all(
         partitions.map(({ partitionIndex, currentLeaderEpoch, timestamp }) =>
-          answerOr(
+          readOr(
+            broker,
             async () => {
               const log = broker.topics.get(name).partition(partitionIndex);
               checkLeaderEpoch(log, currentLeaderEpoch);

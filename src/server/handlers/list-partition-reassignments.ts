@@ -1,4 +1,4 @@
-import { handler } from '../handler.ts';
+import { readingHandler } from '../handler.ts';
 
 /** With one broker no partition ever moves; kafka-topics --describe asks. */
-export const listPartitionReassignments = handler('ListPartitionReassignments', [0, 0], () => ({ topics: [] }));
+export const listPartitionReassignments = readingHandler('ListPartitionReassignments', [0, 0], () => ({ topics: [] }));

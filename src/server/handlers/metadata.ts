@@ -3,7 +3,7 @@ import { ZERO_UUID } from '../../base/random.ts';
 import type { Broker } from '../../broker/broker.ts';
 import { checkTopicName, type Topic } from '../../broker/topic.ts';
 import type { MetadataRequestTopic } from '../../wire/messages.generated.ts';
-import { answerOr, handler } from '../handler.ts';
+import { readingHandler, readOr } from '../handler.ts';
 
 /** The first version in which topics may be asked for by their ids; the two before have the field and refuse its use. */
 const IDS_FROM = 12;
@@ -21,7 +21,7 @@ export function partitionPlaces(topic: Topic, nodeId: number) {
   }));
 }
 
-export const metadata = handler('Metadata', [0, 13], async (request, { broker, advertised, version }) => {
+export const metadata = readingHandler('Metadata', [0, 13], async (request, { broker, advertised, version }) => {
   const { nodeId, clusterId } = broker.identity;
   // Version 0 has no null: an empty list means all topics.
   const all = request.topics === null || (version === 0 && request.topics.length === 0);
@@ -33,7 +33,8 @@ export const metadata = handler('Metadata', [0, 13], async (request, { broker, a
     controllerId: nodeId,
     topics: await Promise.all(
       wanted.map((topic) =>
-        answerOr(
+        readOr(
+          broker,
           async () => {
             if (version < IDS_FROM && (topic.name === null || topic.topicId !== ZERO_UUID)) {
               throw new Fault('invalidRequest', { detail: `a topic by its id in version ${version}` });
@@ -71,5 +72,9 @@ async function resolve(
   if (topic !== null) return topic;
   checkTopicName(name);
   if (!create) throw new Fault('unknownPartition', { detail: JSON.stringify(name) });
-  return broker.topics.findOrCreate(name);
+  try {
+    return await broker.topics.findOrCreate(name);
+  } catch (error) {
+    throw error instanceof Fault ? error : broker.fail(error);
+  }
 }

@@ -2,7 +2,7 @@ import { Fault } from '../../base/faults.ts';
 import { ZERO_UUID } from '../../base/random.ts';
 import type { Broker } from '../../broker/broker.ts';
 import type { CommittedOffset } from '../../broker/groups/group-events.ts';
-import { answerOr, handler } from '../handler.ts';
+import { readingHandler, readOr } from '../handler.ts';
 
 /** From here on a request may ask for several groups. */
 const GROUPS_FROM = 8;
@@ -29,7 +29,7 @@ const NOTHING_COMMITTED = { committedOffset: -1, committedLeaderEpoch: -1, metad
  * What a commit was answered for is what a fetch finds: there are no offsets in between (requireStable asks for that, for the
  * sake of transactions).
  */
-export const offsetFetch = handler('OffsetFetch', [1, 10], async (request, { broker, version }) => {
+export const offsetFetch = readingHandler('OffsetFetch', [1, 10], async (request, { broker, version }) => {
   if (version >= GROUPS_FROM) {
     return { groups: await Promise.all(request.groups.map((wanted) => groupAnswer(broker, wanted, version))) };
   }
@@ -41,7 +41,8 @@ export const offsetFetch = handler('OffsetFetch', [1, 10], async (request, { bro
 
 function groupAnswer(broker: Broker, wanted: WantedGroup, version: number) {
   const { groupId, memberId, memberEpoch } = wanted;
-  return answerOr(
+  return readOr(
+    broker,
     () => {
       const committed = broker.groups.offsets(groupId, memberId, memberEpoch);
       const topics =

@@ -1,13 +1,14 @@
 import { checkLeaderEpoch, epochEnd } from '../../broker/offsets.ts';
-import { answerOr, handler } from '../handler.ts';
+import { readingHandler, readOr } from '../handler.ts';
 
-export const offsetForLeaderEpoch = handler('OffsetForLeaderEpoch', [2, 4], async (request, { broker }) => ({
+export const offsetForLeaderEpoch = readingHandler('OffsetForLeaderEpoch', [2, 4], async (request, { broker }) => ({
   topics: await Promise.all(
     request.topics.map(async ({ topic, partitions }) => ({
       topic,
       partitions: await Promise.all(
         partitions.map(({ partition, currentLeaderEpoch, leaderEpoch }) =>
-          answerOr(
+          readOr(
+            broker,
             () => {
               const log = broker.topics.get(topic).partition(partition);
               checkLeaderEpoch(log, currentLeaderEpoch);
