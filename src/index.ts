@@ -44,6 +44,7 @@ export type { HeadersInput, HeaderValue, ProducerRecord, RecordResult } from './
 export type { ReadBatch, ReadRecord } from './client/read-record.ts';
 export type { Reader } from './client/reader.ts';
 export type { ReaderOptions, ReadFrom, ReadTo } from './client/reader-options.ts';
+export type { PlaceOfOffset, SegmentDescription, SegmentsOfPartition } from './client/segments.ts';
 export type { Setting, SettingChanges, SettingsOwner } from './client/settings.ts';
 export type { Address } from './client/transport.ts';
 export { type BrokerSetup, type RunningServer, type ServerSetup, startServer } from './compose.ts';

@@ -25,7 +25,7 @@ export const commands: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./consume.ts')).consume,
   },
   offsets: {
-    describe: "Show where a topic's partitions begin and end, or stood at a time",
+    describe: "Show where a topic's partitions begin and end, stood at a time, or lie in the files",
     load: async () => (await import('./offsets.ts')).offsets,
   },
   group: {

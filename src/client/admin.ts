@@ -15,6 +15,7 @@ import {
 } from './list-offsets.ts';
 import { type LogDir, logDirOf } from './log-dirs.ts';
 import type { BrokerMetadata, TopicMetadata } from './metadata.ts';
+import { askSegments, type SegmentsOfPartition } from './segments.ts';
 import {
   alterationsOf,
   type Setting,
@@ -251,6 +252,22 @@ export class Admin {
       dirs.push(...response.results.map((result) => logDirOf(id, result)));
     }
     return dirs;
+  }
+
+  /**
+   * The files of a partition, and where in them an offset lies. Told by Millrace alone.
+   * @throws Fault notSupportedByBroker by Apache Kafka; unknownTopic, invalidArgument, offsetOutOfRange.
+   */
+  async segments(
+    name: string,
+    partition: number,
+    { offset = -1 }: { offset?: number } = {},
+  ): Promise<SegmentsOfPartition> {
+    return this.#cluster.retrying(`describing segments of topic ${name}`, this.#timeoutMs, async () => {
+      const topic = await topicWith(this.#cluster, name, [partition], this.#search(0));
+      const connection = await this.#cluster.connection(partitionOf(topic, partition).leader, 'admin');
+      return askSegments(connection, name, partition, offset);
+    });
   }
 
   /** Any API of the protocol, as it is: of the broker named, or else of the controller. @throws Fault notSupportedByBroker and others. */

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { Fault } from '../base/faults.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
 import { type Random, systemRandom } from '../base/random.ts';
+import { OWN_CLIENT_NAME } from '../wire/own-apis.ts';
 import { Admin } from './admin.ts';
 import type { Backoff } from './backoff.ts';
 import { Cluster } from './cluster.ts';
@@ -51,7 +52,6 @@ const CALL_TIMEOUT_MS = 60_000;
 const RETRY_BACKOFF: Backoff = { firstMs: 100, maxMs: 1000 };
 const RECONNECT_BACKOFF: Backoff = { firstMs: 50, maxMs: 1000 };
 const METADATA_MAX_AGE_MS = 300_000;
-const CLIENT_NAME = 'millrace';
 const DEFAULT_PORT = 9092;
 /** Some time that no timer reaches. */
 const HOLD_INTERVAL_MS = 0x7fffffff;
@@ -90,7 +90,7 @@ export class Millrace implements AsyncDisposable {
       backoff: options.reconnectBackoff ?? RECONNECT_BACKOFF,
       retryBackoff: this.#retryBackoff,
       metadataMaxAgeMs: options.metadataMaxAgeMs ?? METADATA_MAX_AGE_MS,
-      software: { name: CLIENT_NAME, version: packageVersion },
+      software: { name: OWN_CLIENT_NAME, version: packageVersion },
     });
     this.admin = new Admin(this.#cluster, this.#callTimeoutMs);
   }
@@ -108,7 +108,7 @@ export class Millrace implements AsyncDisposable {
     bootstrap: string | readonly string[],
     options: ClientOptions = {},
   ): Promise<C> {
-    const { clientId = CLIENT_NAME, clock = systemClock, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
+    const { clientId = OWN_CLIENT_NAME, clock = systemClock, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
     const seeds = (typeof bootstrap === 'string' ? bootstrap.split(',') : bootstrap).map(addressOf);
     if (seeds.length === 0) throw new Fault('invalidArgument', { detail: 'name at least one address, host:port' });
     const client = new this({ connector: tcpConnector({ clientId, clock, connectTimeoutMs }), seeds }, options);

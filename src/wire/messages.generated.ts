@@ -63,6 +63,7 @@ export const apis = {
   DescribeShareGroupOffsets: { key: 90, versions: [0, 1], flexibleFrom: 0 },
   AlterShareGroupOffsets: { key: 91, versions: [0, 0], flexibleFrom: 0 },
   DeleteShareGroupOffsets: { key: 92, versions: [0, 0], flexibleFrom: 0 },
+  DescribeSegments: { key: 20000, versions: [0, 0], flexibleFrom: 0 },
 } as const satisfies Record<string, ApiFacts>;
 
 export interface ApiFacts {
@@ -134,6 +135,7 @@ export interface Messages {
   DescribeShareGroupOffsets: { request: DescribeShareGroupOffsetsRequest; response: DescribeShareGroupOffsetsResponse };
   AlterShareGroupOffsets: { request: AlterShareGroupOffsetsRequest; response: AlterShareGroupOffsetsResponse };
   DeleteShareGroupOffsets: { request: DeleteShareGroupOffsetsRequest; response: DeleteShareGroupOffsetsResponse };
+  DescribeSegments: { request: DescribeSegmentsRequest; response: DescribeSegmentsResponse };
 }
 
 export interface ProduceRequest {
@@ -2132,4 +2134,73 @@ export interface DeleteShareGroupOffsetsResponseTopic {
   topicId: Uuid;
   errorCode: number;
   errorMessage: string | null;
+}
+
+export interface DescribeSegmentsRequest {
+  topics: DescribeSegmentsTopic[];
+}
+
+export interface DescribeSegmentsTopic {
+  name: string;
+  partitions: DescribeSegmentsPartition[];
+}
+
+export interface DescribeSegmentsPartition {
+  partitionIndex: number;
+  offset: number;
+}
+
+export interface DescribeSegmentsResponse {
+  topics: DescribeSegmentsDescribedSegmentsTopic[];
+}
+
+export interface DescribeSegmentsDescribedSegmentsTopic {
+  name: string;
+  partitions: DescribeSegmentsDescribedSegmentsPartition[];
+}
+
+export interface DescribeSegmentsDescribedSegmentsPartition {
+  partitionIndex: number;
+  errorCode: number;
+  errorMessage: string | null;
+  folder: string;
+  segments: DescribeSegmentsDescribedSegment[];
+  place: DescribeSegmentsPlaceOfOffset | null;
+}
+
+export interface DescribeSegmentsDescribedSegment {
+  baseOffset: number;
+  endNext: number;
+  sizeBytes: number;
+  maxTimestampMs: number;
+  offsetEntries: number;
+  timeEntries: number;
+}
+
+export interface DescribeSegmentsPlaceOfOffset {
+  segment: number;
+  offsetEntry: DescribeSegmentsOffsetEntry | null;
+  timeEntry: DescribeSegmentsTimeEntry | null;
+  batch: DescribeSegmentsPlaceOfBatch | null;
+}
+
+export interface DescribeSegmentsOffsetEntry {
+  offset: number;
+  position: number;
+}
+
+export interface DescribeSegmentsTimeEntry {
+  timestampMs: number;
+  offset: number;
+}
+
+export interface DescribeSegmentsPlaceOfBatch {
+  position: number;
+  sizeBytes: number;
+  baseOffset: number;
+  lastOffset: number;
+  leaderEpoch: number;
+  records: number;
+  maxTimestampMs: number;
+  compression: string;
 }

@@ -74,6 +74,34 @@ for (const target of brokerTargets) {
       await done(['topic', 'create', name, '--if-missing']);
     });
 
+    test('the files behind the offsets are shown, by Millrace alone', async () => {
+      if (target.name !== 'Millrace') {
+        const refused = await cli(['offsets', await newTopic(), '--segments']);
+        expect([refused.code, isOneLine(refused.err)]).toEqual([4, true]);
+        expect(refused.err).toContain('Apache Kafka');
+        return;
+      }
+      const name = await newTopic('--set', 'segment.bytes=16384', '--set', 'index.interval.bytes=1000');
+      for (let i = 0; i < 12; i++) await done(['produce', name, '-D', ';'], { input: `${'x'.repeat(4000)};y;` });
+      const { partitions } = await json(['offsets', name, '--segments', '--at', '21']);
+      const { segments, place } = partitions[0];
+      expect(segments.length).toBeGreaterThan(2);
+      for (const [i, segment] of segments.entries()) {
+        expect(segment.endNext).toBe(segments[i + 1]?.baseOffset ?? 24);
+        expect(segment.sizeBytes).toBeGreaterThan(0);
+      }
+      expect(place.segment).toBe(segments.findLast((one: { baseOffset: number }) => one.baseOffset <= 21).baseOffset);
+      expect(place.offsetEntry.offset).toBeLessThanOrEqual(21);
+      expect(place.offsetEntry.position).toBeLessThanOrEqual(place.batch.position);
+      expect(place.timeEntry.offset).toBeLessThanOrEqual(21);
+      expect(place.batch).toMatchObject({ baseOffset: 20, lastOffset: 21, records: 2, compression: 'none' });
+      const { out } = await done(['offsets', name, '--at', '21']);
+      expect(out).toMatch(new RegExp(`^batch +offsets 20 to 21, at byte ${place.batch.position}, `, 'm'));
+      expect((await done(['offsets', name, '--segments'])).out).toMatch(/^0{20}\.log +0 /m);
+      expect((await cli(['offsets', name, '--at', '24'])).code).toBe(4);
+      expect((await cli(['offsets', name, '--at', '-1'])).code).toBe(2);
+    });
+
     test('what the broker refuses is one line and exit code 4', async () => {
       const name = await newTopic();
       const refused = [

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { ZERO_UUID } from '../../src/base/random.ts';
 import { handlers } from '../../src/server/handlers/index.ts';
 import type { ApiName } from '../../src/wire/messages.generated.ts';
+import { OWN_KEY_FIRST } from '../../src/wire/own-apis.ts';
 import { groupWalk } from './group-walk.ts';
 import { batch, makeTopic, produce, type RawClient, startBroker, type TestBroker } from './support.ts';
 import { STRANGE_ID, type Step, UNKNOWN_ID, UNKNOWN_TOPIC, type Walk } from './walk-step.ts';
@@ -19,6 +20,8 @@ const fetchTopic = (version: number, name: string, id: string, partitions: objec
   version < 13 ? { topic: name, partitions } : { topicId: id, partitions };
 
 const resource = (resourceType: number, resourceName: string) => ({ resourceType, resourceName });
+
+const kafkas = handlers.filter(({ key }) => key < OWN_KEY_FIRST);
 
 const walk: Walk = {
   ...groupWalk,
@@ -146,8 +149,13 @@ const walk: Walk = {
       ask: (version) => (version < 3 ? {} : { clientSoftwareName: 'walk', clientSoftwareVersion: '1' }),
       check: ({ errorCode, apiKeys }) => {
         expect(errorCode).toBe(0);
-        expect(apiKeys.map(({ apiKey }) => apiKey)).toEqual(handlers.map(({ key }) => key));
+        expect(apiKeys.map(({ apiKey }) => apiKey)).toEqual(kafkas.map(({ key }) => key));
       },
+    },
+    {
+      says: "names Millrace's own only to who calls itself so",
+      ask: (version) => (version < 3 ? {} : { clientSoftwareName: 'millrace', clientSoftwareVersion: '1' }),
+      check: ({ apiKeys }, version) => expect(apiKeys).toHaveLength(version < 3 ? kafkas.length : handlers.length),
     },
   ],
   CreateTopics: [
@@ -368,6 +376,31 @@ const walk: Walk = {
           { resourceName: '1', resourceType: 4 },
         ];
         expect(configResources).toEqual(version === 0 ? [] : expect.arrayContaining(expected));
+      },
+    },
+  ],
+  DescribeSegments: [
+    {
+      says: 'tells of the files, and where an offset lies',
+      ask: (_, { topic }) => ({
+        topics: [
+          {
+            name: topic,
+            partitions: [{ partitionIndex: 0, offset: 1 }, { partitionIndex: 1 }, { partitionIndex: 0, offset: 3 }],
+          },
+          { name: 'no-such', partitions: [{ partitionIndex: 0 }] },
+        ],
+      }),
+      check: ({ topics }, _version, { topicId }) => {
+        const [found, empty, beyond] = topics[0]!.partitions;
+        expect(found).toMatchObject({ errorCode: 0, errorMessage: null, segments: [{ baseOffset: 0, endNext: 3 }] });
+        expect(found!.folder).toContain(topicId);
+        expect(found!.place).toMatchObject({ segment: 0, offsetEntry: null, timeEntry: null });
+        expect(found!.place!.batch!.baseOffset).toBeLessThanOrEqual(1);
+        expect(found!.place!.batch!.lastOffset).toBeGreaterThanOrEqual(1);
+        expect(empty).toMatchObject({ errorCode: 0, segments: [{ endNext: 0, sizeBytes: 0 }], place: null });
+        expect(beyond).toMatchObject({ errorCode: 1, segments: [], place: null });
+        expect(topics[1]!.partitions[0]!.errorCode).toBe(UNKNOWN_TOPIC);
       },
     },
   ],

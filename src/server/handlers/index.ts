@@ -9,6 +9,7 @@ import { describeAcls } from './describe-acls.ts';
 import { describeCluster } from './describe-cluster.ts';
 import { describeConfigs } from './describe-configs.ts';
 import { describeLogDirs } from './describe-log-dirs.ts';
+import { describeSegments } from './describe-segments.ts';
 import { describeTopicPartitions } from './describe-topic-partitions.ts';
 import { fetch } from './fetch.ts';
 import { findCoordinator } from './find-coordinator.ts';
@@ -50,4 +51,5 @@ export const handlers: readonly Handler[] = [
   describeCluster,
   listConfigResources,
   describeTopicPartitions,
+  describeSegments,
 ];
