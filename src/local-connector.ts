@@ -37,6 +37,7 @@ function localTransport(broker: Broker, fetchSessions: FetchSessions, clientId: 
       broker,
       version,
       clientId,
+      clientHost: '/127.0.0.1',
       advertised: LOCAL_ADDRESS,
       fetchSessions,
       signal: gone.signal,

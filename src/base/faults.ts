@@ -140,6 +140,26 @@ export const faults = {
     kafka: 'OFFSET_METADATA_TOO_LARGE',
     says: "the metadata of a committed offset is longer than the broker's offset.metadata.max.bytes",
   },
+  fencedMemberEpoch: {
+    kafka: 'FENCED_MEMBER_EPOCH',
+    says: "the member's epoch is not the one it was told; it must give up its partitions and join again",
+  },
+  staleMemberEpoch: {
+    kafka: 'STALE_MEMBER_EPOCH',
+    says: "the member's epoch is older than its partition; it must take the next answer to its heartbeat first",
+  },
+  unreleasedInstance: {
+    kafka: 'UNRELEASED_INSTANCE_ID',
+    says: 'a member with this group.instance.id has not left; stop it, or wait until its session ends',
+  },
+  unsupportedAssignor: {
+    kafka: 'UNSUPPORTED_ASSIGNOR',
+    says: 'no such assignor here; group.remote.assignor must be uniform or range',
+  },
+  invalidRegularExpression: {
+    kafka: 'INVALID_REGULAR_EXPRESSION',
+    says: 'the pattern of topic names is not in the syntax of RE2, or is too large',
+  },
   coordinatorNotAvailable: {
     kafka: 'COORDINATOR_NOT_AVAILABLE',
     says: 'the group coordinator cannot do this now; try again',

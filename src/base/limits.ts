@@ -47,6 +47,12 @@ export const limits = {
   fetchBytesMax: 55 * 1024 * 1024,
   /** How long a fetch may wait for data, whatever it asks. */
   fetchWaitMaxMs: 60_000,
+  /** Characters of a pattern of topic names that a group's member subscribes to. */
+  topicPatternCharactersMax: 1_000,
+  /** Instructions of such a pattern when it is compiled: what one topic's name costs to match, and some 100 bytes each. */
+  topicPatternInstructionsMax: 20_000,
+  /** Such patterns kept compiled; the one unused for longest makes room. */
+  topicPatternsMax: 1_000,
   /** Record bytes of sends that wait for room in a producer of the SDK, beyond its buffer; further ones are refused. */
   producerWaitingBytesMax: 512 * 1024 * 1024,
 } as const;

@@ -227,7 +227,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     const epoch = state.epoch < 0 ? 0 : state.epoch + (state.stoppedCleanly ? 0 : 1);
     await ledger.change(() => ({ events: [{ type: 'started', epoch }], result: undefined }));
     await topics.open();
-    groups = await GroupCoordinator.open(context, { settings, topics, onBug: failure.resolve });
+    groups = await GroupCoordinator.open(context, { settings, topics, random, onBug: failure.resolve });
   } catch (error) {
     const stopped = new Fault('brokerStopped');
     topics.abort(stopped);

@@ -39,6 +39,7 @@ export class Topics {
   /** Deletions whose files are still being removed. */
   readonly #removals = new Set<Promise<void>>();
   #onDeleted: (topic: Topic) => void = () => {};
+  #version = 0;
   #stopped: Fault | null = null;
 
   constructor(
@@ -80,6 +81,11 @@ export class Topics {
 
   get size(): number {
     return this.#byName.size;
+  }
+
+  /** Another number after every topic that was made, deleted or got partitions. */
+  get version(): number {
+    return this.#version;
   }
 
   find(name: string): Topic | null {
@@ -187,6 +193,7 @@ export class Topics {
     });
     this.#byName.delete(name);
     this.#byId.delete(topic.id);
+    this.#version++;
     this.#remove(topic.id, topic.partitions);
     this.#onDeleted(topic);
     return topic;
@@ -312,6 +319,7 @@ export class Topics {
     topic.refresh(current);
     this.#byName.set(topic.name, topic);
     this.#byId.set(id, topic);
+    this.#version++;
     return topic;
   }
 

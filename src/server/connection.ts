@@ -42,6 +42,7 @@ export class Connection {
   readonly #socket: Socket;
   readonly #share: ServerShare;
   readonly #advertised: Address;
+  readonly #clientHost: string;
   readonly #splitter = new FrameSplitter(limits.frameBytesMax);
   readonly #outbox: Outbox;
   readonly #gone = new AbortController();
@@ -62,6 +63,8 @@ export class Connection {
     this.#socket = socket;
     this.#share = share;
     this.#advertised = advertised;
+    // An IPv4 client of a socket for both kinds is told as what it is.
+    this.#clientHost = `/${(socket.remoteAddress ?? '').replace(/^::ffff:/, '')}`;
     this.#outbox = new Outbox(socket, () => this.#progressed());
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('error', (err) => share.broker.logger.debug({ err, peer: this.#peer }, 'a connection failed'));
@@ -190,6 +193,7 @@ export class Connection {
       broker,
       version,
       clientId,
+      clientHost: this.#clientHost,
       advertised: this.#advertised,
       fetchSessions,
       signal: this.#gone.signal,
@@ -206,7 +210,8 @@ export class Connection {
   /** A client newer than this broker learns by version 0, which every client reads, what it may ask (KIP-511). */
   async #refuseVersion(correlationId: number): Promise<readonly Buffer[]> {
     const { broker, fetchSessions } = this.#share;
-    const context = { broker, version: 0, clientId: null, advertised: this.#advertised, fetchSessions };
+    const client = { clientId: null, clientHost: this.#clientHost };
+    const context = { broker, version: 0, ...client, advertised: this.#advertised, fetchSessions };
     const request = { clientSoftwareName: '', clientSoftwareVersion: '' };
     const answer = await dispatch('ApiVersions', request, {
       ...context,

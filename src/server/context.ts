@@ -11,6 +11,8 @@ export interface RequestContext {
   readonly broker: Broker;
   readonly version: number;
   readonly clientId: string | null;
+  /** The client's address as Kafka tells it of group members: "/127.0.0.1". */
+  readonly clientHost: string;
   /** Where the client should connect to: what is advertised to it. */
   readonly advertised: Address;
   readonly fetchSessions: FetchSessions;

@@ -3,6 +3,7 @@ import { ZERO_UUID } from '../../src/base/random.ts';
 import { handlers } from '../../src/server/handlers/index.ts';
 import type { ApiName } from '../../src/wire/messages.generated.ts';
 import { OWN_KEY_FIRST } from '../../src/wire/own-apis.ts';
+import { consumerGroupWalk } from './consumer-group-walk.ts';
 import { groupWalk } from './group-walk.ts';
 import { batch, makeTopic, produce, type RawClient, startBroker, type TestBroker } from './support.ts';
 import { STRANGE_ID, type Step, UNKNOWN_ID, UNKNOWN_TOPIC, type Walk } from './walk-step.ts';
@@ -25,6 +26,7 @@ const kafkas = handlers.filter(({ key }) => key < OWN_KEY_FIRST);
 
 const walk: Walk = {
   ...groupWalk,
+  ...consumerGroupWalk,
   Produce: [
     {
       says: 'stores, and refuses an unknown topic alone',

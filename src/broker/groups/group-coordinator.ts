@@ -1,12 +1,15 @@
 import type { CancelTimer, Clock } from '../../base/clock.ts';
 import { Fault } from '../../base/faults.ts';
 import type { Logger } from '../../base/logger.ts';
+import type { Random } from '../../base/random.ts';
 import { Ledger } from '../../ledger/ledger.ts';
 import type { LogContext } from '../../log/partition-log.ts';
 import type { BrokerSettings } from '../broker-settings.ts';
 import type { Topic } from '../topic.ts';
 import type { Topics } from '../topics.ts';
 import { ClassicGroup } from './classic-group.ts';
+import { ConsumerGroups } from './consumer/consumer-groups.ts';
+import { LiveConsumerGroup } from './consumer/live-consumer-group.ts';
 import type { Committer, Effect, Group } from './group.ts';
 import { GroupClock } from './group-clock.ts';
 import type { CommittedOffset, GroupEvent } from './group-events.ts';
@@ -25,6 +28,7 @@ export interface OffsetCommit {
 export interface CoordinatorContext {
   readonly settings: BrokerSettings;
   readonly topics: Topics;
+  readonly random: Random;
   /** A bug of ours: the broker stops. */
   readonly onBug: (error: unknown) => void;
 }
@@ -34,6 +38,8 @@ export interface CoordinatorContext {
  * answer second. What is told of offsets is told from what is durable.
  */
 export class GroupCoordinator {
+  /** The groups of the new protocol, and their requests. */
+  readonly consumers: ConsumerGroups;
   readonly #state: GroupState;
   readonly #ledger: Ledger<GroupEvent>;
   readonly #context: CoordinatorContext;
@@ -55,6 +61,9 @@ export class GroupCoordinator {
     this.#clock = log.clock;
     this.#logger = log.logger;
     this.#uptime = new GroupClock(log.clock, state.uptimeMs);
+    this.consumers = new ConsumerGroups(this, state.consumerGroups, { ...context, logger: log.logger }, () =>
+      this.#uptime.uptimeMs(),
+    );
     context.topics.whenDeleted((topic) => this.#forgetTopic(topic));
   }
 
@@ -62,18 +71,25 @@ export class GroupCoordinator {
   static async open(log: LogContext, context: CoordinatorContext): Promise<GroupCoordinator> {
     const state = new GroupState();
     const ledger = await Ledger.open<GroupEvent>('ledger/groups', log, state);
-    return new GroupCoordinator(state, ledger, log, context);
+    const coordinator = new GroupCoordinator(state, ledger, log, context);
+    await coordinator.consumers.open();
+    for (const group of coordinator.consumers) coordinator.#watch(group);
+    return coordinator;
   }
 
   /** Every group that has members, a past or offsets. */
   *groups(): Generator<Group> {
+    yield* this.consumers;
     yield* this.#groups.values();
-    for (const id of this.#state.offsets.groupIds()) if (!this.#groups.has(id)) yield new ClassicGroup(id);
+    for (const id of this.#state.offsets.groupIds()) {
+      if (!this.#groups.has(id) && this.consumers.find(id) === null) yield new ClassicGroup(id);
+    }
   }
 
   /** A group by its id, also one that only holds offsets; null when there is none. */
   find(id: string): Group | null {
-    return this.#groups.get(id) ?? (this.#state.offsets.has(id) ? new ClassicGroup(id) : null);
+    const group = this.consumers.find(id) ?? this.#groups.get(id);
+    return group ?? (this.#state.offsets.has(id) ? new ClassicGroup(id) : null);
   }
 
   /** What a group has committed, by topic name; topics that are gone are left out. @throws Fault as the group's kind says */
@@ -151,8 +167,8 @@ export class GroupCoordinator {
       return await change;
     } finally {
       if (this.#changes.get(id) === change) this.#changes.delete(id);
-      const group = this.#groups.get(id);
-      if (group !== undefined) this.#watch(group);
+      const group = this.find(id);
+      if (group !== null) this.#watch(group);
     }
   }
 
@@ -213,9 +229,16 @@ export class GroupCoordinator {
     const cancel = this.#clock.after(wakeAtMs - this.#uptime.uptimeMs(), () => {
       this.#alarms.delete(id);
       const current = this.find(id);
-      if (current !== null) this.#perform(current, current.wake(this.#uptime.uptimeMs()));
+      if (current instanceof LiveConsumerGroup) this.#expire(current);
+      else if (current !== null) this.#perform(current, current.wake(this.#uptime.uptimeMs()));
     });
     this.#alarms.set(id, { atMs: wakeAtMs, cancel });
+  }
+
+  #expire({ id }: Group): void {
+    this.consumers.expire(id).catch((error: unknown) => {
+      if (!(error instanceof Fault)) this.#context.onBug(error);
+    });
   }
 
   #stop(fault: Fault): void {

@@ -1,4 +1,5 @@
 import type { Uuid } from '../../base/random.ts';
+import type { ConsumerGroupEvent } from './consumer/consumer-events.ts';
 
 /** One partition's committed offset. Times are the broker's uptime (group-clock.ts), so that no clock can expire it. */
 export interface CommittedOffset {
@@ -56,6 +57,7 @@ export type GroupEvent =
     }
   | { readonly type: 'allOffsetsRemoved'; readonly group: string }
   | ({ readonly type: 'classicGroup'; readonly group: string } & ClassicGroupRecord)
+  | ConsumerGroupEvent
   /** The group itself, of whatever kind, without its offsets. */
   | { readonly type: 'groupRemoved'; readonly group: string }
   /** How long the broker has run, in all its runs together. */

@@ -1,0 +1,182 @@
+import { Fault } from '../../../base/faults.ts';
+import type { Committer, Effect, Group } from '../group.ts';
+import type { AssignorName } from './assignor.ts';
+import type { ConsumerGroupEvent } from './consumer-events.ts';
+import type { ConsumerGroup } from './consumer-group.ts';
+import { type ConsumerMember, partitionsIn, STATIC_LEAVE_EPOCH, sameHoldings } from './consumer-member.ts';
+import {
+  type ConsumerGroupSettings,
+  checkInstance,
+  decideStep,
+  preferredAssignor,
+  removalEvents,
+  type Step,
+  type Stepping,
+  staticLeaveEvents,
+  stepping,
+} from './decide.ts';
+import { type ConsumerHeartbeat, type HeartbeatReply, isFull } from './heartbeat-request.ts';
+import { MemberDeadlines } from './member-deadlines.ts';
+import type { TopicsView } from './topics-view.ts';
+
+/** How long after the disk refused the removal of a silent member it is tried again. */
+const REMOVAL_RETRY_MS = 1000;
+
+export interface Decided<Result> {
+  readonly events: readonly ConsumerGroupEvent[];
+  readonly result: Result;
+}
+
+/** What a group of the new protocol knows of the broker around it. */
+export interface ConsumerGroupContext {
+  readonly topics: TopicsView;
+  settings(groupId: string): ConsumerGroupSettings;
+}
+
+/**
+ * A group of the new protocol at work: what its events made (which is all that a decision changes, once it is durable), and
+ * the deadlines of its members. They, and the age of the target, begin anew at a start.
+ */
+export class LiveConsumerGroup implements Group {
+  readonly kind = 'consumer';
+  readonly protocolType = 'consumer';
+  readonly isVoid = false;
+  readonly id: string;
+  readonly state: ConsumerGroup;
+  readonly #context: ConsumerGroupContext;
+  readonly #deadlines = new MemberDeadlines();
+  #topicsVersion: number | null = null;
+  #assignedAtMs = -Infinity;
+
+  constructor(state: ConsumerGroup, context: ConsumerGroupContext, nowMs: number) {
+    this.id = state.groupId;
+    this.state = state;
+    this.#context = context;
+    for (const member of state.members.values()) this.#keepAlive(member, member, nowMs);
+  }
+
+  get stateName(): string {
+    return this.state.stateName;
+  }
+
+  get assignorName(): AssignorName {
+    return preferredAssignor(this.state.members.values(), this.#settings.assignors);
+  }
+
+  get isEmpty(): boolean {
+    return this.state.members.size === 0;
+  }
+
+  get wakeAtMs(): number {
+    return this.#deadlines.earliestMs;
+  }
+
+  /** @throws Fault groupFull, unknownMember, fencedMemberEpoch, unreleasedInstance, fencedInstance */
+  heartbeat(beat: ConsumerHeartbeat, memberId: string, nowMs: number): Decided<HeartbeatReply> {
+    const { heartbeatIntervalMs, sizeMax } = this.#settings;
+    if (this.state.members.size >= sizeMax && !this.state.members.has(memberId)) {
+      throw new Fault('groupFull', { detail: `${sizeMax} members` });
+    }
+    const { before, member, events } = this.step(stepping(this.state, memberId, beat), nowMs);
+    const told = isFull(beat) || !sameHoldings(before.assigned, member.assigned);
+    const assignment = told ? partitionsIn(member.assigned) : null;
+    return { events, result: { memberId, memberEpoch: member.epoch, heartbeatIntervalMs, assignment } };
+  }
+
+  /** @throws Fault unknownMember, fencedInstance */
+  leave({ memberId, instanceId, memberEpoch }: ConsumerHeartbeat): Decided<HeartbeatReply> {
+    const member = this.#known(memberId, instanceId);
+    const result = { memberId, memberEpoch, heartbeatIntervalMs: 0, assignment: null };
+    const returns = instanceId !== null && memberEpoch === STATIC_LEAVE_EPOCH;
+    return { events: returns ? staticLeaveEvents(this.state, member) : this.#without([member.memberId]), result };
+  }
+
+  /** Moves a member on. */
+  step(stepping: Stepping, nowMs: number): Step {
+    const { topics } = this.#context;
+    const settings = this.#settings;
+    const mayAssign = nowMs >= this.#assignedAtMs + settings.assignmentIntervalMs;
+    const topicsSeen = this.#topicsVersion === topics.version;
+    const step = decideStep(this.state, stepping, { topics, topicsSeen, mayAssign, settings });
+    if (step.assigned) this.#assignedAtMs = nowMs;
+    // What was seen to have changed is seen again until it is durable.
+    if (!step.events.some(({ type }) => type === 'consumerEpoch')) this.#topicsVersion = topics.version;
+    this.#keepAlive(step.before, step.member, nowMs);
+    return step;
+  }
+
+  /** Removes the members that missed a deadline. */
+  expire(nowMs: number): Decided<ReadonlyMap<string, string>> {
+    const missed = new Map<string, string>();
+    for (const [memberId, name] of this.#deadlines.missed(nowMs)) {
+      const member = this.state.members.get(memberId);
+      if (member === undefined) this.#deadlines.forget(memberId);
+      else if (name === 'revocation' && member.revoking.size === 0) this.#deadlines.clear(memberId, name);
+      else {
+        missed.set(memberId, name);
+        this.#deadlines.set(memberId, name, nowMs + REMOVAL_RETRY_MS);
+      }
+    }
+    return { events: missed.size === 0 ? [] : this.#without([...missed.keys()]), result: missed };
+  }
+
+  /** Its coordinator calls `expire` instead, whose events must be decided after all that is on its way. */
+  wake(): readonly Effect[] {
+    return [];
+  }
+
+  checkCommit({ generation, memberId }: Committer): void {
+    if (generation < 0 && this.isEmpty) return;
+    const member = this.#known(memberId, null);
+    if (generation !== member.epoch) throw new Fault('staleMemberEpoch', { detail: `it is at ${member.epoch}` });
+  }
+
+  checkFetch(memberId: string | null, memberEpoch: number): void {
+    if (memberId === null && memberEpoch < 0) return;
+    const member = this.#known(memberId ?? '', null);
+    if (memberEpoch === member.epoch) return;
+    throw new Fault(member.classic === null ? 'staleMemberEpoch' : 'illegalGeneration', {
+      detail: `it is at ${member.epoch}`,
+    });
+  }
+
+  checkOffsetDelete(): void {}
+
+  checkDelete(): void {
+    if (!this.isEmpty) throw new Fault('nonEmptyGroup');
+  }
+
+  isSubscribedTo(topic: string): boolean {
+    const found = this.#context.topics.find(topic);
+    return found !== null && this.state.topics.has(found.id);
+  }
+
+  unusedSinceMs(committedAtMs: number): number | null {
+    return committedAtMs;
+  }
+
+  get #settings(): ConsumerGroupSettings {
+    return this.#context.settings(this.id);
+  }
+
+  #known(memberId: string, instanceId: string | null): ConsumerMember {
+    if (instanceId !== null) return checkInstance(this.state.staticMember(instanceId), memberId, instanceId);
+    const member = this.state.members.get(memberId);
+    if (member === undefined) throw new Fault('unknownMember', { detail: JSON.stringify(memberId) });
+    return member;
+  }
+
+  #without(memberIds: readonly string[]): ConsumerGroupEvent[] {
+    return removalEvents(this.state, new Set(memberIds), this.#context.topics);
+  }
+
+  /** The session begins anew; who is newly told to give up partitions has its rebalance timeout for that. */
+  #keepAlive(before: ConsumerMember, member: ConsumerMember, nowMs: number): void {
+    const { memberId, classic } = member;
+    this.#deadlines.set(memberId, 'session', nowMs + (classic?.sessionTimeoutMs ?? this.#settings.sessionTimeoutMs));
+    if (classic !== null || member.revoking.size === 0) this.#deadlines.clear(memberId, 'revocation');
+    else if (!this.#deadlines.has(memberId, 'revocation') || !sameHoldings(before.revoking, member.revoking)) {
+      this.#deadlines.set(memberId, 'revocation', nowMs + member.rebalanceTimeoutMs);
+    }
+  }
+}
