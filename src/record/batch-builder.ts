@@ -77,27 +77,44 @@ export class BatchBuilder {
 
   /** The record's bytes are copied. False, with nothing done, when the batch would exceed bytesMax; a first record always fits. */
   tryAppend(record: NewRecord): boolean {
+    const contentBytes = contentBytesOf(record);
+    const at = this.#place(record.timestampMs, contentBytes);
+    if (at < 0) return false;
+    const written = writeContent(this.#buffer, at, record);
+    invariant(written === this.#end, 'a record is not of the size computed', { written, end: this.#end });
+    return true;
+  }
+
+  /** As tryAppend, of a record whose content is at hand as another batch held it (records.ts); it is not looked into. */
+  tryAppendPacked(timestampMs: number, content: Buffer): boolean {
+    const at = this.#place(timestampMs, content.length);
+    if (at >= 0) content.copy(this.#buffer, at);
+    return at >= 0;
+  }
+
+  /** Writes what stands before a record's content, and returns where that goes; -1 when there is no room. */
+  #place(timestampMs: number, contentBytes: number): number {
     invariant(!this.#built, 'a batch was built and cannot take records');
-    const { timestampMs } = record;
     const baseTimestampMs = this.#count === 0 ? timestampMs : this.#baseTimestampMs;
     const timestampDeltaMs = timestampMs - baseTimestampMs;
     invariant(Number.isSafeInteger(timestampMs) && Number.isSafeInteger(timestampDeltaMs), 'a timestamp out of range', {
       timestampMs,
       baseTimestampMs,
     });
-    const bodyBytes = bodyBytesOf(record, timestampDeltaMs, this.#count);
+    const bodyBytes = 1 + varlongBytes(timestampDeltaMs) + varintBytes(this.#count) + contentBytes;
     const end = this.#end + varintBytes(bodyBytes) + bodyBytes;
-    if (end > this.#options.bytesMax && this.#count > 0) return false;
+    if (end > this.#options.bytesMax && this.#count > 0) return -1;
 
     this.#reserve(end);
-    const bodyStart = writeVarint(this.#buffer, this.#end, bodyBytes);
-    const written = writeBody(this.#buffer, bodyStart, record, timestampDeltaMs, this.#count);
-    invariant(written === end, 'a record is not of the size computed', { written, end });
+    let at = writeVarint(this.#buffer, this.#end, bodyBytes);
+    this.#buffer[at++] = 0;
+    at = writeVarlong(this.#buffer, at, timestampDeltaMs);
+    at = writeVarint(this.#buffer, at, this.#count);
     this.#end = end;
     this.#baseTimestampMs = baseTimestampMs;
     this.#maxTimestampMs = this.#count === 0 ? timestampMs : Math.max(this.#maxTimestampMs, timestampMs);
     this.#count++;
-    return true;
+    return at;
   }
 
   /** Ends the batch; there must be a record in it. */
@@ -169,10 +186,9 @@ export function buildBatch(records: Iterable<NewRecord>, options: BatchOptions =
   return builder.build();
 }
 
-function bodyBytesOf(record: NewRecord, timestampDeltaMs: number, offsetDelta: number): number {
+function contentBytesOf(record: NewRecord): number {
   const { key, value, headers = [] } = record;
-  let bytes = 1 + varlongBytes(timestampDeltaMs) + varintBytes(offsetDelta);
-  bytes += nullableBytesOf(key) + nullableBytesOf(value) + varintBytes(headers.length);
+  let bytes = nullableBytesOf(key) + nullableBytesOf(value) + varintBytes(headers.length);
   for (const header of headers) {
     const keyBytes = Buffer.byteLength(header.key);
     bytes += varintBytes(keyBytes) + keyBytes + nullableBytesOf(header.value);
@@ -184,19 +200,10 @@ function nullableBytesOf(bytes: Buffer | null | undefined): number {
   return bytes == null ? 1 : varintBytes(bytes.length) + bytes.length;
 }
 
-/** Returns where the body ends; its layout is in records.ts. */
-function writeBody(
-  buffer: Buffer,
-  start: number,
-  record: NewRecord,
-  timestampDeltaMs: number,
-  offsetDelta: number,
-): number {
+/** Returns where the content ends; its layout is in records.ts. */
+function writeContent(buffer: Buffer, start: number, record: NewRecord): number {
   const { key, value, headers = [] } = record;
-  buffer[start] = 0;
-  let at = writeVarlong(buffer, start + 1, timestampDeltaMs);
-  at = writeVarint(buffer, at, offsetDelta);
-  at = writeNullable(buffer, at, key);
+  let at = writeNullable(buffer, start, key);
   at = writeNullable(buffer, at, value);
   at = writeVarint(buffer, at, headers.length);
   for (const header of headers) {

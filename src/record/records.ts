@@ -48,7 +48,8 @@ export interface LogRecord {
  * corruptBatch where the batch is cut off; unsupportedCompression.
  */
 export function recordsOf(buffer: Buffer, at = 0, options: DecompressOptions = {}): Generator<LogRecord, void> {
-  return readRecords(buffer, at, decompressSync(compressionOf(buffer, at), payloadOf(buffer, at), options));
+  const payload = decompressSync(compressionOf(buffer, at), payloadOf(buffer, at), options);
+  return readRecords(buffer, at, payload, logRecord);
 }
 
 /** As recordsOf, but a compressed batch is decompressed before, without holding up the event loop (compression.ts). */
@@ -57,7 +58,51 @@ export async function recordsOfAsync(
   at = 0,
   options: DecompressOptions = {},
 ): Promise<Generator<LogRecord, void>> {
-  return readRecords(buffer, at, await decompress(compressionOf(buffer, at), payloadOf(buffer, at), options));
+  const payload = await decompress(compressionOf(buffer, at), payloadOf(buffer, at), options);
+  return readRecords(buffer, at, payload, logRecord);
+}
+
+/**
+ * A record that is not looked into: its content is what follows the offset delta, from the length of the key to the last header.
+ * It is the same in whatever batch the record lies, so a record can move to another batch byte for byte.
+ */
+export interface PackedRecord {
+  readonly offset: number;
+  /** As LogRecord's. */
+  readonly timestampMs: number;
+  /** A view of the batch, or of what it decompressed to. */
+  readonly content: Buffer;
+}
+
+/** As recordsOf, but the records are not looked into. */
+export function packedRecordsOf(buffer: Buffer, at = 0): Generator<PackedRecord, void> {
+  const payload = decompressSync(compressionOf(buffer, at), payloadOf(buffer, at), {});
+  return readRecords(buffer, at, payload, packedRecord);
+}
+
+/** As recordsOfAsync, but the records are not looked into. */
+export async function packedRecordsOfAsync(buffer: Buffer, at = 0): Promise<Generator<PackedRecord, void>> {
+  const payload = await decompress(compressionOf(buffer, at), payloadOf(buffer, at), {});
+  return readRecords(buffer, at, payload, packedRecord);
+}
+
+function packedRecord(offset: number, timestampMs: number, reader: VarintReader): PackedRecord {
+  return { offset, timestampMs, content: reader.bytes(reader.end - reader.at) };
+}
+
+/** @throws Fault invalidBatch where the content breaks the format. */
+export function unpack({ offset, timestampMs, content }: PackedRecord): LogRecord {
+  const reader = new VarintReader(content, 0, content.length);
+  const record = logRecord(offset, timestampMs, reader);
+  if (reader.at !== content.length)
+    throw invalid(`${content.length - reader.at} bytes follow the last header of a record`);
+  return record;
+}
+
+function logRecord(offset: number, timestampMs: number, reader: VarintReader): LogRecord {
+  const key = nullableBytes(reader);
+  const value = nullableBytes(reader);
+  return { offset, timestampMs, key, value, headers: readHeaders(reader) };
 }
 
 function payloadOf(buffer: Buffer, at: number): Buffer {
@@ -68,7 +113,12 @@ function payloadOf(buffer: Buffer, at: number): Buffer {
   return buffer.subarray(at + BATCH_HEADER_BYTES, at + bytes);
 }
 
-function* readRecords(buffer: Buffer, at: number, payload: Buffer): Generator<LogRecord, void> {
+function* readRecords<R>(
+  buffer: Buffer,
+  at: number,
+  payload: Buffer,
+  make: (offset: number, timestampMs: number, content: VarintReader) => R,
+): Generator<R, void> {
   const count = recordCount(buffer, at);
   const firstOffset = baseOffset(buffer, at);
   const deltaLast = lastOffsetDelta(buffer, at);
@@ -84,17 +134,9 @@ function* readRecords(buffer: Buffer, at: number, payload: Buffer): Generator<Lo
       throw invalid(`record ${index} has offset delta ${offsetDelta}, expected ${deltaMin} to ${deltaLast}`);
     }
     deltaMin = offsetDelta + 1;
-    const key = nullableBytes(reader);
-    const value = nullableBytes(reader);
-    const headers = readHeaders(reader);
+    const record = make(firstOffset + offsetDelta, appendTimestampMs ?? timestampMs, reader);
     endRecord(reader, index, end, payload.length);
-    yield {
-      offset: firstOffset + offsetDelta,
-      timestampMs: appendTimestampMs ?? timestampMs,
-      key,
-      value,
-      headers,
-    };
+    yield record;
   }
   endRecords(reader, count);
 }
