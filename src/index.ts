@@ -44,10 +44,26 @@ export type { HeadersInput, HeaderValue, ProducerRecord, RecordResult } from './
 export type { ReadBatch, ReadRecord } from './client/read-record.ts';
 export type { Reader } from './client/reader.ts';
 export type { ReaderOptions, ReadFrom, ReadTo } from './client/reader-options.ts';
+export type { ReplayCheckpoint } from './client/replay/checkpoint.ts';
+export type {
+  PlannedPartition,
+  ReplayedPartition,
+  ReplayFilter,
+  ReplayFrom,
+  ReplayHandler,
+  ReplayOptions,
+  ReplayPartition,
+  ReplayPlan,
+  ReplayProgress,
+  ReplayResult,
+  ReplayTo,
+  ReplayTopic,
+} from './client/replay/replay-options.ts';
 export type { PlaceOfOffset, SegmentDescription, SegmentsOfPartition } from './client/segments.ts';
 export type { Setting, SettingChanges, SettingsOwner } from './client/settings.ts';
 export type { Address } from './client/transport.ts';
 export { type BrokerSetup, type RunningServer, type ServerSetup, startServer } from './compose.ts';
 export { Millrace, type OpenOptions } from './millrace.ts';
 export type { Compression } from './record/compression.ts';
+export { checkpointFile } from './replay-checkpoint-file.ts';
 export type { ListenAddress } from './server/server.ts';

@@ -226,6 +226,27 @@ export const faults = {
     kafka: 'INVALID_REQUEST',
     says: 'the answer does not follow the Kafka protocol; check that a Kafka broker listens there',
   },
+  replayIntoItself: {
+    kafka: 'INVALID_REQUEST',
+    says: 'the topic would be replayed into itself: it would store its records once more, and every consumer of it read them again; choose another topic, or allow it',
+  },
+  replayRangeLost: {
+    kafka: 'OFFSET_OUT_OF_RANGE',
+    retriable: false,
+    says: 'the source does not have all records of the range; they were deleted, or never there: choose a range that is, and replay it anew',
+  },
+  replayDiverged: {
+    kafka: 'INVALID_REQUEST',
+    says: 'source or target changed, so that the replay cannot go on without losing or doubling records; replay anew, into a topic of its own',
+  },
+  replayCheckpointMismatch: {
+    kafka: 'INVALID_REQUEST',
+    says: 'the checkpoint is that of another replay; name the same arguments, or another checkpoint',
+  },
+  damagedCheckpoint: {
+    kafka: 'INVALID_REQUEST',
+    says: 'the checkpoint cannot be read, and nothing was sent; name the right file, or replay anew, into a topic of its own',
+  },
   undecodableValue: { kafka: 'INVALID_RECORD', says: 'the bytes are not of the format that the codec reads' },
   brokerError: { kafka: 'UNKNOWN_SERVER_ERROR', says: 'the broker answered with an error' },
 

@@ -1,21 +1,33 @@
 import { ByteWriter } from './byte-writer.ts';
 import { write } from './output.ts';
 
+export type Write = (bytes: Buffer) => Promise<void>;
+
 const FLUSH_BYTES = 64 * 1024;
 
 /**
- * Standard output in large pieces while there is much, and at once when there is a pause: what was gathered goes out when
+ * Standard output, or another, in large pieces while there is much, and at once when there is a pause: what was gathered goes out when
  * the event loop next turns. Bounded: `keepPace` waits for a reader that is slower.
  */
 export class BufferedOutput {
   readonly writer = new ByteWriter(2 * FLUSH_BYTES);
+  readonly #write: Write;
   #writing: Promise<void> | null = null;
   #scheduled = false;
   #failure: unknown = null;
 
+  constructor(writeTo: Write = write) {
+    this.#write = writeTo;
+  }
+
+  /** Whether so much has gathered that keepPace waits. */
+  get isFull(): boolean {
+    return this.writer.length >= FLUSH_BYTES;
+  }
+
   /** To be awaited after each batch. @throws what the output failed with */
   async keepPace(): Promise<void> {
-    if (this.writer.length >= FLUSH_BYTES) return this.flush();
+    if (this.isFull) return this.flush();
     if (this.#failure !== null) throw this.#failure;
     if (this.#scheduled || this.#writing !== null || this.writer.length === 0) return;
     this.#scheduled = true;
@@ -36,7 +48,7 @@ export class BufferedOutput {
 
   #writeOut(): void {
     if (this.writer.length === 0) return;
-    this.#writing = write(this.writer.take())
+    this.#writing = this.#write(this.writer.take())
       .catch((error: unknown) => {
         this.#failure ??= error;
       })

@@ -32,6 +32,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     describe: 'Look into consumer groups and move their offsets',
     load: async () => (await import('./group.ts')).group,
   },
+  replay: {
+    describe: 'Send a range of records once more: to another topic, another broker, a command, or standard output',
+    load: async () => (await import('./replay.ts')).replay,
+  },
   log: {
     describe: 'Look into the files of a stopped broker',
     load: async () => (await import('./log.ts')).log,

@@ -14,15 +14,7 @@ export async function withBroker<R>(
   { broker, timeout }: BrokerChoice,
   use: (client: Millrace) => Promise<R>,
 ): Promise<R> {
-  const seeds = broker.split(',').map((one) => addressOf(one.trim()));
-  const timeoutMs = parseDurationMs(timeout, '--timeout');
-  // Not before it is needed: help and usage errors do without the SDK.
-  const { Millrace } = await import('../client/millrace.ts');
-  const client = await Millrace.connect(seeds, {
-    clientId: 'millrace-cli',
-    connectTimeoutMs: timeoutMs,
-    callTimeoutMs: timeoutMs,
-  });
+  const client = await connect(broker, timeout);
   try {
     return await use(client);
   } finally {
@@ -30,14 +22,23 @@ export async function withBroker<R>(
   }
 }
 
+/** A client of a broker, to be closed. `flag` is for the message. @throws UsageError, Fault connectionFailed and others. */
+export async function connect(broker: string, timeout: string, flag = '--broker'): Promise<Millrace> {
+  const seeds = broker.split(',').map((one) => addressOf(one.trim(), flag));
+  const timeoutMs = parseDurationMs(timeout, '--timeout');
+  // Not before it is needed: help and usage errors do without the SDK.
+  const { Millrace } = await import('../client/millrace.ts');
+  return Millrace.connect(seeds, { clientId: 'millrace-cli', connectTimeoutMs: timeoutMs, callTimeoutMs: timeoutMs });
+}
+
 export function withAdmin<R>(choice: BrokerChoice, use: (admin: Admin) => Promise<R>): Promise<R> {
   return withBroker(choice, (client) => use(client.admin));
 }
 
 /** As it is, with Kafka's port where none is given. @throws UsageError */
-function addressOf(text: string): string {
+function addressOf(text: string, flag: string): string {
   const withPort = /^[^:]+$|^\[[^\]]*\]$/.test(text) ? `${text}:9092` : text;
-  const { host, port } = parseHostPort(withPort, '--broker');
+  const { host, port } = parseHostPort(withPort, flag);
   const name = host === '' ? '127.0.0.1' : host;
   return name.includes(':') ? `[${name}]:${port}` : `${name}:${port}`;
 }

@@ -5,12 +5,11 @@ import type { Reader } from '../client/reader.ts';
 import { BufferedOutput } from './buffered-output.ts';
 import { brokerFlags, defineCommand, type Values } from './command.ts';
 import { withBroker } from './connect.ts';
-import { parseEscapes } from './escapes.ts';
 import { exitCodes } from './exit-codes.ts';
-import { type EnvelopeFacts, jsonEnvelope } from './json-envelope.ts';
 import { note } from './output.ts';
 import { parsePlaces, resolveStart } from './read-places.ts';
-import { delimitedFormat, parseFormat, type RecordPrinter } from './record-format.ts';
+import type { RecordPrinter } from './record-format.ts';
+import { printerFlags, printerOf } from './record-printer.ts';
 import { UsageError } from './usage-error.ts';
 
 const flags = {
@@ -32,16 +31,7 @@ const flags = {
   },
   count: { alias: 'c', type: 'number', requiresArg: true, describe: 'Stop after so many records' },
   'exit-at-end': { alias: 'e', type: 'boolean', default: false, describe: 'Stop at the end as it is now' },
-  format: { alias: 'f', type: 'string', requiresArg: true, describe: 'How to print a record; see below' },
-  json: { alias: 'J', type: 'boolean', default: false, describe: "A JSON object per record, as kcat's -J" },
-  delimiter: { alias: 'D', type: 'string', requiresArg: true, default: '\\n', describe: 'Printed after each record' },
-  'key-delimiter': {
-    alias: ['k', 'K'],
-    type: 'string',
-    requiresArg: true,
-    describe: 'Print keys too, with this after them',
-  },
-  null: { alias: 'Z', type: 'boolean', default: false, describe: 'Print null keys and values as NULL' },
+  ...printerFlags,
   isolation: {
     type: 'string',
     choices: ['committed', 'uncommitted'],
@@ -123,26 +113,6 @@ async function printBatches(
     }
     await output.keepPace();
   }
-}
-
-async function printerOf(client: Millrace, topic: TopicMetadata, args: Args): Promise<RecordPrinter> {
-  const delimiter = parseEscapes(args.delimiter, '--delimiter');
-  if (args.json) {
-    const facts = await envelopeFacts(client, topic);
-    return (record, out) => {
-      out.text(jsonEnvelope(record, facts[record.partition]!));
-      out.bytes(delimiter);
-    };
-  }
-  if (args.format !== undefined) return parseFormat(args.format, args.null);
-  const keyDelimiter = args.keyDelimiter === undefined ? null : parseEscapes(args.keyDelimiter, '--key-delimiter');
-  return delimitedFormat(delimiter, keyDelimiter, args.null);
-}
-
-async function envelopeFacts(client: Millrace, { name, partitions }: TopicMetadata): Promise<EnvelopeFacts[]> {
-  const [setting] = await client.admin.settings({ topic: name }, ['message.timestamp.type']);
-  const timestampType = setting?.value === 'LogAppendTime' ? 'LogAppendTime' : 'CreateTime';
-  return partitions.map(({ leader }) => ({ broker: leader, timestampType }));
 }
 
 async function readerOf(

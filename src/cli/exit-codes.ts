@@ -1,4 +1,5 @@
 import { Fault, type FaultName } from '../base/faults.ts';
+import { CommandFailed } from './command-failed.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What the process ends with. Scripts depend on these: a number never changes its meaning. */
@@ -20,6 +21,8 @@ export const exitCodes = {
   damaged: 7,
   /** `serve` only: the broker stopped itself, because its disk failed or one of its own checks did. */
   stoppedItself: 8,
+  /** `replay --exec` only: the command that was given the records failed. */
+  commandFailed: 9,
   /** Ended by Ctrl-C, as shells count: 128 and the signal's number. */
   interrupted: 130,
   /** Ended by SIGTERM. */
@@ -28,6 +31,9 @@ export const exitCodes = {
 
 const byFault: Partial<Record<FaultName, number>> = {
   invalidArgument: exitCodes.usage,
+  replayIntoItself: exitCodes.usage,
+  replayCheckpointMismatch: exitCodes.usage,
+  damagedCheckpoint: exitCodes.usage,
   connectionFailed: exitCodes.unreachable,
   connectionClosed: exitCodes.unreachable,
   requestTimedOut: exitCodes.unreachable,
@@ -48,6 +54,7 @@ const byFault: Partial<Record<FaultName, number>> = {
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return exitCodes.usage;
+  if (error instanceof CommandFailed) return exitCodes.commandFailed;
   if (error instanceof Fault) return byFault[error.fault] ?? exitCodes.refused;
   return exitCodes.failure;
 }

@@ -1,4 +1,5 @@
 import { Fault, faults } from '../base/faults.ts';
+import { CommandFailed } from './command-failed.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What the user is told: one line, and with `verbose` what led to it, one line each. Never a stack trace. */
@@ -13,7 +14,7 @@ export function failureText(error: unknown, verbose: boolean): string {
 
 function sentenceOf(error: unknown): string {
   if (error instanceof Fault) return saidOnce(error);
-  if (error instanceof UsageError) return error.message;
+  if (error instanceof UsageError || error instanceof CommandFailed) return error.message;
   // What the operating system says of a file names it, and so the way out.
   if (error instanceof Error && 'syscall' in error) return error.message;
   return `a bug of Millrace: ${messageOf(error)}; please report it`;

@@ -20,10 +20,11 @@ import { defineCommand } from './command.ts';
 import { jsonBytes } from './json-envelope.ts';
 import { logFlags, partitionsFirst, pathPositional, withLogs } from './log-files.ts';
 import { visible } from './table.ts';
+import { UsageError } from './usage-error.ts';
 
 const flags = {
   ...logFlags,
-  from: { type: 'number', requiresArg: true, default: 0, describe: 'Leave out batches before this offset' },
+  from: { type: 'string', requiresArg: true, default: '0', describe: 'Leave out batches before this offset' },
   records: { type: 'boolean', default: false, describe: 'Keys, values and headers too' },
 } as const;
 
@@ -40,6 +41,8 @@ export const logDump = defineCommand({
   notes:
     'JSON comes as one object per batch. Damaged bytes are shown where they lie, and what follows them is found again.',
   async run(args) {
+    const from = Number(args.from);
+    if (!Number.isInteger(from)) throw new UsageError('--from must be an offset');
     const { scanSegment } = await import('../segment-scan.ts');
     const output = new BufferedOutput();
     await withLogs(args, async (_, logs) => {
@@ -49,7 +52,7 @@ export const logDump = defineCommand({
             output.writer.text(`${log.label}  ${segment.logPath}  ${segment.sizeBytes} bytes\n${HEADINGS}`);
           const place = { topic: log.topic, partition: log.partition, file: segment.logPath };
           for await (const piece of scanSegment(segment)) {
-            if (piece.batch !== null && lastOffset(piece.batch, 0) < args.from) continue;
+            if (piece.batch !== null && lastOffset(piece.batch, 0) < from) continue;
             const records = args.records && piece.batch !== null ? await readable(piece.batch) : [];
             output.writer.text(args.json ? jsonLine(piece, place, args.records, records) : textLines(piece, records));
             await output.keepPace();

@@ -22,7 +22,8 @@ export class Progress {
     this.#drawnMs = this.#startMs + QUIET_MS - REDRAW_MS;
   }
 
-  show(records: number, bytes: number): void {
+  /** `share` is how much is done, from 0 to 1; default by bytes. */
+  show(records: number, bytes: number, share = this.#shareOf(bytes)): void {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#drawnMs < REDRAW_MS) return;
     this.#drawnMs = nowMs;
@@ -30,7 +31,7 @@ export class Progress {
     const seconds = (nowMs - this.#startMs) / 1000;
     const rate = `${Math.round(records / seconds).toLocaleString('en')} records/s`;
     process.stderr.write(
-      `\r\x1b[K${this.#bar(bytes)}${records.toLocaleString('en')} records, ${bytesText(bytes)}, ${rate}`,
+      `\r\x1b[K${bar(share)}${records.toLocaleString('en')} records, ${bytesText(bytes)}, ${rate}${left(share, seconds)}`,
     );
   }
 
@@ -40,10 +41,23 @@ export class Progress {
     this.#drawn = false;
   }
 
-  #bar(bytes: number): string {
-    if (this.#totalBytes === null || this.#totalBytes === 0) return '';
-    const share = Math.min(1, bytes / this.#totalBytes);
-    const full = Math.floor(share * BAR_CELLS);
-    return `[${'#'.repeat(full)}${' '.repeat(BAR_CELLS - full)}] ${String(Math.floor(share * 100)).padStart(3)} %  `;
+  #shareOf(bytes: number): number | null {
+    return this.#totalBytes === null || this.#totalBytes === 0 ? null : bytes / this.#totalBytes;
   }
+}
+
+function bar(share: number | null): string {
+  if (share === null) return '';
+  const full = Math.floor(Math.min(1, share) * BAR_CELLS);
+  const percent = String(Math.floor(Math.min(1, share) * 100)).padStart(3);
+  return `[${'#'.repeat(full)}${' '.repeat(BAR_CELLS - full)}] ${percent} %  `;
+}
+
+/** What is left takes as long for its share as what is done took. */
+function left(share: number | null, seconds: number): string {
+  if (share === null || share <= 0 || share >= 1) return '';
+  const secondsLeft = Math.ceil((seconds * (1 - share)) / share);
+  const [hours, minutes] = [Math.floor(secondsLeft / 3600), Math.floor(secondsLeft / 60) % 60];
+  if (hours > 0) return `, ${hours} h ${minutes} min left`;
+  return secondsLeft < 60 ? `, ${secondsLeft} s left` : `, ${minutes} min ${secondsLeft % 60} s left`;
 }

@@ -10,6 +10,8 @@ import { Producer } from './producer.ts';
 import type { ProducerOptions } from './producer-options.ts';
 import { Reader } from './reader.ts';
 import type { ReaderOptions } from './reader-options.ts';
+import type { ReplayClient, ReplayClients } from './replay/preparation.ts';
+import type { ReplayOptions, ReplayPlan, ReplayResult } from './replay/replay-options.ts';
 import { tcpConnector } from './tcp-transport.ts';
 import type { Address, Connector } from './transport.ts';
 import { packageVersion } from './version.ts';
@@ -72,6 +74,7 @@ export class Millrace implements AsyncDisposable {
   /** Timers of a Clock do not keep a process alive, but a client that waits to try again must, as an open socket would. */
   readonly #hold = setInterval(() => {}, HOLD_INTERVAL_MS);
   #readers = 0;
+  #replays = 0;
   #closing: Promise<void> | null = null;
 
   /** Use `connect`, which also finds the brokers. */
@@ -148,6 +151,47 @@ export class Millrace implements AsyncDisposable {
     });
     this.#open.add(reader);
     return reader;
+  }
+
+  /**
+   * Replays a range of a topic's records to another topic, here or at another broker, or to a handler; resolves when all are
+   * stored or handled. With a checkpoint, a call with the same options goes on where the last one ended, however it ended: a topic
+   * gets each record once, a handler at least once.
+   * @throws Fault unknownTopic, replayIntoItself, replayRangeLost, replayDiverged, replayCheckpointMismatch, damagedCheckpoint,
+   * invalidArgument and others; what the handler throws; the signal's reason.
+   */
+  async replay<K = Buffer, V = Buffer>(options: ReplayOptions<K, V>): Promise<ReplayResult> {
+    const { replay } = await import('./replay/replay.ts');
+    return this.#replaying(options, (clients) => replay(options, clients));
+  }
+
+  /** What `replay` would do with the same options. @throws as replay. */
+  async planReplay<K = Buffer, V = Buffer>(options: ReplayOptions<K, V>): Promise<ReplayPlan> {
+    const { planReplay } = await import('./replay/replay.ts');
+    return this.#replaying(options, (clients) => planReplay(options, clients));
+  }
+
+  async #replaying<K, V, R>({ target }: ReplayOptions<K, V>, use: (clients: ReplayClients) => Promise<R>): Promise<R> {
+    this.#checkOpen();
+    const other: Millrace = (typeof target === 'function' ? null : target.client) ?? this;
+    const clients = { source: this.#replayClient('source'), target: other.#replayClient('target') };
+    try {
+      return await use(clients);
+    } finally {
+      for (const { side } of Object.values(clients)) side.cluster.closeLane(side.lane);
+    }
+  }
+
+  #replayClient(end: string): ReplayClient {
+    this.#replays++;
+    const side = {
+      cluster: this.#cluster,
+      lane: `replay ${this.#replays} ${end}`,
+      callTimeoutMs: this.#callTimeoutMs,
+      requestTimeoutMs: this.#requestTimeoutMs,
+      retryBackoff: this.#retryBackoff,
+    };
+    return { side, admin: this.admin };
   }
 
   /**

@@ -88,6 +88,7 @@ test('a value attached to a one-letter flag is that flag’s, whatever it looks 
     '-x5': '-x5',
   };
   for (const [given, detached] of Object.entries(cases)) expect(detachValues([given], flags)).toEqual([detached]);
+  expect(detachValues(['--offset', '-2h', '-e'], flags)).toEqual(['--offset=-2h', '-e']);
   expect(detachValues(['--', '-k:'], flags)).toEqual(['--', '-k:']);
 });
 
