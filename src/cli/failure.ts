@@ -1,3 +1,4 @@
+import { getSystemErrorMessage } from 'node:util';
 import { Fault, faults } from '../base/faults.ts';
 import { CommandFailed } from './command-failed.ts';
 import { UsageError } from './usage-error.ts';
@@ -15,9 +16,14 @@ export function failureText(error: unknown, verbose: boolean): string {
 function sentenceOf(error: unknown): string {
   if (error instanceof Fault) return saidOnce(error);
   if (error instanceof UsageError || error instanceof CommandFailed) return error.message;
-  // What the operating system says of a file names it, and so the way out.
-  if (error instanceof Error && 'syscall' in error) return error.message;
+  if (error instanceof Error && 'syscall' in error) return fileSentence(error as NodeJS.ErrnoException);
   return `a bug of Millrace: ${messageOf(error)}; please report it`;
+}
+
+/** What the operating system says of a file names it, and so the way out. */
+function fileSentence(error: NodeJS.ErrnoException): string {
+  if (error.errno === undefined || error.path === undefined) return error.message;
+  return `cannot ${error.syscall} ${error.path}: ${getSystemErrorMessage(error.errno)}`;
 }
 
 /** A fault made of others repeats their sentence, here and there in the middle. */

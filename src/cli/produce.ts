@@ -13,6 +13,7 @@ import { note, writeJson } from './output.ts';
 import { type Intake, sendAll } from './produce-stream.ts';
 import { Progress } from './progress.ts';
 import { bytesText } from './table.ts';
+import { UsageError } from './usage-error.ts';
 
 const READ_BYTES = 512 * 1024;
 /** Lines come fast, so batches may be larger than where single records are sent; far below what a topic takes by default. */
@@ -95,8 +96,12 @@ export const produce = defineCommand({
       recordBytesMax: limits.frameBytesMax,
     };
     const file = args.file === undefined ? null : await open(args.file);
-    const progress =
-      (args.progress ?? process.stderr.isTTY) ? new Progress(systemClock, file && (await file.stat()).size) : null;
+    const facts = (await file?.stat()) ?? null;
+    if (facts?.isDirectory()) {
+      await file?.close();
+      throw new UsageError(`cannot read ${args.file}: it is a folder`);
+    }
+    const progress = (args.progress ?? process.stderr.isTTY) ? new Progress(systemClock, facts?.size ?? null) : null;
     const startMs = systemClock.monotonicMs();
     try {
       const input = file?.createReadStream({ highWaterMark: READ_BYTES }) ?? process.stdin;

@@ -1,4 +1,5 @@
 import { systemClock } from '../base/clock.ts';
+import { Fault } from '../base/faults.ts';
 import type { Admin } from '../client/admin.ts';
 import type { ReadFrom, ReadTo } from '../client/reader-options.ts';
 import { parseMomentMs } from './duration.ts';
@@ -46,14 +47,16 @@ function momentOf(text: string): number {
   return parseMomentMs(text.slice(2), systemClock.wallMs(), '--offset');
 }
 
-/** The reader's own form of a start: for -N, an offset for each partition. */
+/** The reader's own form of a start: for -N, an offset for each partition. @throws Fault offsetOutOfRange beyond an end */
 export async function resolveStart(
   admin: Admin,
   topic: string,
   start: Start,
   partitions: readonly number[],
 ): Promise<ReadFrom | ReadonlyMap<number, ReadFrom>> {
-  if (typeof start === 'string' || !('back' in start)) return start;
+  if (typeof start === 'string') return start;
+  if ('offset' in start) await checkNotBeyond(admin, topic, start.offset, partitions);
+  if (!('back' in start)) return start;
   const [earliest, latest] = await Promise.all([
     admin.offsets(topic, 'earliest', { partitions }),
     admin.offsets(topic, 'latest', { partitions }),
@@ -61,4 +64,19 @@ export async function resolveStart(
   const offsetOf = (partition: number): number =>
     Math.max(earliest.get(partition)!.offset, latest.get(partition)!.offset - start.back);
   return new Map(partitions.map((partition) => [partition, { offset: offsetOf(partition) }]));
+}
+
+/** Nothing is there to be printed, now or as what comes next: that is told at once. */
+async function checkNotBeyond(
+  admin: Admin,
+  topic: string,
+  offset: number,
+  partitions: readonly number[],
+): Promise<void> {
+  for (const [partition, end] of await admin.offsets(topic, 'latest', { partitions })) {
+    if (offset > end.offset) {
+      const detail = `topic ${topic}, partition ${partition} ends at ${end.offset}, before ${offset}`;
+      throw new Fault('offsetOutOfRange', { detail });
+    }
+  }
 }

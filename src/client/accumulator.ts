@@ -60,13 +60,15 @@ export class Accumulator {
   readonly #topics = new Map<string, TopicQueues>();
   /** Partitions with something to send, those that had their turn last at the end. */
   readonly active = new Set<PartitionQueue>();
-  /** Every batch whose records wait for their outcome, the oldest first. */
+  /** Every batch whose records wait for their outcome, in the order in which they expire. */
   readonly unsettled = new Set<ProducerBatch>();
   readonly #waitingForRoom = new Fifo<Send>();
   /** How many sends have left that queue. */
   #admitted = 0;
   readonly #waitingForAdmission = new Fifo<{ admittedMin: number; resolve: () => void }>();
   #waitingForReady: (() => void)[] = [];
+  /** The latest that an unsettled batch expires. */
+  #lastExpiryMs = Number.NEGATIVE_INFINITY;
   #usedBytes = 0;
   #inFlightBytes = 0;
   #waitingBytes = 0;
@@ -257,7 +259,7 @@ export class Accumulator {
     invariant(appended, 'a first record always fits');
     queue.add(batch);
     this.active.add(queue);
-    this.unsettled.add(batch);
+    this.#track(batch);
     if (batch.sizeBytes >= queue.batchBytesMax) this.#full(queue, batch);
     else this.#options.onBatch(batch);
   }
@@ -277,7 +279,19 @@ export class Accumulator {
   /** Puts a batch's halves in its place. */
   replace(batch: ProducerBatch, halves: readonly ProducerBatch[]): void {
     this.unsettled.delete(batch);
-    for (const half of halves) this.unsettled.add(half);
+    for (const half of halves) this.#track(half);
+  }
+
+  /** Adds an unsettled batch. It may expire before others that are older, when its records waited for their topic. */
+  #track(batch: ProducerBatch): void {
+    this.unsettled.add(batch);
+    if (batch.expiresAtMs >= this.#lastExpiryMs) {
+      this.#lastExpiryMs = batch.expiresAtMs;
+      return;
+    }
+    const inOrder = [...this.unsettled].sort((one, other) => one.expiresAtMs - other.expiresAtMs);
+    this.unsettled.clear();
+    for (const each of inOrder) this.unsettled.add(each);
   }
 
   /** Rejects the sends that have waited for room for too long; returns when, by the monotonic clock, the next one will have. */

@@ -10,6 +10,11 @@ export class SegmentIndex {
   /** The largest record timestamp of the segment, and the last offset of the batch that holds it; -1 while empty. */
   maxTimestampMs = -1;
   maxTimestampOffset = -1;
+  /**
+   * What a file named last, if it came from one, and how far the log reached then. It is the largest timestamp only if the
+   * file has not lost its end; null once the log was asked.
+   */
+  unproven: { readonly timestampMs: number; readonly offset: number; readonly endPosition: number } | null = null;
   #bytesSinceEntry = 0;
 
   constructor(baseOffset: number, offsets?: OffsetIndex, times?: TimeIndex) {

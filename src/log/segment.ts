@@ -71,7 +71,7 @@ export class Segment {
 
   /** The largest record timestamp; -1 when empty. */
   async maxTimestampMs(): Promise<number> {
-    this.#maxTimestampMs ??= (await this.index()).maxTimestampMs;
+    this.#maxTimestampMs ??= (await this.#timeIndex()).maxTimestampMs;
     return this.#maxTimestampMs;
   }
 
@@ -102,7 +102,7 @@ export class Segment {
       this.noteIn(index, batch, this.#sizeBytes);
       this.#sizeBytes += batch.length;
     }
-    this.#maxTimestampMs = index.maxTimestampMs;
+    if (index.unproven === null) this.#maxTimestampMs = index.maxTimestampMs;
   }
 
   /** Removes what a failed write left behind the last whole one. */
@@ -179,7 +179,7 @@ export class Segment {
 
   /** An offset before which every record is older than `timestampMs`. */
   async offsetBefore(timestampMs: number): Promise<number> {
-    const index = await this.index();
+    const index = await this.#timeIndex();
     const entry = index.times.floor(timestampMs);
     if (entry === null) return this.baseOffset;
     if (!index.fromFiles || (await this.#hasBatch(index, entry))) return entry.offset;
@@ -234,12 +234,35 @@ export class Segment {
     const times = timeBytes && TimeIndex.parse(timeBytes, this.baseOffset);
     if (offsets && times) {
       const index = new SegmentIndex(this.baseOffset, offsets, times);
+      const last = times.length === 0 ? null : times.entry(times.length - 1);
+      index.unproven = last && { ...last, endPosition };
       if (endPosition === 0 || (await this.#isTrue(index))) return index;
     }
     const index = new SegmentIndex(this.baseOffset);
     const build = this.#indexer(index);
     await this.walk(0, (batch, position) => position < endPosition && build(batch, position));
     return index;
+  }
+
+  /** The indexes, for what asks about time: a file that was cut between two entries hides younger records. */
+  async #timeIndex(): Promise<SegmentIndex> {
+    const index = await this.index();
+    if (index.unproven !== null) {
+      if (await this.#hidesYounger(index, index.unproven)) await this.#rebuildIndex();
+      index.unproven = null;
+    }
+    return this.index();
+  }
+
+  /** Whether a younger batch follows what a file named last. Where time goes forward that is at the segment's end. */
+  async #hidesYounger(index: SegmentIndex, last: NonNullable<SegmentIndex['unproven']>): Promise<boolean> {
+    const { position } = (await this.#startIn(index, last.offset)) ?? { position: 0 };
+    let found = false;
+    await this.walk(position, (batch, at) => {
+      found = maxTimestamp(batch, 0) > last.timestampMs;
+      return !found && at < last.endPosition;
+    });
+    return found;
   }
 
   /** Whether the log has what a finished time index names at its end: the segment's largest timestamp. */

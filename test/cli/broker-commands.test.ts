@@ -174,6 +174,30 @@ for (const target of brokerTargets) {
       expect((await done(['consume', name, '-e', '-q'])).out).toBe(`${lines.join('\n')}\n`);
     });
 
+    test('a file that is not there, or that is a folder, is one clear line', async () => {
+      const name = await newTopic();
+      const missing = await cli(['produce', name, path.join(folder, 'no-such.txt')]);
+      expect(missing.err).toBe(
+        `millrace: cannot open ${path.join(folder, 'no-such.txt')}: no such file or directory\n`,
+      );
+      expect(missing.code).toBe(1);
+      const directory = await cli(['produce', name, folder]);
+      expect(directory.err).toBe(`millrace: cannot read ${folder}: it is a folder\n`);
+      expect(directory.code).toBe(2);
+    });
+
+    test('an offset beyond the end of a partition is refused, not waited for', async () => {
+      const name = await newTopic();
+      await done(['produce', name], { input: 'a\nb\n' });
+      for (const flags of [[], ['-e']]) {
+        const { code, err, out } = await cli(['consume', name, '-o', '3', ...flags]);
+        expect({ code, out }).toEqual({ code: 4, out: '' });
+        expect(err).toContain(`topic ${name}, partition 0 ends at 2, before 3`);
+        expect(isOneLine(err)).toBe(true);
+      }
+      expect((await done(['consume', name, '-o', '2', '-e', '-q'])).out).toBe('');
+    });
+
     test('reading starts and stops where -o, -c and -e say', async () => {
       const name = await newTopic();
       await done(['produce', name], { input: 'a\nb\nc\nd\n' });

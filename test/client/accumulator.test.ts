@@ -71,7 +71,7 @@ class Bench {
     });
   }
 
-  /** What each batch holds, the oldest first. */
+  /** What each batch holds, in the order in which they expire. */
   batches(): string[][] {
     return [...this.accumulator.unsettled].map((batch) => {
       batch.closed = true;
@@ -95,7 +95,22 @@ describe('sends wait', () => {
     expect(bench.batches()).toEqual([['b']]);
     await bench.find(topicOf('slow', 1));
     bench.send('slow', 'd');
-    expect(bench.batches().slice(1)).toEqual([['a', 'c', 'd']]);
+    expect(bench.batches()).toContainEqual(['a', 'c', 'd']);
+  });
+
+  test('and expire as if they had not: the batches are kept in the order in which they do', async () => {
+    let nowMs = 0;
+    const bench = new Bench({ clock: { ...systemClock, monotonicMs: () => nowMs } });
+    bench.send('slow', 'a');
+    bench.send('quick', 'b');
+    nowMs = 500;
+    await bench.find(topicOf('quick', 2));
+    bench.send('quick', 'c', { partition: 1 });
+    nowMs = 900;
+    await bench.find(topicOf('slow', 1));
+    const expiry = [...bench.accumulator.unsettled].map(({ expiresAtMs }) => expiresAtMs);
+    expect(expiry).toEqual([1000, 1000, 1500]);
+    expect(bench.batches().flat().sort()).toEqual(['a', 'b', 'c']);
   });
 
   test('in vain when the topic is not found; the next send looks for it again', async () => {

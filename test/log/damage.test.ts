@@ -90,6 +90,18 @@ function flip(file: string, at: number, bits: number): void {
   fs.writeFileSync(file, content);
 }
 
+function entryBytesOf(file: string): number {
+  return file.endsWith('.index') ? 8 : 12;
+}
+
+function entriesIn(file: string): number {
+  return fs.statSync(file).size / entryBytesOf(file);
+}
+
+function cutEntries(file: string, count: number): void {
+  fs.truncateSync(file, Math.max(0, fs.statSync(file).size - count * entryBytesOf(file)));
+}
+
 /** Takes from the offsets or times of an index as much as leaves them ascending. */
 function nudge(file: string): void {
   const content = fs.readFileSync(file);
@@ -108,6 +120,8 @@ describe('an index is a cache: whatever becomes of it, reads and searches find t
     ['deleted', (file) => fs.rmSync(file)],
     ['emptied', (file) => fs.truncateSync(file, 0)],
     ['cut in an entry', (file) => fs.truncateSync(file, Math.max(0, fs.statSync(file).size - 3))],
+    ['cut before the last entry', (file) => cutEntries(file, 1)],
+    ['cut in the middle, between entries', (file) => cutEntries(file, Math.ceil(entriesIn(file) / 2))],
     ['padded with zeros', (file) => fs.appendFileSync(file, Buffer.alloc(240))],
     ['too low in all entries but the last', nudge],
     ['zeros', (file) => fs.writeFileSync(file, Buffer.alloc(fs.statSync(file).size))],
