@@ -163,13 +163,16 @@ export class Connection {
     this.#answer(frame, slot).then(
       (answer) => {
         slot.answer = answer;
-        const dropped = !this.#slots.includes(slot);
+        if (!this.#slots.includes(slot)) return this.#letGo(slot);
         // It may have to wait for the answers before it.
-        this.#hold(slot, (dropped ? 0 : sizeOf(answer)) - slot.heldBytes);
-        if (dropped) slot.onSent?.();
-        else this.#flush();
+        this.#hold(slot, sizeOf(answer) - slot.heldBytes);
+        this.#flush();
       },
-      (error: unknown) => this.#refuse(error as Error, slot),
+      (error: unknown) => {
+        slot.answer = null;
+        if (this.#slots.includes(slot)) this.#refuse(error as Error, slot);
+        else this.#letGo(slot);
+      },
     );
   }
 
@@ -270,7 +273,6 @@ export class Connection {
    */
   #refuse(error: Error, slot?: Slot): void {
     const index = slot === undefined ? this.#slots.length : this.#slots.indexOf(slot);
-    if (index < 0) return;
     for (const dropped of this.#slots.splice(index)) this.#forget(dropped);
     this.#tell(error.message);
     this.end();
@@ -290,6 +292,11 @@ export class Connection {
 
   #forget(slot: Slot): void {
     this.#countRequest(-slot.requestBytes);
+    this.#letGo(slot);
+  }
+
+  /** Nobody will have its answer. One that is still awaited may yet come to hold something, and is let go of again then. */
+  #letGo(slot: Slot): void {
     this.#hold(slot, -slot.heldBytes);
     if (slot.answer !== undefined) slot.onSent?.();
   }
