@@ -215,6 +215,18 @@ export const faults = {
     retriable: false,
     says: 'no such topic; create it or check the name',
   },
+  notAssigned: {
+    kafka: 'ILLEGAL_GENERATION',
+    says: 'the partition is not, or no longer, assigned to this consumer; whoever has it goes on from the committed offset',
+  },
+  commitFenced: {
+    kafka: 'ILLEGAL_GENERATION',
+    says: 'the group went on without this member and refused its commit; whoever has the partitions now handles the records since the last commit again',
+  },
+  noCommittedOffset: {
+    kafka: 'OFFSET_OUT_OF_RANGE',
+    says: 'the group has committed no offset for the partition; commit one, or choose where to begin: from earliest or latest',
+  },
   producerOverfull: {
     kafka: 'INVALID_REQUEST',
     says: "too many sends wait for room in the producer's buffer; await ready() or what send returns before sending more",

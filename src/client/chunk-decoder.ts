@@ -17,15 +17,19 @@ import { type ReadBatch, ReadRecord, type RecordSource } from './read-record.ts'
 /** Above this, decompressing is worth the way to another thread and back. */
 const SYNC_DECOMPRESSION_BYTES_MAX = 128 * 1024;
 
+/** By what the keys and values of records are decoded. */
+export type Codecs<K, V> = Pick<RecordSource<K, V>, 'key' | 'value'>;
+
 /**
  * The batches of a chunk with the records that were asked for, each with the offset after it; null stands for a batch that has
  * none. @throws Fault corruptBatch and others, which name the place.
  */
 export async function* decodeChunk<K, V>(
   { cursor, bytes, fetchedFrom, abortedTransactions, highWatermark }: Chunk,
-  source: RecordSource<K, V>,
+  codecs: Codecs<K, V>,
 ): AsyncGenerator<{ batch: ReadBatch<K, V> | null; nextOffset: number }> {
-  const { topic, partition } = source;
+  const { topic, partition } = cursor;
+  const source: RecordSource<K, V> = { topic, partition, key: codecs.key, value: codecs.value };
   const aborted = new AbortedTransactions(abortedTransactions);
   for (const at of batchesIn(bytes)) {
     const next = nextOffset(bytes, at);

@@ -1,7 +1,7 @@
 import { type Clock, sleep } from '../base/clock.ts';
 import { Fault, faultFromKafka } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
-import type { Random } from '../base/random.ts';
+import type { Random, Uuid } from '../base/random.ts';
 import { type Backoff, backoffMs } from './backoff.ts';
 import type { Connection } from './connection.ts';
 import { detailOf } from './fault-detail.ts';
@@ -150,6 +150,25 @@ export class Cluster {
     } catch (error) {
       this.#lastFault = error as Error;
       throw error;
+    } finally {
+      done();
+    }
+  }
+
+  /** The names of topics by their ids; those that the brokers do not know are left out. @throws Fault connectionFailed and others. */
+  async topicNames(ids: readonly Uuid[]): Promise<Map<Uuid, string>> {
+    const known = new Map([...this.#topics.values()].map(({ id, name }) => [id, name]));
+    const names = new Map(ids.flatMap((id) => (known.has(id) ? [[id, known.get(id)!] as const] : [])));
+    const missing = ids.filter((id) => !names.has(id));
+    if (missing.length === 0) return names;
+    const { connection, done } = await this.#anyConnection();
+    try {
+      const topics = missing.map((topicId) => ({ topicId, name: null }));
+      const response = await connection.request('Metadata', { topics, allowAutoTopicCreation: false });
+      for (const { topicId, name, errorCode } of response.topics) {
+        if (errorCode === 0 && name !== null) names.set(topicId, name);
+      }
+      return names;
     } finally {
       done();
     }

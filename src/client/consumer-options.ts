@@ -1,7 +1,10 @@
+import { Fault } from '../base/faults.ts';
+import { assignors } from './assignors/index.ts';
 import type { Codec } from './codecs.ts';
 import type { PartitionOfTopic } from './group-offsets.ts';
 import type { Isolation } from './list-offsets.ts';
-import type { ReaderOptions } from './reader-options.ts';
+import { type ReaderOptions, readerSettings } from './reader-options.ts';
+import { type Subscription, subscriptionOf } from './subscription.ts';
 
 /** `consumer` is KIP-848's, in which the broker assigns; in `classic` one of the members does. */
 export type GroupProtocol = 'classic' | 'consumer';
@@ -85,4 +88,100 @@ export interface ConsumerOptions<K = string, V = unknown>
   key?: Codec<K>;
   /** Of values. Default messagePack(). */
   value?: Codec<V>;
+}
+
+/** The options with their defaults, but for the codecs. */
+export interface GroupSettings
+  extends Required<
+    Omit<
+      ConsumerOptions,
+      | 'key'
+      | 'value'
+      | 'topics'
+      | 'pattern'
+      | 'protocol'
+      | 'instanceId'
+      | 'serverAssignor'
+      | 'signal'
+      | keyof GroupHooks
+    >
+  > {
+  subscription: Subscription;
+  /** Null: what the broker serves. */
+  protocol: GroupProtocol | null;
+  instanceId: string | null;
+  serverAssignor: string | null;
+  signal: AbortSignal | undefined;
+  hooks: GroupHooks;
+}
+
+export interface ConsumerSettings<K, V> extends GroupSettings {
+  key: Codec<K>;
+  value: Codec<V>;
+}
+
+/** @throws Fault invalidArgument. */
+export function consumerSettings<K, V>(options: ConsumerOptions<K, V>): ConsumerSettings<K, V> {
+  // Fetching is the reader's.
+  const reading = readerSettings({ ...options, topic: '', from: 'earliest' });
+  const { key, value, isolation, onOutOfRange, maxWaitMs, minBytes, signal } = reading;
+  const { fetchBytesMax, partitionBytesMax, prefetchBytesMax, retryTimeoutMs } = reading;
+  if (options.group === '') refuse('a group has a name');
+  const { assignors: named } = options;
+  if (named !== undefined && options.protocol === 'consumer') refuse('assignors are of the classic protocol');
+  if (options.serverAssignor !== undefined && options.protocol === 'classic') {
+    refuse('a server assignor is of the consumer protocol');
+  }
+  const settings = {
+    group: options.group,
+    subscription: subscriptionOf(options.topics, options.pattern),
+    protocol: options.protocol ?? (named === undefined ? null : ('classic' as const)),
+    instanceId: options.instanceId ?? null,
+    assignors: named ?? (['cooperative-sticky'] as const),
+    serverAssignor: options.serverAssignor ?? null,
+    autoCommit: options.autoCommit ?? true,
+    autoCommitIntervalMs: options.autoCommitIntervalMs ?? 5_000,
+    from: options.from ?? 'earliest',
+    sessionTimeoutMs: options.sessionTimeoutMs ?? 45_000,
+    heartbeatIntervalMs: options.heartbeatIntervalMs ?? 3_000,
+    rebalanceTimeoutMs: options.rebalanceTimeoutMs ?? 60_000,
+    topicsMaxAgeMs: options.topicsMaxAgeMs ?? 30_000,
+    hooks: {
+      ...(options.onAssigned && { onAssigned: options.onAssigned }),
+      ...(options.onRevoked && { onRevoked: options.onRevoked }),
+      ...(options.onLost && { onLost: options.onLost }),
+    },
+    ...{ key, value, isolation, onOutOfRange, maxWaitMs, minBytes, signal },
+    ...{ fetchBytesMax, partitionBytesMax, prefetchBytesMax, retryTimeoutMs },
+  };
+  checkAssignors(settings.assignors);
+  for (const name of [
+    'autoCommitIntervalMs',
+    'sessionTimeoutMs',
+    'heartbeatIntervalMs',
+    'rebalanceTimeoutMs',
+    'topicsMaxAgeMs',
+  ] as const) {
+    if (!(settings[name] >= 1 && settings[name] <= INTERVAL_MAX_MS)) {
+      refuse(`${name} must be from 1 to ${INTERVAL_MAX_MS}, not ${settings[name]}`);
+    }
+  }
+  return settings;
+}
+
+/** As requests carry it, an int32. */
+const INTERVAL_MAX_MS = 0x7fffffff;
+
+function checkAssignors(names: readonly AssignorName[]): void {
+  if (names.length === 0) refuse('name at least one assignor');
+  for (const name of names)
+    if (!(name in assignors)) refuse(`${name} is not one of ${Object.keys(assignors).join(', ')}`);
+  const cooperative = names.filter((name) => assignors[name].isCooperative);
+  if (cooperative.length > 0 && cooperative.length < names.length) {
+    refuse('cooperative-sticky cannot be mixed with assignors whose members give everything up first');
+  }
+}
+
+function refuse(detail: string): never {
+  throw new Fault('invalidArgument', { detail });
 }

@@ -1,6 +1,9 @@
+import type { Uuid } from '../base/random.ts';
+import type { PartitionOfTopic } from './group-offsets.ts';
+
 /** What a fetch asks of one partition. */
-export interface PartitionAsk {
-  readonly partition: number;
+export interface PartitionAsk extends PartitionOfTopic {
+  readonly topicId: Uuid;
   readonly fetchOffset: number;
   readonly partitionMaxBytes: number;
 }
@@ -11,7 +14,7 @@ export interface SessionAsk {
   /** Partitions to ask for: all, or in a session those that differ from what the broker remembers. */
   asks: PartitionAsk[];
   /** Partitions that the broker should ask for no more. */
-  forgotten: number[];
+  forgotten: PartitionAsk[];
 }
 
 const NO_SESSION = 0;
@@ -27,7 +30,7 @@ export class FetchSession {
   #enabled: boolean;
   #id = NO_SESSION;
   #epoch = 0;
-  #remembered = new Map<number, PartitionAsk>();
+  #remembered = new Map<string, PartitionAsk>();
 
   constructor(enabled: boolean) {
     this.#enabled = enabled;
@@ -44,13 +47,13 @@ export class FetchSession {
       return { sessionId: NO_SESSION, sessionEpoch: SESSIONLESS_EPOCH, asks: [...wanted], forgotten: [] };
     }
     const before = this.#remembered;
-    this.#remembered = new Map(wanted.map((ask) => [ask.partition, ask]));
+    this.#remembered = new Map(wanted.map((ask) => [keyOf(ask), ask]));
     if (this.#id === NO_SESSION) return { sessionId: NO_SESSION, sessionEpoch: 0, asks: [...wanted], forgotten: [] };
     const asks = wanted.filter((ask) => {
-      const known = before.get(ask.partition);
+      const known = before.get(keyOf(ask));
       return known?.fetchOffset !== ask.fetchOffset || known.partitionMaxBytes !== ask.partitionMaxBytes;
     });
-    const forgotten = [...before.keys()].filter((partition) => !this.#remembered.has(partition));
+    const forgotten = [...before].filter(([key]) => !this.#remembered.has(key)).map(([, ask]) => ask);
     return { sessionId: this.#id, sessionEpoch: this.#epoch, asks, forgotten };
   }
 
@@ -69,4 +72,9 @@ export class FetchSession {
     this.#id = NO_SESSION;
     this.#epoch = 0;
   }
+}
+
+/** A topic that was made again is another one to the broker. */
+function keyOf({ topic, topicId, partition }: PartitionAsk): string {
+  return `${topic}:${topicId}:${partition}`;
 }

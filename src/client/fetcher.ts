@@ -1,14 +1,14 @@
 import type { CancelTimer } from '../base/clock.ts';
 import { Fault, faultFromKafka } from '../base/faults.ts';
 import type { KafkaErrorName } from '../base/kafka-errors.ts';
-import { ZERO_UUID } from '../base/random.ts';
+import { type Uuid, ZERO_UUID } from '../base/random.ts';
 import { batchesIn, nextOffset } from '../record/batch.ts';
 import type { FetchAbortedTransaction, FetchPartitionData, FetchResponse } from '../wire/messages.generated.ts';
 import { type Backoff, backoffMs } from './backoff.ts';
 import type { Cluster, Lane } from './cluster.ts';
 import { type Cursor, isFetched } from './cursor.ts';
 import { detailOf } from './fault-detail.ts';
-import { FetchSession, type SessionAsk } from './fetch-session.ts';
+import { FetchSession, type PartitionAsk, type SessionAsk } from './fetch-session.ts';
 import type { Inbox } from './inbox.ts';
 import { isolationLevel, listOffsets } from './list-offsets.ts';
 import type { FetchSettings } from './reader-options.ts';
@@ -16,11 +16,31 @@ import type { FetchSettings } from './reader-options.ts';
 /** Whole batches of one partition, end to end. */
 export interface Chunk {
   readonly cursor: Cursor;
+  /** The cursor's when it was asked for. */
+  readonly round: number;
   readonly bytes: Buffer;
   /** The offset that was asked for; the first batch may begin below it. */
   readonly fetchedFrom: number;
   readonly abortedTransactions: readonly FetchAbortedTransaction[];
   readonly highWatermark: number;
+}
+
+export interface FetcherSettings
+  extends Pick<
+    FetchSettings,
+    | 'isolation'
+    | 'onOutOfRange'
+    | 'maxWaitMs'
+    | 'minBytes'
+    | 'fetchBytesMax'
+    | 'partitionBytesMax'
+    | 'retryTimeoutMs'
+    | 'unknownTopicMs'
+  > {
+  /** Whether the inbox ends once all is fetched that the cursors reach to. */
+  endsWhenFetched: boolean;
+  /** Whether brokers should remember what they are asked for: worth the room it takes there when the fetching goes on for long. */
+  usesSessions: boolean;
 }
 
 export interface FetcherParts {
@@ -39,24 +59,33 @@ const lostSession: ReadonlySet<KafkaErrorName> = new Set(['FETCH_SESSION_ID_NOT_
 
 /** Fetches partitions from their leaders, each leader in a loop of its own, and puts what comes into an inbox. */
 export class Fetcher {
-  readonly #cursors: Cursor[];
+  #cursors: Cursor[];
   readonly #inbox: Inbox<Chunk>;
-  readonly #settings: FetchSettings;
+  readonly #settings: FetcherSettings;
   readonly #parts: FetcherParts;
   readonly #loops = new Set<number>();
   #cancelWake: CancelTimer | null = null;
 
-  constructor(cursors: readonly Cursor[], inbox: Inbox<Chunk>, settings: FetchSettings, parts: FetcherParts) {
+  constructor(cursors: readonly Cursor[], inbox: Inbox<Chunk>, settings: FetcherSettings, parts: FetcherParts) {
     this.#cursors = [...cursors];
     this.#inbox = inbox;
     this.#settings = settings;
     this.#parts = parts;
   }
 
+  add(cursors: readonly Cursor[]): void {
+    this.#cursors.push(...cursors);
+    this.assign();
+  }
+
+  remove(cursors: readonly Cursor[]): void {
+    this.#cursors = this.#cursors.filter((cursor) => !cursors.includes(cursor));
+  }
+
   /** Sees to it that each partition is fetched from its leader, as far as that is known now; ends the inbox when all is fetched. */
   assign(): void {
     if (this.#inbox.hasEnded) return;
-    if (this.#cursors.every(isFetched)) {
+    if (this.#settings.endsWhenFetched && this.#cursors.every(isFetched)) {
       this.#inbox.end();
       return;
     }
@@ -64,7 +93,7 @@ export class Fetcher {
     const nowMs = clock.monotonicMs();
     let pausesUntilMs = Number.POSITIVE_INFINITY;
     for (const cursor of this.#cursors) {
-      if (isFetched(cursor)) continue;
+      if (isFetched(cursor) || cursor.paused) continue;
       const leader = this.#leaderOf(cursor);
       if (cursor.retryAtMs > nowMs) pausesUntilMs = Math.min(pausesUntilMs, cursor.retryAtMs);
       else if (leader === null) this.#failed(cursor, this.#leaderless(cursor));
@@ -80,17 +109,16 @@ export class Fetcher {
   }
 
   #leaderless(cursor: Cursor): Fault {
-    return new Fault('brokerError', { detail: `${this.#at(cursor)} has no leader`, kafka: 'LEADER_NOT_AVAILABLE' });
+    return new Fault('brokerError', { detail: `${at(cursor)} has no leader`, kafka: 'LEADER_NOT_AVAILABLE' });
   }
 
   #leaderOf(cursor: Cursor): number | null {
-    const leader = this.#parts.cluster.topic(this.#settings.topic)?.partitions[cursor.partition]?.leader ?? -1;
+    const leader = this.#parts.cluster.topic(cursor.topic)?.partitions[cursor.partition]?.leader ?? -1;
     return leader < 0 ? null : leader;
   }
 
   async #loop(leader: number): Promise<void> {
-    // Reading up to an end is soon over: the room that a session takes in the broker is left to those that stay.
-    const session = new FetchSession(this.#settings.to === undefined);
+    const session = new FetchSession(this.#settings.usesSessions);
     try {
       while (!this.#inbox.hasEnded) {
         const cursors = this.#fetchableAt(leader);
@@ -109,7 +137,8 @@ export class Fetcher {
   #fetchableAt(leader: number): Cursor[] {
     const nowMs = this.#parts.cluster.clock.monotonicMs();
     return this.#cursors.filter(
-      (cursor) => !isFetched(cursor) && cursor.retryAtMs <= nowMs && this.#leaderOf(cursor) === leader,
+      (cursor) =>
+        !(isFetched(cursor) || cursor.paused) && cursor.retryAtMs <= nowMs && this.#leaderOf(cursor) === leader,
     );
   }
 
@@ -117,41 +146,47 @@ export class Fetcher {
   async #fetch(leader: number, cursors: readonly Cursor[], session: FetchSession): Promise<void> {
     const maxBytes = await this.#inbox.reserve(this.#settings.fetchBytesMax);
     if (maxBytes === false) return;
+    const asked = cursors.filter((cursor) => !cursor.paused).map((cursor) => ({ cursor, round: cursor.round }));
     let response: FetchResponse;
     try {
-      response = await this.#request(leader, cursors, session, maxBytes);
+      response = await this.#request(leader, asked, session, maxBytes);
       const fault = faultFromKafka(response.errorCode, `fetch from broker ${leader}`);
       if (fault !== null) throw fault;
     } catch (error) {
       session.reset();
       if (this.#inbox.hasEnded) return;
       if (!(error instanceof Fault) || !error.retriable) throw error;
-      if (!lostSession.has(error.kafka)) for (const cursor of cursors) this.#failed(cursor, error);
+      if (!lostSession.has(error.kafka)) for (const { cursor } of asked) this.#failed(cursor, error);
       return;
     } finally {
       this.#inbox.unreserve(maxBytes);
     }
     session.answered(response.sessionId);
-    await this.#accept(cursors, response);
+    await this.#accept(asked, response);
   }
 
   async #request(
     leader: number,
-    cursors: readonly Cursor[],
+    asked: readonly Asked[],
     session: FetchSession,
     maxBytes: number,
   ): Promise<FetchResponse> {
     const { cluster, lane, requestTimeoutMs } = this.#parts;
-    const { topic, maxWaitMs, minBytes, isolation, partitionBytesMax: partitionMaxBytes } = this.#settings;
+    const { maxWaitMs, minBytes, isolation, partitionBytesMax: partitionMaxBytes } = this.#settings;
     // A lane that was closed must not be opened again.
     if (this.#inbox.hasEnded) throw new Fault('clientClosed');
     const connection = await cluster.connection(leader, lane);
     if (connection.versionOf('Fetch') < SESSION_VERSION_FIRST) session.disable();
-    const id = cluster.topic(topic)?.id ?? null;
     const { sessionId, sessionEpoch, asks, forgotten }: SessionAsk = session.ask(
-      cursors.map(({ partition, fetchNext }) => ({ partition, fetchOffset: fetchNext, partitionMaxBytes })),
+      asked.map(({ cursor: { topic, partition, fetchNext } }) => ({
+        topic,
+        topicId: cluster.topic(topic)?.id ?? ZERO_UUID,
+        partition,
+        fetchOffset: fetchNext,
+        partitionMaxBytes,
+      })),
     );
-    const named = { topic, topicId: id ?? ZERO_UUID };
+    const hasIds = [...asks, ...forgotten].every(({ topicId }) => topicId !== ZERO_UUID);
     return connection.request(
       'Fetch',
       {
@@ -161,23 +196,31 @@ export class Fetcher {
         isolationLevel: isolationLevel(isolation),
         sessionId,
         sessionEpoch,
-        topics: asks.length === 0 ? [] : [{ ...named, partitions: asks }],
-        forgottenTopicsData: forgotten.length === 0 ? [] : [{ ...named, partitions: forgotten }],
+        topics: byTopicId(asks, (ask) => ask),
+        forgottenTopicsData: byTopicId(forgotten, ({ partition }) => partition),
       },
-      { versionMax: id === null ? NAMES_VERSION_LAST : undefined, timeoutMs: requestTimeoutMs + maxWaitMs },
+      { versionMax: hasIds ? undefined : NAMES_VERSION_LAST, timeoutMs: requestTimeoutMs + maxWaitMs },
     );
   }
 
-  async #accept(cursors: readonly Cursor[], response: FetchResponse): Promise<void> {
-    for (const answer of response.responses.flatMap((topic) => topic.partitions)) {
-      const cursor = cursors.find((one) => one.partition === answer.partitionIndex);
-      if (cursor === undefined) continue;
-      const fault = faultFromKafka(answer.errorCode, `${this.#at(cursor)}, offset ${cursor.fetchNext}`);
-      if (fault === null) this.#put(cursor, answer);
-      else if (fault.kafka === 'OFFSET_OUT_OF_RANGE') await this.#resetOffset(cursor, fault);
-      else if (fault.retriable && fault.kafka !== 'CORRUPT_MESSAGE') this.#failed(cursor, fault);
-      else throw fault;
+  async #accept(asked: readonly Asked[], response: FetchResponse): Promise<void> {
+    const { cluster } = this.#parts;
+    for (const { topic: name, topicId, partitions } of response.responses) {
+      const isOfTopic = ({ topic }: Cursor): boolean =>
+        topicId === ZERO_UUID ? topic === name : cluster.topic(topic)?.id === topicId;
+      for (const answer of partitions) {
+        const one = asked.find(({ cursor }) => cursor.partition === answer.partitionIndex && isOfTopic(cursor));
+        if (one !== undefined && one.round === one.cursor.round) await this.#acceptOne(one.cursor, answer);
+      }
     }
+  }
+
+  async #acceptOne(cursor: Cursor, answer: FetchPartitionData): Promise<void> {
+    const fault = faultFromKafka(answer.errorCode, `${at(cursor)}, offset ${cursor.fetchNext}`);
+    if (fault === null) this.#put(cursor, answer);
+    else if (fault.kafka === 'OFFSET_OUT_OF_RANGE') await this.#resetOffset(cursor, fault);
+    else if (fault.retriable && fault.kafka !== 'CORRUPT_MESSAGE') this.#failed(cursor, fault);
+    else throw fault;
   }
 
   #put(cursor: Cursor, answer: FetchPartitionData): void {
@@ -194,24 +237,29 @@ export class Fetcher {
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       throw new Fault(error.fault, {
-        detail: `${this.#at(cursor)}, offset ${cursor.fetchNext}: ${detailOf(error)}`,
+        detail: `${at(cursor)}, offset ${cursor.fetchNext}: ${detailOf(error)}`,
         cause: error,
       });
     }
     if (cursor.fetchNext === fetchedFrom) return;
     const abortedTransactions = answer.abortedTransactions ?? [];
-    this.#inbox.put({ cursor, bytes, fetchedFrom, abortedTransactions, highWatermark }, bytes.length);
+    this.#inbox.put(
+      { cursor, round: cursor.round, bytes, fetchedFrom, abortedTransactions, highWatermark },
+      bytes.length,
+    );
     // Behind the others, so that each has its turn when an answer cannot hold data of all.
-    this.#cursors.splice(this.#cursors.indexOf(cursor), 1);
-    this.#cursors.push(cursor);
+    const place = this.#cursors.indexOf(cursor);
+    if (place >= 0) this.#cursors.push(...this.#cursors.splice(place, 1));
   }
 
   /** @throws Fault offsetOutOfRange, and those of finding the offset. */
   async #resetOffset(cursor: Cursor, fault: Fault): Promise<void> {
-    const { topic, isolation, onOutOfRange, unknownTopicMs: unknownMs } = this.#settings;
+    const { isolation, onOutOfRange, unknownTopicMs: unknownMs } = this.#settings;
+    const { topic, round } = cursor;
     if (onOutOfRange === 'error') throw fault;
     const search = { timeoutMs: this.#parts.callTimeoutMs, unknownMs, isolation };
     const found = await listOffsets(this.#parts.cluster, topic, new Map([[cursor.partition, onOutOfRange]]), search);
+    if (cursor.round !== round) return;
     const offset = found.get(cursor.partition)?.offset ?? 0;
     this.#parts.cluster.logger.warn(
       { topic, partition: cursor.partition, from: cursor.fetchNext, to: offset },
@@ -232,13 +280,35 @@ export class Fetcher {
     }
     cursor.retryAtMs = nowMs + backoffMs(retryBackoff, cursor.failures, cluster.random);
     cluster.logger.debug(
-      { partition: cursor.partition, failures: cursor.failures, err: fault },
+      { topic: cursor.topic, partition: cursor.partition, failures: cursor.failures, err: fault },
       'a fetch is tried again',
     );
     void cluster.refresh().then(() => this.assign());
   }
+}
 
-  #at({ partition }: Cursor): string {
-    return `topic ${this.#settings.topic}, partition ${partition}`;
+interface Asked {
+  cursor: Cursor;
+  round: number;
+}
+
+function at({ topic, partition }: Cursor): string {
+  return `topic ${topic}, partition ${partition}`;
+}
+
+function byTopicId<T>(asks: readonly PartitionAsk[], partitionOf: (ask: PartitionAsk) => T): TopicAsks<T>[] {
+  const topics = new Map<string, TopicAsks<T>>();
+  for (const ask of asks) {
+    const key = `${ask.topic}:${ask.topicId}`;
+    let ofTopic = topics.get(key);
+    if (ofTopic === undefined) topics.set(key, (ofTopic = { topic: ask.topic, topicId: ask.topicId, partitions: [] }));
+    ofTopic.partitions.push(partitionOf(ask));
   }
+  return [...topics.values()];
+}
+
+interface TopicAsks<T> {
+  topic: string;
+  topicId: Uuid;
+  partitions: T[];
 }

@@ -34,7 +34,7 @@ export class GroupCoordinators {
     if (groups.length === 0) return answers;
     const open = new Set(groups);
     const attempt = async (): Promise<void> => {
-      const found = await this.#find([...open]);
+      const found = await this.find([...open]);
       const asks = [...byCoordinator(found)].map(async ([coordinator, ofIt]) => {
         return ask(await this.#cluster.connection(coordinator, LANE), ofIt);
       });
@@ -74,8 +74,8 @@ export class GroupCoordinators {
     return answer as T;
   }
 
-  /** The broker of each group, or what is said against the group. */
-  async #find(groups: readonly string[]): Promise<Map<string, number | Fault>> {
+  /** One attempt: the broker of each group, or what is said against the group. @throws Fault connectionFailed and others. */
+  async find(groups: readonly string[]): Promise<Map<string, number | Fault>> {
     if (this.#cluster.brokers.size === 0) await this.#cluster.askMetadata([]);
     const connection = await this.#cluster.connection(this.#cluster.controllerId, LANE);
     const found = new Map<string, number | Fault>();

@@ -6,6 +6,8 @@ import { OWN_CLIENT_NAME } from '../wire/own-apis.ts';
 import { Admin } from './admin.ts';
 import type { Backoff } from './backoff.ts';
 import { Cluster } from './cluster.ts';
+import { Consumer } from './consumer.ts';
+import type { ConsumerOptions } from './consumer-options.ts';
 import { Producer } from './producer.ts';
 import type { ProducerOptions } from './producer-options.ts';
 import { Reader } from './reader.ts';
@@ -62,7 +64,7 @@ interface Closable {
   close(options?: { timeoutMs?: number }): Promise<void>;
 }
 
-/** A client of one broker or cluster: where producers, readers and the admin come from. */
+/** A client of one broker or cluster: where producers, readers, consumers and the admin come from. */
 export class Millrace implements AsyncDisposable {
   readonly admin: Admin;
   readonly #cluster: Cluster;
@@ -73,8 +75,8 @@ export class Millrace implements AsyncDisposable {
   readonly #open = new Set<Closable>();
   /** Timers of a Clock do not keep a process alive, but a client that waits to try again must, as an open socket would. */
   readonly #hold = setInterval(() => {}, HOLD_INTERVAL_MS);
-  #readers = 0;
-  #replays = 0;
+  /** How many have been given a lane of their own. */
+  #lanes = 0;
   #closing: Promise<void> | null = null;
 
   /** Use `connect`, which also finds the brokers. */
@@ -140,10 +142,10 @@ export class Millrace implements AsyncDisposable {
   /** @throws Fault invalidArgument. */
   reader<K = string, V = unknown>(options: ReaderOptions<K, V>): Reader<K, V> {
     this.#checkOpen();
-    this.#readers++;
+    this.#lanes++;
     const reader: Reader<K, V> = new Reader(options, {
       cluster: this.#cluster,
-      lane: `reader ${this.#readers}`,
+      lane: `reader ${this.#lanes}`,
       callTimeoutMs: this.#callTimeoutMs,
       requestTimeoutMs: this.#requestTimeoutMs,
       retryBackoff: this.#retryBackoff,
@@ -151,6 +153,22 @@ export class Millrace implements AsyncDisposable {
     });
     this.#open.add(reader);
     return reader;
+  }
+
+  /** @throws Fault invalidArgument. */
+  consumer<K = string, V = unknown>(options: ConsumerOptions<K, V>): Consumer<K, V> {
+    this.#checkOpen();
+    this.#lanes++;
+    const consumer: Consumer<K, V> = new Consumer(options, {
+      cluster: this.#cluster,
+      lane: `consumer ${this.#lanes}`,
+      callTimeoutMs: this.#callTimeoutMs,
+      requestTimeoutMs: this.#requestTimeoutMs,
+      retryBackoff: this.#retryBackoff,
+      onClose: () => this.#open.delete(consumer),
+    });
+    this.#open.add(consumer);
+    return consumer;
   }
 
   /**
@@ -183,10 +201,10 @@ export class Millrace implements AsyncDisposable {
   }
 
   #replayClient(end: string): ReplayClient {
-    this.#replays++;
+    this.#lanes++;
     const side = {
       cluster: this.#cluster,
-      lane: `replay ${this.#replays} ${end}`,
+      lane: `replay ${this.#lanes} ${end}`,
       callTimeoutMs: this.#callTimeoutMs,
       requestTimeoutMs: this.#requestTimeoutMs,
       retryBackoff: this.#retryBackoff,
@@ -195,8 +213,8 @@ export class Millrace implements AsyncDisposable {
   }
 
   /**
-   * Ends readers, lets producers deliver what was sent (for `timeoutMs` at most, then their records are rejected), and ends all
-   * connections. Calling it again returns the same.
+   * Ends readers and consumers, lets producers deliver what was sent (for `timeoutMs` at most, then their records are rejected), and
+   * ends all connections. Calling it again returns the same.
    */
   close(options: { timeoutMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(options);

@@ -21,7 +21,11 @@ export async function startCursors(
   const starts = new Map(partitions.map((partition) => [partition, fromOf(settings, partition)]));
   const startOffsets = await resolve(cluster, settings, starts, callTimeoutMs);
   return partitions.map((partition) =>
-    cursorAt(partition, startOffsets.get(partition) ?? 0, endOffsets.get(partition) ?? Number.POSITIVE_INFINITY),
+    cursorAt(
+      { topic: name, partition },
+      startOffsets.get(partition) ?? 0,
+      endOffsets.get(partition) ?? Number.POSITIVE_INFINITY,
+    ),
   );
 }
 

@@ -1,6 +1,6 @@
 import { Fault } from '../base/faults.ts';
-import { decodeChunk } from './chunk-decoder.ts';
 import type { Cursor } from './cursor.ts';
+import { batchesOf, type DeliveryHooks, recordsOf } from './deliveries.ts';
 import { type Chunk, Fetcher, type FetcherParts } from './fetcher.ts';
 import { Inbox } from './inbox.ts';
 import type { ReadBatch, ReadRecord } from './read-record.ts';
@@ -53,7 +53,9 @@ export class Reader<K = string, V = unknown> implements AsyncDisposable {
     const { cluster, callTimeoutMs } = this.#parts;
     const cursors = await startCursors(cluster, this.#settings, callTimeoutMs);
     for (const cursor of cursors) this.#cursors.set(cursor.partition, cursor);
-    new Fetcher(cursors, this.#inbox, this.#settings, this.#parts).assign();
+    const isEndless = this.#settings.to === undefined;
+    const settings = { ...this.#settings, endsWhenFetched: true, usesSessions: isEndless };
+    new Fetcher(cursors, this.#inbox, settings, this.#parts).assign();
   }
 
   /**
@@ -61,67 +63,43 @@ export class Reader<K = string, V = unknown> implements AsyncDisposable {
    * @throws Fault offsetOutOfRange, corruptBatch with the place, what start throws, and what no repetition cured in retryTimeoutMs.
    */
   async *batches(): AsyncGenerator<ReadBatch<K, V>, void, undefined> {
-    try {
-      await this.start();
-      for (let taken = await this.#inbox.take(); taken !== null; taken = await this.#inbox.take()) {
-        yield* this.#batchesOf(taken.item);
-        taken.done();
-      }
-    } finally {
-      await this.close();
-    }
-  }
-
-  async *#batchesOf(chunk: Chunk): AsyncGenerator<ReadBatch<K, V>, void, undefined> {
-    const { cursor } = chunk;
-    const { topic, key, value } = this.#settings;
-    for await (const { batch, nextOffset } of decodeChunk(chunk, { topic, partition: cursor.partition, key, value })) {
-      if (this.#closed) return;
-      this.#settings.signal?.throwIfAborted();
-      if (batch !== null) yield batch;
-      cursor.positionNext = nextOffset;
-    }
+    yield* batchesOf(await this.#startedInbox(), this.#settings, this.#hooks);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<ReadRecord<K, V>, void, undefined> {
-    const batches = this.batches();
-    let records: readonly ReadRecord<K, V>[] = [];
-    let index = 0;
-    let pulling: Promise<void> | null = null;
-    const pull = async (): Promise<void> => {
-      const result = await batches.next();
-      records = result.done ? [] : result.value.records;
-      index = 0;
+    let records: AsyncIterator<ReadRecord<K, V>, void, undefined> | null = null;
+    const started = async (): Promise<AsyncIterator<ReadRecord<K, V>, void, undefined>> => {
+      const inbox = await this.#startedInbox();
+      records ??= recordsOf(inbox, this.#settings, this.#hooks);
+      return records;
     };
-    const end: IteratorReturnResult<void> = { value: undefined, done: true };
     return {
-      next: async () => {
-        // Callers may ask for several at once.
-        while (index >= records.length || this.#isCancelled) {
-          pulling ??= pull().finally(() => {
-            pulling = null;
-          });
-          await pulling;
-          if (records.length === 0) return end;
-        }
-        const record = records[index++]!;
-        const cursor = this.#cursors.get(record.partition);
-        if (cursor !== undefined) cursor.positionNext = record.offset + 1;
-        return { value: record, done: false };
-      },
+      next: () => (records === null ? started().then((iterator) => iterator.next()) : records.next()),
       return: async () => {
-        // First, so that a call of next that waits for records ends too.
-        await this.close();
-        await batches.return();
-        return end;
+        await (records?.return?.() ?? this.close());
+        return { value: undefined, done: true };
       },
     };
   }
 
-  /** Whether what is at hand is not to be given out any more. */
-  get #isCancelled(): boolean {
-    return this.#closed || (this.#settings.signal?.aborted ?? false);
+  async #startedInbox(): Promise<Inbox<Chunk>> {
+    try {
+      await this.start();
+      return this.#inbox;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
   }
+
+  readonly #hooks: DeliveryHooks = {
+    isOver: () => {
+      if (this.#closed) return true;
+      this.#settings.signal?.throwIfAborted();
+      return false;
+    },
+    onLeft: () => this.close(),
+  };
 
   /** The partitions that are read, once started. */
   get partitions(): number[] {

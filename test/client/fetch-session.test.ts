@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { FetchSession } from '../../src/client/fetch-session.ts';
 
-const at = (partition: number, fetchOffset: number) => ({ partition, fetchOffset, partitionMaxBytes: 100 });
+const at = (partition: number, fetchOffset: number, topicId = 'AAAAAAAAAAAAAAAAAAAAAQ') => ({
+  topic: 'topic',
+  topicId,
+  partition,
+  fetchOffset,
+  partitionMaxBytes: 100,
+});
 
 describe('a fetch session', () => {
   test('asks for everything first, and then only for what changed', () => {
@@ -24,8 +30,16 @@ describe('a fetch session', () => {
       sessionId: 99,
       sessionEpoch: 2,
       asks: [at(2, 0)],
-      forgotten: [1],
+      forgotten: [at(1, 7)],
     });
+  });
+
+  test('forgets a topic that was made again under the same name', () => {
+    const session = new FetchSession(true);
+    session.ask([at(0, 5)]);
+    session.answered(99);
+    const again = at(0, 5, 'AAAAAAAAAAAAAAAAAAAAAg');
+    expect(session.ask([again])).toMatchObject({ asks: [again], forgotten: [at(0, 5)] });
   });
 
   test('begins anew after a reset', () => {

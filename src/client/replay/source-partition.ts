@@ -60,7 +60,7 @@ export class SourcePartition {
     const { topic, partition, startNext, endNext, isolation, prefetchBytes } = range;
     this.partition = partition;
     this.#topic = topic;
-    this.#cursor = cursorAt(partition, startNext, Math.max(startNext, endNext));
+    this.#cursor = cursorAt({ topic, partition }, startNext, Math.max(startNext, endNext));
     this.#inbox = new Inbox(prefetchBytes);
     const half = Math.max(1, prefetchBytes >> 1);
     const settings = readerSettings({
@@ -73,7 +73,8 @@ export class SourcePartition {
       prefetchBytesMax: prefetchBytes,
     });
     this.#batches = this.#read();
-    new Fetcher([this.#cursor], this.#inbox, settings, side).assign();
+    const fetching = { ...settings, endsWhenFetched: true, usesSessions: false };
+    new Fetcher([this.#cursor], this.#inbox, fetching, side).assign();
   }
 
   /** The next batch, which `next` will give; null at the end of the range. @throws Fault offsetOutOfRange, corruptBatch and others. */
