@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RunningServer, startServer } from '../../src/compose.ts';
 import { handlers } from '../../src/server/handlers/index.ts';
 import { adminScenarios } from './oracle/admin.ts';
+import { groupScenarios } from './oracle/groups.ts';
 import { type RunningKafka, runKafka, whyNoKafka } from './oracle/kafka.ts';
 import { produceScenarios } from './oracle/produce.ts';
 import { readScenarios } from './oracle/read.ts';
@@ -13,7 +14,7 @@ import { type Scenario, Side } from './oracle/scenario.ts';
  */
 
 const missing = whyNoKafka();
-const scenarios = [...produceScenarios, ...readScenarios, ...adminScenarios].map(
+const scenarios = [...produceScenarios, ...readScenarios, ...adminScenarios, ...groupScenarios].map(
   (scenario, index) => [`${scenario.api}: ${scenario.says}`, scenario, index] as const,
 );
 

@@ -39,12 +39,21 @@ export class CommittedOffsets {
     for (const [partition, committed] of partitions) offsets.partitions.set(partition, committed);
   }
 
-  remove(group: string, topic: string, topicId: Uuid, partitions: readonly number[] | null): void {
+  remove({
+    group,
+    topic,
+    topicId,
+    partitions,
+    committedUntilMs,
+  }: Extract<GroupEvent, { type: 'offsetsRemoved' }>): void {
     const topics = this.#groups.get(group);
     const offsets = topics?.get(topic);
     if (topics === undefined || offsets === undefined || offsets.topicId !== topicId) return;
-    if (partitions === null) offsets.partitions.clear();
-    else for (const partition of partitions) offsets.partitions.delete(partition);
+    for (const partition of partitions ?? [...offsets.partitions.keys()]) {
+      const committed = offsets.partitions.get(partition);
+      if (committed === undefined || committed.committedAtMs > (committedUntilMs ?? Infinity)) continue;
+      offsets.partitions.delete(partition);
+    }
     if (offsets.partitions.size === 0) topics.delete(topic);
     if (topics.size === 0) this.#groups.delete(group);
   }

@@ -8,12 +8,27 @@ import type { BrokerSettings } from '../broker-settings.ts';
 import type { Topic } from '../topic.ts';
 import type { Topics } from '../topics.ts';
 import { ClassicGroup } from './classic-group.ts';
+import {
+  type JoinAnswer,
+  type JoinRequest,
+  type Leaver,
+  refusedJoin,
+  refusedSync,
+  type SyncAnswer,
+  type SyncRequest,
+} from './classic-member.ts';
+import type { ClassicSettings } from './classic-rebalance.ts';
 import { ConsumerGroups } from './consumer/consumer-groups.ts';
 import { LiveConsumerGroup } from './consumer/live-consumer-group.ts';
-import type { Committer, Effect, Group } from './group.ts';
+import type { Ask, Committer, Effect, Group } from './group.ts';
 import { GroupClock } from './group-clock.ts';
 import type { CommittedOffset, GroupEvent } from './group-events.ts';
 import { GroupState } from './group-state.ts';
+import { expiredOffsets } from './offset-expiry.ts';
+
+/** A timer that runs later than this after its time shows that the broker stood still. */
+const STALLED_MS = 500;
+const MS_PER_MINUTE = 60_000;
 
 /** One partition of a commit. `metadata` null is none. */
 export interface OffsetCommit {
@@ -52,6 +67,8 @@ export class GroupCoordinator {
   /** The last change of each group that has one under way. */
   readonly #changes = new Map<string, Promise<unknown>>();
   readonly #alarms = new Map<string, { atMs: number; cancel: CancelTimer }>();
+  readonly #classicSettings: ClassicSettings;
+  #cleaning: CancelTimer | null = null;
   #stopped: Fault | null = null;
 
   private constructor(state: GroupState, ledger: Ledger<GroupEvent>, log: LogContext, context: CoordinatorContext) {
@@ -64,7 +81,16 @@ export class GroupCoordinator {
     this.consumers = new ConsumerGroups(this, state.consumerGroups, { ...context, logger: log.logger }, () =>
       this.#uptime.uptimeMs(),
     );
-    context.topics.whenDeleted((topic) => this.#forgetTopic(topic));
+    const { settings, topics } = context;
+    this.#classicSettings = {
+      get initialRebalanceDelayMs() {
+        return settings.number('group.initial.rebalance.delay.ms');
+      },
+      get membersMax() {
+        return settings.number('group.max.size');
+      },
+    };
+    topics.whenDeleted((topic) => this.#forgetTopic(topic));
   }
 
   /** Opens the groups' ledger and takes up every group in it. @throws Fault damagedMetadata, folderTooNew */
@@ -74,7 +100,18 @@ export class GroupCoordinator {
     const coordinator = new GroupCoordinator(state, ledger, log, context);
     await coordinator.consumers.open();
     for (const group of coordinator.consumers) coordinator.#watch(group);
+    coordinator.#load();
+    coordinator.#cleanLater();
     return coordinator;
+  }
+
+  #load(): void {
+    const nowMs = this.#uptime.uptimeMs();
+    for (const [id, record] of this.#state.classicGroups) {
+      const group = ClassicGroup.load(id, record, this.#classicSettings, nowMs);
+      this.#groups.set(id, group);
+      void this.#perform(group, group.enforceSize(nowMs));
+    }
   }
 
   /** Every group that has members, a past or offsets. */
@@ -82,14 +119,112 @@ export class GroupCoordinator {
     yield* this.consumers;
     yield* this.#groups.values();
     for (const id of this.#state.offsets.groupIds()) {
-      if (!this.#groups.has(id) && this.consumers.find(id) === null) yield new ClassicGroup(id);
+      if (!this.#groups.has(id) && this.consumers.find(id) === null) yield this.#begin(id);
     }
   }
 
   /** A group by its id, also one that only holds offsets; null when there is none. */
   find(id: string): Group | null {
     const group = this.consumers.find(id) ?? this.#groups.get(id);
-    return group ?? (this.#state.offsets.has(id) ? new ClassicGroup(id) : null);
+    return group ?? (this.#state.offsets.has(id) ? this.#begin(id) : null);
+  }
+
+  #begin(id: string): ClassicGroup {
+    return new ClassicGroup(id, this.#classicSettings);
+  }
+
+  /** An id for a new member, which begins with what it calls itself. */
+  newMemberId(name: string): string {
+    const hex = this.#context.random.bytes(16).toString('hex');
+    return `${name}-${[hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')}`;
+  }
+
+  /** Joins a classic group; resolves when its members know each other, which the slowest of them decides. */
+  async join(id: string, request: JoinRequest): Promise<JoinAnswer> {
+    // It may be on its way to another kind, or out.
+    for (let change = this.#changes.get(id); change !== undefined; change = this.#changes.get(id))
+      await change.catch(() => {});
+    this.#checkServing(id);
+    let group = this.find(id);
+    if (group instanceof LiveConsumerGroup && group.isEmpty && request.memberId === '') {
+      await this.#remove(id, []);
+      group = this.find(id);
+    }
+    group ??= request.memberId === '' ? this.#begin(id) : null;
+    if (group === null) return refusedJoin(new Fault('unknownMember'), request.memberId);
+    if (!(group instanceof ClassicGroup)) return refusedJoin(new Fault('inconsistentGroupProtocol'), request.memberId);
+    return this.#ask(group, (ask, nowMs) => group.join(ask, request, nowMs));
+  }
+
+  /** Resolves to the member's assignment, when the leader's division of the work is durable. */
+  sync(id: string, request: SyncRequest): Promise<SyncAnswer> {
+    this.#checkServing(id);
+    const group = this.find(id);
+    if (!(group instanceof ClassicGroup)) return Promise.resolve(refusedSync(new Fault('unknownMember')));
+    return this.#ask(group, (ask, nowMs) => group.sync(ask, request, nowMs));
+  }
+
+  /** @throws Fault unknownMember, fencedInstance, illegalGeneration, rebalanceInProgress */
+  heartbeat(id: string, memberId: string, instanceId: string | null, generation: number): void {
+    this.#checkServing(id);
+    const group = this.find(id);
+    if (!(group instanceof ClassicGroup)) throw new Fault('unknownMember');
+    group.heartbeat(memberId, instanceId, generation, this.#uptime.uptimeMs());
+    this.#watch(group);
+  }
+
+  /** What each leaver is told, in their order. @throws Fault coordinatorNotAvailable */
+  async leave(id: string, leavers: readonly Leaver[]): Promise<(Fault | null)[]> {
+    this.#checkServing(id);
+    const group = this.find(id);
+    if (!(group instanceof ClassicGroup)) return leavers.map(() => new Fault('unknownMember'));
+    const { refusals, effects } = group.leave(leavers, this.#uptime.uptimeMs());
+    const refused = await this.#perform(group, effects);
+    if (refused !== null) throw refused;
+    return refusals;
+  }
+
+  /** Removes a group and its offsets. @throws Fault groupNotFound, nonEmptyGroup, coordinatorNotAvailable */
+  async remove(id: string): Promise<void> {
+    await this.#remove(id, [{ type: 'allOffsetsRemoved', group: id }]);
+  }
+
+  async #remove(id: string, andMore: readonly GroupEvent[]): Promise<void> {
+    try {
+      await this.change(id, (group) => {
+        if (group === null) throw new Fault('groupNotFound', { detail: JSON.stringify(id) });
+        group.checkDelete();
+        this.#removing.add(id);
+        return { events: [{ type: 'groupRemoved', group: id }, ...andMore], result: undefined };
+      });
+      this.#groups.delete(id);
+      this.#alarms.get(id)?.cancel();
+      this.#alarms.delete(id);
+    } finally {
+      this.#removing.delete(id);
+    }
+  }
+
+  /**
+   * Removes committed offsets of topics that the group does not read; resolves to what each topic is refused with, or null.
+   * @throws Fault groupNotFound, nonEmptyGroup, coordinatorNotAvailable
+   */
+  removeOffsets(
+    id: string,
+    wanted: readonly { topic: string; partitions: readonly number[] }[],
+  ): Promise<(Fault | null)[]> {
+    return this.change(id, (group) => {
+      if (group === null) throw new Fault('groupNotFound', { detail: JSON.stringify(id) });
+      group.checkOffsetDelete();
+      const refusals = wanted.map(({ topic }) => (group.isSubscribedTo(topic) ? new Fault('groupSubscribed') : null));
+      const events: GroupEvent[] = [];
+      for (const [i, { topic, partitions }] of wanted.entries()) {
+        const topicId = this.#context.topics.find(topic)?.id;
+        if (refusals[i] !== null || topicId === undefined) continue;
+        events.push({ type: 'offsetsRemoved', group: id, topic, topicId, partitions, committedUntilMs: null });
+      }
+      return { events, result: refusals };
+    });
   }
 
   /** What a group has committed, by topic name; topics that are gone are left out. @throws Fault as the group's kind says */
@@ -122,7 +257,7 @@ export class GroupCoordinator {
     this.#checkServing(id);
     let group = this.find(id);
     // Who is no member may begin a group that only holds offsets.
-    if (group === null && committer.generation < 0) group = new ClassicGroup(id);
+    if (group === null && committer.generation < 0) group = this.#begin(id);
     if (group === null) throw new Fault('groupNotFound', { detail: JSON.stringify(id) });
     group.checkCommit(committer, nowMs);
     this.#watch(group);
@@ -167,9 +302,18 @@ export class GroupCoordinator {
       return await change;
     } finally {
       if (this.#changes.get(id) === change) this.#changes.delete(id);
+      // One that became a group of the new protocol is that alone.
+      if (this.consumers.find(id) !== null) this.#groups.delete(id);
       const group = this.find(id);
       if (group !== null) this.#watch(group);
     }
+  }
+
+  #ask<Answer>(group: Group, step: (ask: Ask<Answer>, nowMs: number) => readonly Effect[]): Promise<Answer> {
+    return new Promise((resolve) => {
+      this.#groups.set(group.id, group);
+      void this.#perform(group, step({ answered: resolve }, this.#uptime.uptimeMs()));
+    });
   }
 
   /** Ends at once, after a fatal failure; `close` is still to be called. */
@@ -190,34 +334,69 @@ export class GroupCoordinator {
     const groups = Array.from(offsets.groupIds()).filter(
       (group) => offsets.ofGroup(group)?.get(topic)?.topicId === topicId,
     );
-    const removals = groups.map(
-      (group): GroupEvent => ({ type: 'offsetsRemoved', group, topic, topicId, partitions: null }),
-    );
+    const removal = { type: 'offsetsRemoved', topic, topicId, partitions: null, committedUntilMs: null } as const;
+    const removals = groups.map((group) => ({ ...removal, group }));
     if (removals.length === 0 || this.#stopped !== null) return;
     this.#append(removals).catch((err) =>
       this.#logger.warn({ err, topic }, 'offsets of a deleted topic are still there'),
     );
   }
 
-  /** Does what a group decided, without waiting; what hangs on a store is done when it is decided. */
-  #perform(group: Group, effects: readonly Effect[]): void {
+  #cleanLater(): void {
+    this.#cleaning = this.#clock.after(this.#context.settings.number('offsets.retention.check.interval.ms'), () => {
+      this.#clean()
+        .catch((err) => {
+          if (!(err instanceof Fault)) this.#context.onBug(err);
+          this.#logger.warn({ err }, 'expired offsets could not be removed; it is tried again');
+        })
+        .finally(() => {
+          if (this.#stopped === null) this.#cleanLater();
+        });
+    });
+  }
+
+  /** Removes offsets that have expired, and groups of which then nothing is left. */
+  async #clean(): Promise<void> {
+    const { settings, topics } = this.#context;
+    const nowMs = this.#uptime.uptimeMs();
+    const retentionMs = settings.number('offsets.retention.minutes') * MS_PER_MINUTE;
+    const exists = (topicId: string) => topics.findById(topicId) !== null;
+    const expired = Array.from(this.#state.offsets.groupIds()).flatMap((id) => {
+      return expiredOffsets(this.find(id)!, this.#state.offsets.ofGroup(id)!, nowMs, retentionMs, exists);
+    });
+    await this.#append([{ type: 'uptime', ms: nowMs }, ...expired]);
+    for (const { id, isEmpty, wakeAtMs } of [...this.groups()]) {
+      const unused = isEmpty && wakeAtMs === Infinity && !this.#state.offsets.has(id);
+      if (unused && this.#stopped === null) await this.#remove(id, []);
+    }
+  }
+
+  /** Does what a group decided. Resolves when all that it stores is decided: to the refusal, if there was one. */
+  async #perform(group: Group, effects: readonly Effect[]): Promise<Fault | null> {
+    const stores: Promise<Fault | null>[] = [];
     for (const effect of effects) {
-      if (effect.type === 'answer') {
-        (effect.ask.answered as (answer: object) => void)(effect.answer);
-        continue;
-      }
-      void this.#append(effect.events)
-        .then(
-          () => null,
-          (error: unknown) => {
-            if (!(error instanceof Fault)) throw error;
-            return error;
-          },
-        )
-        .then((refused) => this.#perform(group, effect.then(refused, this.#uptime.uptimeMs())))
-        .catch((error: unknown) => this.#context.onBug(error));
+      if (effect.type === 'answer') (effect.ask.answered as (answer: object) => void)(effect.answer);
+      else stores.push(this.#store(group, effect));
     }
     this.#watch(group);
+    if (group.isVoid && this.#groups.get(group.id) === group) this.#groups.delete(group.id);
+    const refusals = await Promise.all(stores);
+    return refusals.find((refused) => refused !== null) ?? null;
+  }
+
+  async #store(group: Group, { events, then }: Extract<Effect, { type: 'store' }>): Promise<Fault | null> {
+    try {
+      let refused: Fault | null = null;
+      await this.#append(events).catch((error: unknown) => {
+        if (!(error instanceof Fault)) throw error;
+        refused = error;
+      });
+      void this.#perform(group, then(refused, this.#uptime.uptimeMs()));
+      return refused;
+    } catch (error) {
+      this.#context.onBug(error);
+      return new Fault('brokerStopped', { cause: error });
+    }
   }
 
   /** Sees to it that a group is woken in time. One that puts its deadline off is woken early once, which is cheaper. */
@@ -226,13 +405,28 @@ export class GroupCoordinator {
     const alarm = this.#alarms.get(id);
     if (this.#stopped !== null || wakeAtMs >= (alarm?.atMs ?? Infinity)) return;
     alarm?.cancel();
-    const cancel = this.#clock.after(wakeAtMs - this.#uptime.uptimeMs(), () => {
+    this.#alarm(id, wakeAtMs, wakeAtMs - this.#uptime.uptimeMs());
+  }
+
+  #alarm(id: string, atMs: number, delayMs: number): void {
+    const dueMs = this.#uptime.uptimeMs() + delayMs;
+    const cancel = this.#clock.after(delayMs, () => {
+      const nowMs = this.#uptime.uptimeMs();
+      // A broker that stood still hears first what its members said meanwhile: they did not.
+      if (nowMs - dueMs > STALLED_MS) {
+        this.#alarm(id, atMs, STALLED_MS);
+        return;
+      }
       this.#alarms.delete(id);
-      const current = this.find(id);
-      if (current instanceof LiveConsumerGroup) this.#expire(current);
-      else if (current !== null) this.#perform(current, current.wake(this.#uptime.uptimeMs()));
+      const group = this.find(id);
+      try {
+        if (group instanceof LiveConsumerGroup) this.#expire(group);
+        else if (group !== null) void this.#perform(group, group.wake(nowMs));
+      } catch (error) {
+        this.#context.onBug(error);
+      }
     });
-    this.#alarms.set(id, { atMs: wakeAtMs, cancel });
+    this.#alarms.set(id, { atMs, cancel });
   }
 
   #expire({ id }: Group): void {
@@ -243,6 +437,7 @@ export class GroupCoordinator {
 
   #stop(fault: Fault): void {
     this.#stopped ??= fault;
+    this.#cleaning?.();
     for (const { cancel } of this.#alarms.values()) cancel();
     this.#alarms.clear();
   }

@@ -47,13 +47,17 @@ export type GroupEvent =
       readonly topicId: Uuid;
       readonly partitions: readonly (readonly [partition: number, committed: CommittedOffset])[];
     }
-  /** `partitions` null: all of the topic. Of another topic of that name (with another id) nothing is removed. */
+  /**
+   * `partitions` null: all of the topic. Of another topic of that name (with another id) nothing is removed, and nothing
+   * that was committed after `committedUntilMs` (null: whenever): it was on its way when the removal was decided.
+   */
   | {
       readonly type: 'offsetsRemoved';
       readonly group: string;
       readonly topic: string;
       readonly topicId: Uuid;
       readonly partitions: readonly number[] | null;
+      readonly committedUntilMs: number | null;
     }
   | { readonly type: 'allOffsetsRemoved'; readonly group: string }
   | ({ readonly type: 'classicGroup'; readonly group: string } & ClassicGroupRecord)

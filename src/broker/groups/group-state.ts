@@ -17,7 +17,7 @@ export class GroupState implements Fold<GroupEvent> {
         this.offsets.commit(event.group, event.topic, event.topicId, event.partitions);
         return;
       case 'offsetsRemoved':
-        this.offsets.remove(event.group, event.topic, event.topicId, event.partitions);
+        this.offsets.remove(event);
         return;
       case 'allOffsetsRemoved':
         this.offsets.removeAll(event.group);

@@ -14,7 +14,7 @@ export const listGroups = readingHandler('ListGroups', [0, 5], ({ statesFilter, 
       groupId: id,
       protocolType,
       groupState: stateName,
-      groupType: kind === 'classic' ? 'Classic' : 'Consumer',
+      groupType: kind,
     })),
   };
 });
