@@ -47,6 +47,8 @@ export const limits = {
   fetchBytesMax: 55 * 1024 * 1024,
   /** How long a fetch may wait for data, whatever it asks. */
   fetchWaitMaxMs: 60_000,
+  /** Groups that have settings of their own. */
+  groupsWithSettingsMax: 10_000,
   /** Characters of a pattern of topic names that a group's member subscribes to. */
   topicPatternCharactersMax: 1_000,
   /** Instructions of such a pattern when it is compiled: what one topic's name costs to match, and some 100 bytes each. */

@@ -24,7 +24,6 @@ const ownSpecs = {
     type: 'int',
     default: '0',
     min: 0,
-    max: 15_000,
     says: 'How long a target of the new protocol stands before the next change of the group makes another. Kafka waits 1000.',
   },
   'group.consumer.assignors': {
@@ -38,6 +37,12 @@ const ownSpecs = {
     default: '5000',
     min: 1,
     says: 'How often members of the new protocol send a heartbeat, where the group does not say.',
+  },
+  'group.consumer.max.assignment.interval.ms': {
+    type: 'int',
+    default: '15000',
+    min: 0,
+    says: 'The longest that a target of the new protocol may be made to stand.',
   },
   'group.consumer.max.heartbeat.interval.ms': {
     type: 'int',
@@ -56,6 +61,12 @@ const ownSpecs = {
     default: '2147483647',
     min: 1,
     says: 'The most members that a group of the new protocol may have.',
+  },
+  'group.consumer.min.assignment.interval.ms': {
+    type: 'int',
+    default: '0',
+    min: 0,
+    says: 'The shortest that a target of the new protocol may be made to stand.',
   },
   'group.consumer.min.heartbeat.interval.ms': {
     type: 'int',
@@ -136,7 +147,7 @@ for (const [name, spec] of Object.entries<SettingSpec>(topicSettingSpecs)) {
 }
 
 export type OwnSettingName = keyof typeof ownSpecs;
-export type SettingSource = 'topic' | 'broker' | 'start' | 'default';
+export type SettingSource = 'topic' | 'group' | 'broker' | 'start' | 'default';
 
 export const brokerSettingSpecs: ReadonlyMap<string, SettingSpec> = new Map<string, SettingSpec>([
   ...Object.entries<SettingSpec>(ownSpecs),
@@ -162,7 +173,7 @@ export class BrokerSettings {
   }
 
   /** A setting's values by what overrides what: the first applies. */
-  steps(name: string): { name: string; value: string; source: Exclude<SettingSource, 'topic'> }[] {
+  steps(name: string): { name: string; value: string; source: Exclude<SettingSource, 'topic' | 'group'> }[] {
     const changed = this.changed.get(name);
     const atStart = this.#atStart.get(name);
     return [
@@ -185,7 +196,9 @@ export class BrokerSettings {
   }
 
   /** What a topic that does not say has, by what overrides what: the first applies. */
-  forTopic(name: TopicSettingName): { name: string; value: string; source: Exclude<SettingSource, 'topic'> }[] {
+  forTopic(
+    name: TopicSettingName,
+  ): { name: string; value: string; source: Exclude<SettingSource, 'topic' | 'group'> }[] {
     const brokerName = brokerNameOf.get(name);
     return brokerName === undefined
       ? [{ name, value: topicSettingSpecs[name].default, source: 'default' }]

@@ -10,6 +10,7 @@ import { Syncer } from '../log/syncer.ts';
 import { TailCache } from '../log/tail-cache.ts';
 import { BrokerSettings, checkBrokerSetting } from './broker-settings.ts';
 import { type ClusterEvent, ClusterState } from './cluster-state.ts';
+import { GroupSettings } from './group-settings.ts';
 import { GroupCoordinator } from './groups/group-coordinator.ts';
 import { type Identity, loadIdentity } from './identity.ts';
 import { type Produced, type ProduceOptions, produce } from './produce.ts';
@@ -44,6 +45,7 @@ export class Broker {
   readonly topics: Topics;
   readonly producerIds: ProducerIds;
   readonly groups: GroupCoordinator;
+  readonly groupSettings: GroupSettings;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly disk: Disk;
@@ -63,6 +65,7 @@ export class Broker {
     this.topics = parts.topics;
     this.producerIds = new ProducerIds(parts.state, parts.ledger);
     this.groups = parts.groups;
+    this.groupSettings = parts.groupSettings;
     this.clock = parts.options.clock;
     this.logger = parts.options.logger;
     this.disk = parts.options.disk;
@@ -201,6 +204,7 @@ interface BrokerParts {
   readonly context: LogContext;
   readonly topics: Topics;
   readonly groups: GroupCoordinator;
+  readonly groupSettings: GroupSettings;
   readonly failure: Promise<unknown>;
   readonly onFatal: (cause: unknown) => void;
 }
@@ -221,13 +225,14 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
   const state = new ClusterState(settings.changed);
   const ledger = await Ledger.open('ledger/cluster', context, state);
   const topics = new Topics(state, ledger, context, settings, random);
+  const groupSettings = new GroupSettings(state, ledger, settings);
   let groups: GroupCoordinator;
   try {
     // After an unclean stop records may be gone that clients have seen: a new epoch tells them to look.
     const epoch = state.epoch < 0 ? 0 : state.epoch + (state.stoppedCleanly ? 0 : 1);
     await ledger.change(() => ({ events: [{ type: 'started', epoch }], result: undefined }));
     await topics.open();
-    groups = await GroupCoordinator.open(context, { settings, topics, random, onBug: failure.resolve });
+    groups = await GroupCoordinator.open(context, { settings, groupSettings, topics, random, onBug: failure.resolve });
   } catch (error) {
     const stopped = new Fault('brokerStopped');
     topics.abort(stopped);
@@ -245,6 +250,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     context,
     topics,
     groups,
+    groupSettings,
     failure: failure.promise,
     onFatal: failure.resolve,
   };

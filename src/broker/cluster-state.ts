@@ -18,6 +18,12 @@ export type ClusterEvent =
   | ({ readonly type: 'topic' } & TopicRecord)
   | { readonly type: 'topicDeleted'; readonly id: Uuid }
   | { readonly type: 'brokerSetting'; readonly name: string; readonly value: string | null }
+  /** All settings of a group's own; none when empty. */
+  | {
+      readonly type: 'groupSettings';
+      readonly group: string;
+      readonly settings: Readonly<Record<string, string>>;
+    }
   | { readonly type: 'producerIds'; readonly next: number };
 
 /** What the cluster ledger's events make: topics, changed settings, the leader epoch, and which producer ids are given out. */
@@ -26,6 +32,7 @@ export class ClusterState implements Fold<ClusterEvent> {
   /** Partitions of all topics. */
   partitions = 0;
   readonly brokerSettings: Map<string, string>;
+  readonly groupSettings = new Map<string, Readonly<Record<string, string>>>();
   /** Deleted topics of which files may be left. */
   readonly deletedTopics = new Set<Uuid>();
   /** The leader epoch; -1 before the first start. */
@@ -65,6 +72,10 @@ export class ClusterState implements Fold<ClusterEvent> {
         if (event.value === null) this.brokerSettings.delete(event.name);
         else this.brokerSettings.set(event.name, event.value);
         return;
+      case 'groupSettings':
+        if (Object.keys(event.settings).length === 0) this.groupSettings.delete(event.group);
+        else this.groupSettings.set(event.group, event.settings);
+        return;
       case 'producerIds':
         this.producerIdNext = event.next;
         return;
@@ -80,6 +91,7 @@ export class ClusterState implements Fold<ClusterEvent> {
     if (this.stoppedCleanly) yield { type: 'stopped' };
     yield { type: 'producerIds', next: this.producerIdNext };
     for (const [name, value] of this.brokerSettings) yield { type: 'brokerSetting', name, value };
+    for (const [group, settings] of this.groupSettings) yield { type: 'groupSettings', group, settings };
     for (const record of this.topics.values()) yield { type: 'topic', ...record };
     for (const id of this.deletedTopics) yield { type: 'topicDeleted', id };
   }

@@ -1,10 +1,17 @@
 import type { Broker } from './broker.ts';
 import { brokerSettingSpecs, type SettingSource } from './broker-settings.ts';
+import { groupSettingSpecs } from './group-settings.ts';
 import type { Topic } from './topic.ts';
 import { type SettingSpec, type SettingType, type TopicSettingName, topicSettingSpecs } from './topic-settings.ts';
 
 /** Kafka's numbers for where a setting's value comes from. */
-const sourceCodes: Record<SettingSource, number> = { topic: 1, broker: 2, start: 4, default: 5 };
+const sourceCodes: Record<SettingSource, number> = {
+  topic: 1,
+  broker: 2,
+  start: 4,
+  default: 5,
+  group: 8,
+};
 
 /** Kafka's numbers for types. */
 const typeCodes: Record<SettingType, number> = { boolean: 1, string: 2, int: 3, long: 5, double: 6, list: 7 };
@@ -28,6 +35,20 @@ export function topicConfigs(topic: Topic): DescribedSetting[] {
     const synonyms = topic.inherited(name).map((step) => ({ ...step, source: sourceCodes[step.source] }));
     if (source === 'topic') synonyms.unshift({ name, value, source: sourceCodes.topic });
     return described(name, spec, value, sourceCodes[source], synonyms);
+  });
+}
+
+/** All settings of a group as they apply. */
+export function groupConfigs(broker: Broker, group: string): DescribedSetting[] {
+  const own = broker.groupSettings.own(group);
+  return Object.entries(groupSettingSpecs).map(([name, spec]) => {
+    const inherited = broker.settings.steps(spec.brokerName);
+    const steps = [
+      ...(Object.hasOwn(own, name) ? [{ name, value: own[name]!, source: 'group' as const }] : []),
+      ...inherited,
+    ];
+    const synonyms = steps.map((step) => ({ ...step, source: sourceCodes[step.source] }));
+    return described(name, spec, steps[0]!.value, synonyms[0]!.source, synonyms);
   });
 }
 

@@ -5,9 +5,9 @@ import { checkTopicName } from '../broker/topic.ts';
 import { listWords } from '../broker/topic-settings.ts';
 
 /** Kafka's numbers for what has settings. */
-export const resourceType = { topic: 2, broker: 4 } as const;
+export const resourceType = { topic: 2, broker: 4, group: 32 } as const;
 
-export type ConfigResource = { kind: 'topic'; name: string } | { kind: 'broker' };
+export type ConfigResource = { kind: 'topic' | 'group'; name: string } | { kind: 'broker' };
 
 /**
  * What a request names. A broker is named by its id, or by nothing, which means all brokers: here both are the one.
@@ -20,6 +20,10 @@ export function configResource(broker: Broker, type: number, name: string): Conf
   }
   if (type === resourceType.broker && (name === '' || name === String(broker.identity.nodeId)))
     return { kind: 'broker' };
+  if (type === resourceType.group) {
+    if (name === '') throw new Fault('invalidRequest', { detail: 'settings of a group need its name' });
+    return { kind: 'group', name };
+  }
   const said =
     type === resourceType.broker ? `broker ${name}; this one is ${broker.identity.nodeId}` : `resource type ${type}`;
   throw new Fault('invalidRequest', { detail: `no settings are kept for ${said}` });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RunningServer, startServer } from '../../src/compose.ts';
 import { handlers } from '../../src/server/handlers/index.ts';
 import { adminScenarios } from './oracle/admin.ts';
+import { consumerGroupScenarios } from './oracle/consumer-groups.ts';
 import { groupScenarios } from './oracle/groups.ts';
 import { type RunningKafka, runKafka, whyNoKafka } from './oracle/kafka.ts';
 import { produceScenarios } from './oracle/produce.ts';
@@ -14,9 +15,13 @@ import { type Scenario, Side } from './oracle/scenario.ts';
  */
 
 const missing = whyNoKafka();
-const scenarios = [...produceScenarios, ...readScenarios, ...adminScenarios, ...groupScenarios].map(
-  (scenario, index) => [`${scenario.api}: ${scenario.says}`, scenario, index] as const,
-);
+const scenarios = [
+  ...produceScenarios,
+  ...readScenarios,
+  ...adminScenarios,
+  ...groupScenarios,
+  ...consumerGroupScenarios,
+].map((scenario, index) => [`${scenario.api}: ${scenario.says}`, scenario, index] as const);
 
 describe.skipIf(missing !== null)(`as Apache Kafka answers${missing === null ? '' : ` (skipped: ${missing})`}`, () => {
   let kafka: RunningKafka;

@@ -5,6 +5,7 @@ import type { Random } from '../../base/random.ts';
 import { Ledger } from '../../ledger/ledger.ts';
 import type { LogContext } from '../../log/partition-log.ts';
 import type { BrokerSettings } from '../broker-settings.ts';
+import type { GroupSettings } from '../group-settings.ts';
 import type { Topic } from '../topic.ts';
 import type { Topics } from '../topics.ts';
 import { ClassicGroup } from './classic-group.ts';
@@ -42,6 +43,7 @@ export interface OffsetCommit {
 /** What the coordinator needs of the broker. */
 export interface CoordinatorContext {
   readonly settings: BrokerSettings;
+  readonly groupSettings: GroupSettings;
   readonly topics: Topics;
   readonly random: Random;
   /** A bug of ours: the broker stops. */
@@ -259,7 +261,7 @@ export class GroupCoordinator {
     // Who is no member may begin a group that only holds offsets.
     if (group === null && committer.generation < 0) group = this.#begin(id);
     if (group === null) throw new Fault('groupNotFound', { detail: JSON.stringify(id) });
-    group.checkCommit(committer, nowMs);
+    group.checkCommit(committer, nowMs, commits);
     this.#watch(group);
     const expiresAtMs = retentionMs === null ? null : nowMs + retentionMs;
     const byTopic = Map.groupBy(commits, ({ topic }) => topic);

@@ -1,4 +1,5 @@
 import type { Fault } from '../../base/faults.ts';
+import type { Topic } from '../topic.ts';
 import type { GroupEvent } from './group-events.ts';
 
 /** Who commits offsets, as OffsetCommit names it. A generation (or member epoch) below zero is that of no member. */
@@ -6,6 +7,14 @@ export interface Committer {
   readonly generation: number;
   readonly memberId: string;
   readonly instanceId: string | null;
+  /** Whether its version of the request says member epochs (9 and later), as members of the new protocol must. */
+  readonly saysEpoch: boolean;
+}
+
+/** A partition that is committed. */
+export interface CommittedPartition {
+  readonly topic: Topic;
+  readonly partition: number;
 }
 
 /** A request that a group may let wait. The group only names it; whoever performs the group's effects answers it. */
@@ -63,8 +72,8 @@ export interface Group {
   /** When it wants to be woken; Infinity for never. */
   readonly wakeAtMs: number;
   wake(nowMs: number): readonly Effect[];
-  /** Whether this member may commit now; a member's commit keeps its session alive. */
-  checkCommit(committer: Committer, nowMs: number): void;
+  /** Whether this member may commit these now; a classic member's commit keeps its session alive. */
+  checkCommit(committer: Committer, nowMs: number, partitions: readonly CommittedPartition[]): void;
   /** `memberEpoch` below zero with no member id: from outside. */
   checkFetch(memberId: string | null, memberEpoch: number): void;
   checkOffsetDelete(): void;

@@ -24,15 +24,20 @@ async function replace(
   configs: readonly AlterConfigsAlterableConfig[],
   validateOnly: boolean,
 ): Promise<void> {
-  const check = resource.kind === 'topic' ? checkTopicSetting : checkBrokerSetting;
+  const check = resource.kind === 'broker' ? checkBrokerSetting : checkTopicSetting;
   for (const { name, value } of configs) {
     if (value === null) throw new Fault('invalidRequest', { detail: `${name} needs a value` });
-    check(name, value);
+    if (resource.kind !== 'group') check(name, value);
   }
   const settings = Object.fromEntries(configs.map(({ name, value }) => [name, value!]));
   if (resource.kind === 'topic') {
     broker.topics.get(resource.name);
     if (!validateOnly) await broker.topics.changeSettings(resource.name, () => settings);
+    return;
+  }
+  if (resource.kind === 'group') {
+    broker.groupSettings.check(settings);
+    if (!validateOnly) await broker.groupSettings.change(resource.name, () => settings);
     return;
   }
   if (validateOnly) return;

@@ -1,6 +1,7 @@
+import { Fault } from '../../base/faults.ts';
 import type { Broker } from '../../broker/broker.ts';
 import type { TopicPartitions } from '../../broker/groups/consumer/assignor.ts';
-import { type ConsumerMember, partitionsIn } from '../../broker/groups/consumer/consumer-member.ts';
+import { type ConsumerMember, partitionsIn, union } from '../../broker/groups/consumer/consumer-member.ts';
 import type { LiveConsumerGroup } from '../../broker/groups/consumer/live-consumer-group.ts';
 import { answerOr, handler } from '../handler.ts';
 
@@ -29,6 +30,7 @@ const nothing = (groupId: string) => ({
 });
 
 function described(broker: Broker, groupId: string) {
+  if (groupId === '') throw new Fault('invalidGroupId');
   const group = broker.groups.consumers.get(groupId);
   return {
     groupId,
@@ -46,8 +48,9 @@ function describedMember(broker: Broker, { state }: LiveConsumerGroup, member: C
   return {
     ...{ memberId, instanceId, rackId, memberEpoch: epoch, clientId, clientHost },
     subscribedTopicNames: [...topicNames],
-    subscribedTopicRegex: topicRegex === '' ? null : topicRegex,
-    assignment: told(partitionsIn(member.assigned)),
+    subscribedTopicRegex: topicRegex as string | null,
+    // As Kafka tells it: also what the member has yet to give up.
+    assignment: told(partitionsIn(union(member.assigned, member.revoking))),
     targetAssignment: told(state.target(memberId)),
     memberType: classic === null ? memberType.consumer : memberType.classic,
   };

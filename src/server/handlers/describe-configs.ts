@@ -1,5 +1,6 @@
-import { brokerConfigs, topicConfigs } from '../../broker/describe-settings.ts';
-import { configResource } from '../config-resource.ts';
+import type { Broker } from '../../broker/broker.ts';
+import { brokerConfigs, type DescribedSetting, groupConfigs, topicConfigs } from '../../broker/describe-settings.ts';
+import { type ConfigResource, configResource } from '../config-resource.ts';
 import { readingHandler, readOr } from '../handler.ts';
 
 export const describeConfigs = readingHandler('DescribeConfigs', [1, 4], async (request, { broker }) => ({
@@ -9,8 +10,7 @@ export const describeConfigs = readingHandler('DescribeConfigs', [1, 4], async (
         broker,
         () => {
           const resource = configResource(broker, resourceType, resourceName);
-          const all =
-            resource.kind === 'topic' ? topicConfigs(broker.topics.get(resource.name)) : brokerConfigs(broker);
+          const all = allOf(broker, resource);
           const keys = configurationKeys ?? [];
           const asked = all.filter(({ name }) => keys.length === 0 || keys.includes(name));
           const configs = asked.map(({ name, value, readOnly, source, type, documentation, synonyms }) => ({
@@ -30,3 +30,10 @@ export const describeConfigs = readingHandler('DescribeConfigs', [1, 4], async (
     ),
   ),
 }));
+
+function allOf(broker: Broker, resource: ConfigResource): DescribedSetting[] {
+  if (resource.kind === 'broker') return brokerConfigs(broker);
+  return resource.kind === 'topic'
+    ? topicConfigs(broker.topics.get(resource.name))
+    : groupConfigs(broker, resource.name);
+}

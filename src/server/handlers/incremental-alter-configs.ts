@@ -1,6 +1,7 @@
 import { Fault } from '../../base/faults.ts';
 import type { Broker } from '../../broker/broker.ts';
 import { brokerSettingSpecs, checkBrokerSetting } from '../../broker/broker-settings.ts';
+import { isGroupSetting } from '../../broker/group-settings.ts';
 import { checkTopicSetting, isTopicSetting } from '../../broker/topic-settings.ts';
 import type { IncrementalAlterConfigsAlterableConfig } from '../../wire/messages.generated.ts';
 import { changedValue, configResource } from '../config-resource.ts';
@@ -17,9 +18,9 @@ export const incrementalAlterConfigs = handler('IncrementalAlterConfigs', [0, 1]
         for (const name of duplicatesIn(configs.map((config) => config.name))) {
           throw new Fault('invalidRequest', { detail: `${name} is named twice` });
         }
-        return resource.kind === 'topic'
-          ? changeTopic(broker, resource.name, configs, request.validateOnly)
-          : changeBroker(broker, configs, request.validateOnly);
+        if (resource.kind === 'broker') return changeBroker(broker, configs, request.validateOnly);
+        const change = resource.kind === 'topic' ? changeTopic : changeGroup;
+        return change(broker, resource.name, configs, request.validateOnly);
       });
       return { errorCode: fault?.code ?? 0, errorMessage: fault?.message ?? null, resourceType, resourceName };
     }),
@@ -48,6 +49,27 @@ async function changeTopic(
   };
   apply(topic.record.settings);
   if (!validateOnly) await broker.topics.changeSettings(name, apply);
+}
+
+async function changeGroup(
+  broker: Broker,
+  name: string,
+  changes: readonly Change[],
+  validateOnly: boolean,
+): Promise<void> {
+  const apply = (own: Readonly<Record<string, string>>): Record<string, string> => {
+    const settings = { ...own };
+    for (const { name, configOperation, value } of changes) {
+      // None of a group's settings is a list, so what it was does not matter.
+      const changed = changedValue(name, '', configOperation, value);
+      if (changed === null) delete settings[name];
+      else if (isGroupSetting(name)) settings[name] = changed;
+      else throw new Fault('invalidConfig', { detail: `unknown group setting ${name}` });
+    }
+    return settings;
+  };
+  broker.groupSettings.check(apply(broker.groupSettings.own(name)));
+  if (!validateOnly) await broker.groupSettings.change(name, apply);
 }
 
 async function changeBroker(broker: Broker, changes: readonly Change[], validateOnly: boolean): Promise<void> {

@@ -13,6 +13,7 @@ export const listConfigResources = readingHandler('ListConfigResources', [0, 1],
         resourceType.topic,
         Array.from(broker.topics, ({ name }) => name),
       ),
+      ...named(resourceType.group, broker.groupSettings.groups()),
       ...named(resourceType.broker, [String(broker.identity.nodeId)]),
     ],
   };

@@ -9,6 +9,8 @@ import { faultOf, handler } from '../handler.ts';
 const IDS_FROM = 10;
 /** The first version whose clients know the error for a group that does not exist. */
 const GROUP_NOT_FOUND_FROM = 9;
+/** The first version whose generation may be a member epoch. */
+const EPOCHS_FROM = 9;
 /** No retention of the client's own. */
 const DEFAULT_RETENTION = -1;
 
@@ -32,7 +34,7 @@ export const offsetCommit = handler('OffsetCommit', [2, 10], async (request, { b
   let refused: Fault | null = null;
   // What names nothing that exists is answered without asking the group.
   if (commits.length + tooLarge.size > 0) {
-    const committer = { generation, memberId, instanceId: groupInstanceId };
+    const committer = { generation, memberId, instanceId: groupInstanceId, saysEpoch: version >= EPOCHS_FROM };
     const retentionMs = retentionTimeMs === DEFAULT_RETENTION ? null : retentionTimeMs;
     refused = await faultOf(() => broker.groups.commit(groupId, committer, commits, retentionMs));
     if (refused?.fault === 'groupNotFound' && version < GROUP_NOT_FOUND_FROM) refused = new Fault('illegalGeneration');

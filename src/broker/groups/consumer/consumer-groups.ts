@@ -2,6 +2,7 @@ import { Fault } from '../../../base/faults.ts';
 import type { Logger } from '../../../base/logger.ts';
 import { type Random, randomUuid } from '../../../base/random.ts';
 import type { BrokerSettings } from '../../broker-settings.ts';
+import type { GroupSettings } from '../../group-settings.ts';
 import { listWords } from '../../topic-settings.ts';
 import type { Topics } from '../../topics.ts';
 import type { GroupCoordinator } from '../group-coordinator.ts';
@@ -16,6 +17,7 @@ import { TopicPatterns } from './topic-patterns.ts';
 
 export interface ConsumerGroupsContext {
   readonly settings: BrokerSettings;
+  readonly groupSettings: GroupSettings;
   readonly topics: Topics;
   readonly random: Random;
   readonly logger: Logger;
@@ -58,7 +60,7 @@ export class ConsumerGroups {
         },
         matching: (pattern) => this.#patterns.matching(pattern),
       },
-      settings: () => this.#settings(),
+      settings: (group) => this.#settings(group),
     };
   }
 
@@ -134,13 +136,13 @@ export class ConsumerGroups {
     return live;
   }
 
-  #settings(): ConsumerGroupSettings {
-    const { settings } = this.#context;
+  #settings(group: string): ConsumerGroupSettings {
+    const { settings, groupSettings } = this.#context;
     const named = listWords(settings.value('group.consumer.assignors')).filter(isAssignor);
     return {
-      sessionTimeoutMs: settings.number('group.consumer.session.timeout.ms'),
-      heartbeatIntervalMs: settings.number('group.consumer.heartbeat.interval.ms'),
-      assignmentIntervalMs: settings.number('group.consumer.assignment.interval.ms'),
+      sessionTimeoutMs: groupSettings.number(group, 'consumer.session.timeout.ms'),
+      heartbeatIntervalMs: groupSettings.number(group, 'consumer.heartbeat.interval.ms'),
+      assignmentIntervalMs: groupSettings.number(group, 'consumer.assignment.interval.ms'),
       sizeMax: settings.number('group.consumer.max.size'),
       assignors: named.length > 0 ? named : (Object.keys(assignors) as (keyof typeof assignors)[]),
     };

@@ -79,13 +79,16 @@ export function isReconciled(member: ConsumerMember, targetEpoch: number): boole
   return member.state === 'stable' && member.epoch === targetEpoch;
 }
 
-export function holds(holdings: Holdings, topic: Uuid, partition: number): boolean {
-  return holdings.get(topic)?.has(partition) === true;
-}
-
 /** Without the epochs, each topic's partitions ascending. */
 export function partitionsIn(holdings: Holdings): TopicPartitions {
   return new Map(Array.from(holdings, ([topic, partitions]) => [topic, [...partitions.keys()].sort((a, b) => a - b)]));
+}
+
+/** Two that share no partition, together. */
+export function union(a: Holdings, b: Holdings): Holdings {
+  const both = new Map(a);
+  for (const [topic, partitions] of b) both.set(topic, new Map([...(both.get(topic) ?? []), ...partitions]));
+  return both;
 }
 
 export function sameHoldings(a: Holdings, b: Holdings): boolean {

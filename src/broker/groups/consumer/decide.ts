@@ -53,6 +53,9 @@ export interface Stepping {
   readonly owned: TopicPartitions | null;
 }
 
+/** The epoch of a group that nobody has joined; the first member who subscribes to something raises it. */
+const EPOCH_FIRST = 1;
+
 /** Who sends a heartbeat. @throws Fault unknownMember, fencedMemberEpoch, unreleasedInstance, fencedInstance, … */
 export function stepping(group: ConsumerGroup, memberId: string, beat: ConsumerHeartbeat): Stepping {
   const { before, replaced } =
@@ -137,17 +140,19 @@ export function decideStep(
   const { groupId } = group;
   const { memberId } = said;
   const isNew = replaced === null && !group.members.has(memberId);
-  const subscriptionChanged = isNew || !sameTopics(before, said);
+  const subscriptionChanged = !sameTopics(before, said);
   const events: ConsumerGroupEvent[] = [];
   if (replaced !== null) events.push({ type: 'consumerMemberRemoved', group: groupId, memberId: replaced.memberId });
   const subscribed = new SubscribedTopics(around.topics);
   const members = membersWith(group, said, replaced);
 
-  let { epoch, targetEpoch } = group;
-  if (subscriptionChanged || !around.topicsSeen) {
+  let targetEpoch = group.targetEpoch;
+  let epoch = Math.max(group.epoch, EPOCH_FIRST);
+  if (isNew || subscriptionChanged || !around.topicsSeen) {
     for (const member of members.values()) subscribed.of(member);
     const topics = sameCounts(subscribed.partitionCounts, group.topics) ? undefined : subscribed.partitionCounts;
-    if (subscriptionChanged || topics !== undefined) events.push(epochEvent(groupId, ++epoch, topics));
+    if (subscriptionChanged || topics !== undefined) epoch++;
+    if (epoch > group.epoch) events.push(epochEvent(groupId, epoch, topics));
   }
 
   let target = group.target((replaced ?? said).memberId);

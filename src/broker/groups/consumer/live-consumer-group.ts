@@ -1,5 +1,5 @@
 import { Fault } from '../../../base/faults.ts';
-import type { Committer, Effect, Group } from '../group.ts';
+import type { CommittedPartition, Committer, Effect, Group } from '../group.ts';
 import type { AssignorName } from './assignor.ts';
 import type { ConsumerGroupEvent } from './consumer-events.ts';
 import type { ConsumerGroup } from './consumer-group.ts';
@@ -125,19 +125,30 @@ export class LiveConsumerGroup implements Group {
     return [];
   }
 
-  checkCommit({ generation, memberId }: Committer): void {
+  /**
+   * An epoch before the member's own is good for partitions that it has had since then (KIP-1251): its answer with the new
+   * epoch may be on its way.
+   */
+  checkCommit(committer: Committer, _nowMs: number, partitions: readonly CommittedPartition[]): void {
+    const { generation, memberId, saysEpoch } = committer;
     if (generation < 0 && this.isEmpty) return;
     const member = this.#known(memberId, null);
-    if (generation !== member.epoch) throw new Fault('staleMemberEpoch', { detail: `it is at ${member.epoch}` });
+    if (member.classic === null && !saysEpoch) {
+      throw new Fault('unsupportedVersion', { detail: 'a member of the new protocol commits with version 9 or later' });
+    }
+    if (generation === member.epoch) return;
+    const isOwn = ({ topic: { id }, partition }: CommittedPartition): boolean => {
+      const since = member.assigned.get(id)?.get(partition) ?? member.revoking.get(id)?.get(partition);
+      return since !== undefined && since <= generation;
+    };
+    if (generation > member.epoch || !partitions.every(isOwn)) throw staleEpoch(member);
   }
 
   checkFetch(memberId: string | null, memberEpoch: number): void {
     if (memberId === null && memberEpoch < 0) return;
     const member = this.#known(memberId ?? '', null);
     if (memberEpoch === member.epoch) return;
-    throw new Fault(member.classic === null ? 'staleMemberEpoch' : 'illegalGeneration', {
-      detail: `it is at ${member.epoch}`,
-    });
+    throw staleEpoch(member);
   }
 
   checkOffsetDelete(): void {}
@@ -179,4 +190,8 @@ export class LiveConsumerGroup implements Group {
       this.#deadlines.set(memberId, 'revocation', nowMs + member.rebalanceTimeoutMs);
     }
   }
+}
+
+function staleEpoch({ classic, epoch }: ConsumerMember): Fault {
+  return new Fault(classic === null ? 'staleMemberEpoch' : 'illegalGeneration', { detail: `it is at ${epoch}` });
 }
