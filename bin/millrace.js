@@ -4,4 +4,4 @@ if (major < 22 || (major === 22 && minor < 18)) {
   console.error(`millrace: Node ${process.versions.node} is too old; install Node 22.18 or later`);
   process.exit(1);
 }
-await import('../dist/cli/main.js');
+await import('../dist/cli.js');

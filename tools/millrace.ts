@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { BrokerProcess, type Program } from './broker-process.ts';
 
 const root = join(import.meta.dirname, '..');
-export const builtMain = join(root, 'dist/cli/main.js');
+export const builtMain = join(root, 'dist/cli.js');
 
 /** A command of Millrace's command line: as built when it is, else from source. */
 export function millraceProgram(...args: string[]): Program {

@@ -1,9 +1,9 @@
 // Makes a checkout ready to run: `node tools/prepare.mjs` installs the dependencies when they are missing or stale, and with
-// `--build` compiles to dist/ when the sources have changed. Plain JavaScript, since it runs before anything is installed,
+// `--build` bundles into dist/ when the sources have changed. Plain JavaScript, since it runs before anything is installed,
 // on whatever Node is there.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -48,11 +48,10 @@ unlessDone(at('node_modules', '.prepared'), ['package.json', 'package-lock.json'
 });
 
 if (process.argv.includes('--build')) {
-  const files = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', ...sources('src')];
+  const files = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', 'tools/bundle.mjs', ...sources('src')];
   unlessDone(at('dist', '.built'), files, () => {
     rmSync(at('dist'), { recursive: true, force: true });
     run(at('node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json']);
-    mkdirSync(at('dist', 'wire'), { recursive: true });
-    copyFileSync(at('src', 'wire', 'messages.txt'), at('dist', 'wire', 'messages.txt'));
+    run(process.execPath, [at('tools', 'bundle.mjs')]);
   });
 }

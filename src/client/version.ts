@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
 
-/** This package's own. The path holds for the source and for the build. */
-export const packageVersion: string = (createRequire(import.meta.url)('../../package.json') as { version: string })
+/** This package's own. It is named and not a path, which would differ between the source and the build. */
+export const packageVersion: string = (createRequire(import.meta.url)('millrace/package.json') as { version: string })
   .version;
