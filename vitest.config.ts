@@ -13,7 +13,12 @@ export default defineConfig({
       { extends: true, test: { name: 'quick', include: quick } },
       {
         extends: true,
-        test: { name: 'whole', include: ['test/**/*.test.ts'], exclude: [...quick, 'test/foreign/**'] },
+        test: {
+          name: 'whole',
+          include: ['test/**/*.test.ts'],
+          exclude: [...quick, 'test/foreign/**'],
+          globalSetup: 'test/build.ts',
+        },
       },
     ],
   },

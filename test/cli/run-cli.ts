@@ -1,8 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import path from 'node:path';
-
-const main = path.join(import.meta.dirname, '../../src/cli/main.ts');
+import { builtMain } from '../../tools/millrace.ts';
 
 export interface CliOptions {
   /** Default: nothing, closed at once. */
@@ -20,13 +18,13 @@ export interface CliResult {
   readonly err: string;
 }
 
-/** Starts the command line as a user would, from the sources, without what the tests' own environment sets. */
+/** Starts the command line as a user would, as built, without what the tests' own environment sets. */
 export function startCli(
   args: readonly string[],
   { env = {}, cwd = import.meta.dirname }: CliOptions = {},
 ): ChildProcess {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('MILLRACE_'));
-  return spawn(process.execPath, [main, ...args], {
+  return spawn(process.execPath, [builtMain, ...args], {
     cwd,
     env: { ...Object.fromEntries(inherited), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
