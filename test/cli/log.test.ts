@@ -72,6 +72,7 @@ test('a sound folder is found sound, with every record of every topic', async ()
     ['plain-0', []],
     ['zipped-0', []],
     ['ledger/cluster', []],
+    ['ledger/groups', []],
   ]);
   expect(logs[0]).toMatchObject({ records: RECORDS, offsetNext: RECORDS });
   expect((await readdir((await copy()).partition)).filter((name) => name.endsWith('.log')).length).toBeGreaterThan(1);
