@@ -89,6 +89,7 @@ export async function openBroker(
   try {
     const broker = await Broker.open({
       disk: dataFolder === undefined ? unsyncedDisk(disk) : disk,
+      journaled: dataFolder !== undefined,
       clock: systemClock,
       random: systemRandom,
       logger: setup.logger ?? silentLogger,

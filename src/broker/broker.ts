@@ -5,6 +5,8 @@ import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import { Ledger } from '../ledger/ledger.ts';
+import { Journal } from '../log/journal.ts';
+import { JournalReplay } from '../log/journal-replay.ts';
 import type { LogContext } from '../log/partition-log.ts';
 import { Syncer } from '../log/syncer.ts';
 import { TailCache } from '../log/tail-cache.ts';
@@ -34,6 +36,8 @@ export interface BrokerOptions {
   /** What it was started with, told to tools by Kafka's names (listeners, log.dirs); read-only. */
   readonly startFacts: Readonly<Record<string, string>>;
   readonly tailCacheBytesMax: number;
+  /** Whether records must survive a power cut, so that a journal is worth its files. Default true. */
+  readonly journaled?: boolean;
   /** File reads that may run at once. */
   readonly readsAtOnceMax: number;
 }
@@ -146,13 +150,21 @@ export class Broker {
 
   async #close(): Promise<void> {
     this.#housekeeping?.();
-    const { ledger, lock } = this.#parts;
+    const { ledger, journal, lock } = this.#parts;
+    let clean = false;
     try {
       await this.groups.close();
       await this.topics.close();
       await ledger.change(() => ({ events: [{ type: 'stopped' }], result: undefined }));
+      clean = true;
     } finally {
-      await ledger.close().finally(() => lock.release());
+      await ledger
+        .close()
+        .then(
+          () => journal?.close(clean),
+          (error) => journal?.close(false).finally(() => Promise.reject(error)),
+        )
+        .finally(() => lock.release());
     }
   }
 
@@ -171,8 +183,9 @@ export class Broker {
 
   /** Gives the files back, and the folder only when no write is under way any more: another broker may take it. */
   async #abandon(): Promise<void> {
-    const { ledger, lock } = this.#parts;
+    const { ledger, journal, lock } = this.#parts;
     const outcomes = await Promise.allSettled([this.groups.close(), this.topics.close(), ledger.close()]);
+    outcomes.push(...(await Promise.allSettled([journal?.close(false)])));
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected') this.logger.warn({ err: outcome.reason }, 'a file could not be closed');
     }
@@ -202,6 +215,7 @@ interface BrokerParts {
   readonly state: ClusterState;
   readonly ledger: Ledger<ClusterEvent>;
   readonly context: LogContext;
+  readonly journal: Journal | null;
   readonly topics: Topics;
   readonly groups: GroupCoordinator;
   readonly groupSettings: GroupSettings;
@@ -218,10 +232,16 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     clock,
     logger,
     syncer: new Syncer(),
+    replay: options.journaled === false ? null : await JournalReplay.read(disk, logger),
     cache: new TailCache(options.tailCacheBytesMax),
     reads: new Semaphore(options.readsAtOnceMax),
-    onFatal: failure.resolve,
+    onFatal(cause) {
+      // First, so that nothing is released whose sync has just failed.
+      journal?.abort();
+      failure.resolve(cause);
+    },
   };
+  const journal = context.replay && new Journal(context, context.replay);
   const state = new ClusterState(settings.changed);
   const ledger = await Ledger.open('ledger/cluster', context, state);
   const topics = new Topics(state, ledger, context, settings, random);
@@ -240,6 +260,11 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     await Promise.allSettled([topics.close(), ledger.close()]);
     throw error;
   }
+  // Every log has taken what the journal held for it.
+  if (journal !== null) {
+    journal.start(context.replay!);
+    context.syncer.useJournal(journal);
+  }
   return {
     options,
     lock,
@@ -248,10 +273,11 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     state,
     ledger,
     context,
+    journal,
     topics,
     groups,
     groupSettings,
     failure: failure.promise,
-    onFatal: failure.resolve,
+    onFatal: context.onFatal,
   };
 }

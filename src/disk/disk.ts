@@ -1,10 +1,16 @@
 /**
+ * 'read' and 'write' (which also reads) need the file to exist, 'create' needs it not to. 'writeThrough' is as 'write', and
+ * what is written is durable when the write returns: half the cost of a write and a sync.
+ */
+export type OpenMode = 'read' | 'write' | 'create' | 'writeThrough';
+
+/**
  * The file system as the broker sees it: one folder, paths relative to it with '/' between names. Handed in, so that a
  * simulation can lose, tear and fail what it wants. Every method rejects with a Fault: diskFull, readOnlyDisk or diskError.
  */
 export interface Disk {
-  /** Opens a file: 'read' and 'write' (which also reads) need it to exist, 'create' needs it not to. */
-  open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile>;
+  /** Opens a file as the mode says. */
+  open(path: string, mode: OpenMode): Promise<DiskFile>;
   /** The names in a folder, sorted; none when the folder does not exist. */
   list(path: string): Promise<string[]>;
   /** A file's size in bytes; null when it does not exist. */

@@ -4,7 +4,7 @@ import type { Disk, DiskFile } from './disk.ts';
 export function unsyncedDisk(disk: Disk): Disk {
   return {
     ...disk,
-    open: async (path, mode) => withoutSync(await disk.open(path, mode)),
+    open: async (path, mode) => withoutSync(await disk.open(path, mode === 'writeThrough' ? 'write' : mode)),
     syncFolder: async () => {},
   };
 }

@@ -20,6 +20,61 @@ export async function writeCheckpoint(disk: Disk, folder: string, checkpoint: Ch
   await disk.syncFolder(folder);
 }
 
+/** The checkpoint of a log that is open, and its file, which may be behind. */
+export class CheckpointKeeper {
+  readonly #disk: Disk;
+  readonly #folder: string;
+  /** What of it does not come from syncs: as it is when the file is written. */
+  readonly #current: () => Pick<Checkpoint, 'logStart' | 'epochs'>;
+  #place: Pick<Checkpoint, 'segmentBase' | 'position' | 'durableNext'>;
+  #writing: Promise<void> = Promise.resolve();
+  /** The log's start as the file has it. */
+  #durableLogStart: number;
+
+  constructor(
+    disk: Disk,
+    folder: string,
+    place: Pick<Checkpoint, 'segmentBase' | 'position' | 'durableNext'>,
+    current: () => Pick<Checkpoint, 'logStart' | 'epochs'>,
+  ) {
+    this.#disk = disk;
+    this.#folder = folder;
+    this.#place = place;
+    this.#current = current;
+    this.#durableLogStart = current().logStart;
+  }
+
+  get value(): Checkpoint {
+    return { ...this.#place, ...this.#current() };
+  }
+
+  get durableLogStart(): number {
+    return this.#durableLogStart;
+  }
+
+  /** The segment files are synced up to here. */
+  moveTo(segmentBase: number, position: number, durableNext: number): void {
+    this.#place = { segmentBase, position, durableNext };
+  }
+
+  /** Replaces the file; one at a time, each with what holds then. */
+  write(): Promise<void> {
+    const writing = this.#writing.then(async () => {
+      const { value } = this;
+      await writeCheckpoint(this.#disk, this.#folder, value);
+      this.#durableLogStart = value.logStart;
+    });
+    // Its caller is told of a failure; the next one starts all the same.
+    this.#writing = writing.catch(() => {});
+    return writing;
+  }
+
+  /** Resolves when no write is under way. */
+  idle(): Promise<void> {
+    return this.#writing;
+  }
+}
+
 /** Null when there is none yet. @throws Fault damagedMetadata: what is proven is then unknown, and nothing is guessed. */
 export async function readCheckpoint(disk: Disk, folder: string): Promise<Checkpoint | null> {
   const path = `${folder}/checkpoint`;
@@ -29,7 +84,7 @@ export async function readCheckpoint(disk: Disk, folder: string): Promise<Checkp
   return file.content;
 }
 
-function isCheckpoint(content: unknown): content is Checkpoint {
+export function isCheckpoint(content: unknown): content is Checkpoint {
   const { segmentBase, position, durableNext, logStart, epochs } = (content ?? {}) as Partial<Checkpoint>;
   return (
     [segmentBase, position, durableNext, logStart].every((value) => Number.isSafeInteger(value) && value! >= 0) &&

@@ -1,53 +1,33 @@
-import type { CancelTimer, Clock } from '../base/clock.ts';
 import { Fault } from '../base/faults.ts';
-import type { Logger } from '../base/logger.ts';
-import type { Semaphore } from '../base/semaphore.ts';
-import type { Disk } from '../disk/disk.ts';
 import { baseOffset, lastOffset, lastOffsetDelta, leaderEpoch, maxTimestamp, stamp } from '../record/batch.ts';
-import { AppendGroup, type AppendStage } from './append-group.ts';
-import { type Checkpoint, writeCheckpoint } from './checkpoint.ts';
+import { AppendGroup } from './append-group.ts';
+import { type Checkpoint, CheckpointKeeper } from './checkpoint.ts';
+import type { JournalEntry } from './journal-round.ts';
+import { KeptBatches, type WrittenBatch } from './kept-batches.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
+import type { LogContext } from './log-context.ts';
 import { LogReader } from './log-reader.ts';
 import type { LogSettings } from './log-settings.ts';
 import { Marks } from './marks.ts';
-import { lastIndexWhere } from './offset-index.ts';
 import { writeProducers } from './producer-snapshot.ts';
 import type { ProducerState, StoredBatch, Undo } from './producer-state.ts';
 import { proveAll, type RecoveredLog, recoverLog } from './recovery.ts';
 import { Segment } from './segment.ts';
-import type { Appended, Syncer } from './syncer.ts';
-import { CachedTail, type Page, type TailCache } from './tail-cache.ts';
+import { SyncTimer } from './sync-timer.ts';
+import type { Appended } from './syncer.ts';
+import { CachedTail } from './tail-cache.ts';
+import { WaitingAppends } from './waiting.ts';
+import type { WriteAhead } from './write-ahead.ts';
+
+export type { LogContext };
 
 /** Bytes given to one write: enough to make calls rare, little enough that a failed one loses little. */
 const WRITE_BYTES_MAX = 8 * 1024 * 1024;
 
-/** What nobody waits for, neither an appender nor a reader, shares its sync with what comes within this time. */
-const UNAWAITED_SYNC_DELAY_MS = 10;
-
-/** What all logs of a broker share. */
-export interface LogContext {
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly syncer: Syncer;
-  readonly cache: TailCache;
-  /** Bounds the reads of files that run at once, so that they never take every thread from the syncer. */
-  readonly reads: Semaphore;
-  /** A sync failed, or a failed write could not be taken back: what the disk holds is unknown. The broker must stop. */
-  readonly onFatal: (error: unknown) => void;
-}
-
-interface Pending {
-  readonly batch: Buffer;
-  /** Of the tail cache, where the batch lies. */
-  readonly page: Page;
-  readonly nextOffset: number;
+interface Pending extends WrittenBatch {
   undo: Undo | null;
-}
-
-interface Waiting {
-  readonly nextOffset: number;
-  readonly group: AppendGroup;
+  /** The group of several logs that it is a part of. */
+  readonly ahead: WriteAhead | null;
 }
 
 /**
@@ -68,15 +48,17 @@ export class PartitionLog {
   readonly #tail: CachedTail;
   #settings: LogSettings;
   #pending: Pending[] = [];
-  #awaitingWritten: Waiting[] = [];
-  #awaitingVisible: Waiting[] = [];
+  /** The part of a group that its log holds back at this moment. */
+  #heldBack: WriteAhead | null = null;
+  readonly #awaitingWritten = new WaitingAppends('written');
+  readonly #awaitingVisible = new WaitingAppends('visible');
+  readonly #kept = new KeptBatches();
+  /** Where in the active segment the last record before writtenNext ends. */
+  #writtenPosition: number;
   #writing: Promise<void> | null = null;
-  #syncing: Promise<void> = Promise.resolve();
-  #checkpoint: Checkpoint;
-  #checkpointing: Promise<void> = Promise.resolve();
-  /** The log's start as the checkpoint's file has it. */
-  #durableLogStart: number;
-  #cancelFlush: CancelTimer | null = null;
+  #syncing: Promise<unknown> = Promise.resolve();
+  readonly #checkpoint: CheckpointKeeper;
+  readonly #syncTimer: SyncTimer;
   #closing: Promise<void> | null = null;
   #stopped: Fault | null = null;
   readonly #watchers = new Set<() => void>();
@@ -91,9 +73,15 @@ export class PartitionLog {
     this.epochs = log.epochs;
     this.producers = log.producers;
     this.#tail = new CachedTail(context.cache);
+    this.#syncTimer = new SyncTimer(context.clock, () => context.syncer.request(this));
     this.reader = new LogReader(this.#segments, this.#tail, this.marks, this.epochs, context.reads);
-    this.#checkpoint = this.#checkpointAt(this.#active, log.endNext);
-    this.#durableLogStart = log.logStart;
+    this.#writtenPosition = this.#active.sizeBytes;
+    this.#checkpoint = new CheckpointKeeper(
+      context.disk,
+      folder,
+      { segmentBase: this.#active.baseOffset, position: this.#writtenPosition, durableNext: log.endNext },
+      () => ({ logStart: this.marks.logStart, epochs: this.epochs.starts }),
+    );
   }
 
   /** Opens a partition's folder, or makes a new one. @throws Fault as recoverLog does */
@@ -120,6 +108,20 @@ export class PartitionLog {
     return Math.max(this.#brokerEpoch, this.epochs.latest);
   }
 
+  /** The place up to which the segment files are synced. */
+  get checkpoint(): Checkpoint {
+    return this.#checkpoint.value;
+  }
+
+  /** Whether all that is not durable is at hand for the journal. */
+  get isKept(): boolean {
+    return this.#keeps && this.#kept.isWhole;
+  }
+
+  get #keeps(): boolean {
+    return this.#context.syncer.keepsForJournal && this.#settings.flushMessages === 1;
+  }
+
   get #active(): Segment {
     return this.#segments.at(-1)!;
   }
@@ -132,7 +134,7 @@ export class PartitionLog {
   }
 
   /** Gives a checked batch its offsets and queues it for the file. For the syncer alone: others call Syncer.append. */
-  accept(batch: Buffer, stored: StoredBatch | null, group: AppendGroup): Appended {
+  accept(batch: Buffer, stored: StoredBatch | null, group: AppendGroup, ahead: WriteAhead | null): Appended {
     if (stored !== null) {
       this.#await(stored.lastOffset + 1, group);
       return { baseOffset: stored.baseOffset, nextOffset: stored.lastOffset + 1, duplicate: true };
@@ -142,7 +144,7 @@ export class PartitionLog {
     const { bytes: copy, page } = this.#tail.add(batch, baseOffset, nextOffset);
     stamp(copy, 0, baseOffset, this.leaderEpoch);
     this.marks.accept(nextOffset);
-    this.#pending.push({ batch: copy, page, nextOffset, undo: this.#applyProducer(copy) });
+    this.#pending.push({ batch: copy, page, nextOffset, undo: this.#applyProducer(copy), ahead });
     this.#await(nextOffset, group);
     this.#writing ??= this.#writeLoop();
     return { baseOffset, nextOffset, duplicate: false };
@@ -163,18 +165,52 @@ export class PartitionLog {
   }
 
   /**
-   * Syncs what is written now. Never rejects: a failed sync is fatal to the broker. One runs at a time: of two at once the
-   * operating system may tell only one that bytes were lost. For the syncer.
+   * Syncs the segment file, with what is written now; returns how many bytes that was. Never rejects: a failed sync is fatal to
+   * the broker. One runs at a time: of two at once the operating system may tell only one that bytes were lost.
    */
-  sync(): Promise<void> {
-    this.#syncing = this.#syncing.then(() => this.#syncWritten());
-    return this.#syncing;
+  sync(): Promise<number> {
+    const syncing = this.#syncing.then(() => this.#syncWritten());
+    this.#syncing = syncing;
+    return syncing;
+  }
+
+  /** For the journal, which needs what it holds up to `nextOffset` no more then. */
+  async syncInPlace(nextOffset: number): Promise<void> {
+    if (this.#checkpoint.value.durableNext < nextOffset) await this.sync();
+  }
+
+  /** What is written and not durable, for the journal; null when there is nothing, or not all of it is at hand. */
+  kept(): JournalEntry | null {
+    if (this.#stopped !== null || !this.isKept || this.#kept.bytes === 0) return null;
+    const { all } = this.#kept;
+    return this.#entry(
+      all.map(({ batch }) => batch),
+      this.#kept.bytes,
+      all.at(-1)!.nextOffset,
+    );
+  }
+
+  /** The same with a batch behind it that is held back from the file. */
+  keptWith(batch: Buffer, nextOffset: number): JournalEntry {
+    const batches = this.#kept.all.map((written) => written.batch);
+    return this.#entry([...batches, batch], this.#kept.bytes + batch.length, nextOffset);
+  }
+
+  #entry(batches: readonly Buffer[], bytes: number, nextOffset: number): JournalEntry {
+    const { baseOffset: segmentBase } = this.#active;
+    const position = this.#writtenPosition - this.#kept.bytes;
+    return { folder: this.folder, segmentBase, position, nextOffset, batches, bytes };
+  }
+
+  /** All before `nextOffset` is durable in the journal. */
+  journaled(nextOffset: number): void {
+    if (this.#stopped === null) this.#durable(nextOffset);
   }
 
   /** Takes over changed settings; what is written already feels them too. */
   changeSettings(settings: LogSettings): void {
     this.#settings = settings;
-    this.#cancelTimer();
+    this.#syncTimer.cancel();
     this.#show();
     this.#considerSync();
   }
@@ -189,18 +225,18 @@ export class PartitionLog {
       this.marks.trim(logStart);
       this.epochs.cutStart(logStart);
     }
-    if (this.#durableLogStart < logStart) {
+    if (this.#checkpoint.durableLogStart < logStart) {
       try {
-        await this.#writeCheckpoint(this.#checkpoint);
+        await this.#checkpoint.write();
       } catch (error) {
         if (!(error instanceof Fault) || error.fault !== 'diskFull') throw error;
         // Deleting is what makes room on a full disk. Until the checkpoint says so, the oldest file's name says where the log starts.
         await this.#removeBefore(this.marks.logStart);
-        await this.#writeCheckpoint(this.#checkpoint);
+        await this.#checkpoint.write();
       }
     }
     // Also when the start does not move: the active segment may have been all deleted records, and be it no more.
-    await this.#removeBefore(this.#durableLogStart);
+    await this.#removeBefore(this.#checkpoint.durableLogStart);
   }
 
   /** Gives back what is held only to be fast: handles and indexes of older segments, producers silent since `seenMs`. */
@@ -212,10 +248,12 @@ export class PartitionLog {
   /** Ends at once: nothing more is written, everyone who waits is refused. After a fatal failure, or before deletion. */
   abort(fault: Fault): void {
     this.#stopped ??= fault;
-    this.#cancelTimer();
-    this.#pending = [];
-    const waiting = [...this.#awaitingWritten.splice(0), ...this.#awaitingVisible.splice(0)];
-    for (const { group } of waiting) group.failed(fault);
+    this.#syncTimer.cancel();
+    this.#heldBack?.refuse(fault);
+    for (const { ahead } of this.#pending.splice(0)) ahead?.refuse(fault);
+    this.#kept.drop();
+    this.#awaitingWritten.refuseAfter(-1, fault);
+    this.#awaitingVisible.refuseAfter(-1, fault);
     this.#wake();
   }
 
@@ -233,7 +271,7 @@ export class PartitionLog {
     await this.sync();
     const clean = this.#stopped === null;
     this.abort(new Fault('brokerStopped'));
-    await this.#checkpointing;
+    await this.#checkpoint.idle();
     try {
       const { logStart, writtenNext: endNext } = this.marks;
       const { segments, epochs, producers } = this;
@@ -253,7 +291,7 @@ export class PartitionLog {
     if (nextOffset <= reached) group.reached(until);
     else if (this.#stopped !== null) group.failed(this.#stopped);
     else {
-      enqueue(until === 'written' ? this.#awaitingWritten : this.#awaitingVisible, { nextOffset, group });
+      (until === 'written' ? this.#awaitingWritten : this.#awaitingVisible).add(nextOffset, group);
       this.#considerSync();
     }
   }
@@ -264,8 +302,9 @@ export class PartitionLog {
     try {
       while (this.#pending.length > 0) {
         if (await this.#mustRoll(this.#pending[0]!)) await this.#roll();
-        const run = this.#takeRun();
-        if (run.length > 0) await this.#write(run);
+        const ahead = this.#pending[0]?.ahead;
+        if (ahead) await this.#writeAhead(this.#pending.shift()!, ahead);
+        else await this.#write(this.#takeRun());
       }
     } catch (error) {
       this.#rollBack([], error);
@@ -288,8 +327,8 @@ export class PartitionLog {
     const room = Math.min(WRITE_BYTES_MAX, this.#settings.segmentBytes - this.#active.sizeBytes);
     let bytes = 0;
     let count = 0;
-    for (const { batch } of this.#pending) {
-      if (count > 0 && bytes + batch.length > room) break;
+    for (const { batch, ahead } of this.#pending) {
+      if (ahead !== null || (count > 0 && bytes + batch.length > room)) break;
       bytes += batch.length;
       count += 1;
     }
@@ -297,28 +336,63 @@ export class PartitionLog {
   }
 
   async #write(run: readonly Pending[]): Promise<void> {
+    if (run.length === 0) return;
     const active = this.#active;
     try {
       await active.write(run.map((pending) => pending.batch));
     } catch (error) {
-      await active.cutBack().catch((fatal) => this.#fail(fatal));
+      await active.cutBack().catch((fatal) => this.fail(fatal));
       this.#rollBack(run, error);
       return;
     }
-    for (const { batch, page } of run) {
-      page.pins -= 1;
-      this.epochs.begin(leaderEpoch(batch, 0), baseOffset(batch, 0));
-    }
-    this.marks.written(run.at(-1)!.nextOffset);
-    settle(this.#awaitingWritten, this.marks.writtenNext, 'written');
-    this.#show();
+    this.#wrote(run);
     this.#considerSync();
+  }
+
+  #wrote(run: readonly Pending[]): void {
+    for (const { batch } of run) {
+      this.epochs.begin(leaderEpoch(batch, 0), baseOffset(batch, 0));
+      this.#writtenPosition += batch.length;
+    }
+    this.#kept.add(run, this.#keeps);
+    this.marks.written(run.at(-1)!.nextOffset);
+    this.#awaitingWritten.reached(this.marks.writtenNext);
+    this.#show();
+  }
+
+  /** Holds a part of a group back until the group is durable as a whole. By then there is room for it in the file. */
+  async #writeAhead(part: Pending, ahead: WriteAhead): Promise<void> {
+    const active = this.#active;
+    this.#heldBack = ahead;
+    try {
+      await active.reserve(part.batch.length);
+      // What precedes it must not be durable later than it.
+      if (!this.isKept) await this.sync();
+      if (this.#stopped !== null) throw this.#stopped;
+      await ahead.ready({ log: this, batch: part.batch, nextOffset: part.nextOffset });
+    } catch (error) {
+      await active.cutBack().catch((fatal) => this.fail(fatal));
+      this.#rollBack([part], error);
+      return;
+    } finally {
+      this.#heldBack = null;
+    }
+    if (this.#stopped !== null) return;
+    try {
+      await active.write([part.batch]);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    this.#wrote([part]);
+    this.#durable(part.nextOffset);
   }
 
   /** What could not be written, and all that was accepted after it, is taken back: its offsets are given again. */
   #rollBack(run: readonly Pending[], error: unknown): void {
     const lost = [...run, ...this.#pending.splice(0)];
     for (const { undo } of lost.toReversed()) undo?.();
+    for (const { ahead } of lost) ahead?.refuse(error);
     this.marks.rollBack();
     this.#tail.clear();
     this.#context.logger.error(
@@ -326,31 +400,39 @@ export class PartitionLog {
       'a write failed; its batches are refused',
     );
     for (const waiting of [this.#awaitingWritten, this.#awaitingVisible]) {
-      const kept = waiting.filter(({ nextOffset }) => nextOffset <= this.marks.writtenNext);
-      const refused = waiting.filter(({ nextOffset }) => nextOffset > this.marks.writtenNext);
-      waiting.splice(0, waiting.length, ...kept);
-      for (const { group } of refused) group.failed(error);
+      waiting.refuseAfter(this.marks.writtenNext, error);
     }
-    if (!(error instanceof Fault)) this.#fail(error);
+    if (!(error instanceof Fault)) this.fail(error);
   }
 
   /** What the disk holds, or what this code does, is no longer certain: nothing more is answered, and the broker is told. */
-  #fail(error: unknown): void {
+  fail(error: unknown): void {
     this.abort(error instanceof Fault ? error : new Fault('brokerStopped', { cause: error }));
     this.#context.onFatal(error);
   }
 
-  async #syncWritten(): Promise<void> {
-    const { writtenNext, durableNext } = this.marks;
-    if (this.#stopped !== null || durableNext >= writtenNext) return;
-    this.#cancelTimer();
+  async #syncWritten(): Promise<number> {
+    const { writtenNext } = this.marks;
+    const before = this.#checkpoint.value;
+    if (this.#stopped !== null || before.durableNext >= writtenNext) return 0;
+    this.#syncTimer.cancel();
+    const active = this.#active;
+    const position = this.#writtenPosition;
     try {
-      await this.#active.sync();
+      await active.sync();
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
-    if (this.#stopped !== null) return;
-    this.marks.durable(writtenNext);
+    if (this.#stopped !== null) return 0;
+    this.#checkpoint.moveTo(active.baseOffset, position, writtenNext);
+    this.#durable(writtenNext);
+    return position - (before.segmentBase === active.baseOffset ? before.position : 0);
+  }
+
+  #durable(next: number): void {
+    this.marks.durable(next);
+    const { durableNext, writtenNext } = this.marks;
+    this.#kept.durable(durableNext, durableNext === writtenNext);
     this.#show();
   }
 
@@ -371,7 +453,9 @@ export class PartitionLog {
       throw error;
     }
     this.#segments.push(fresh);
-    await this.#writeCheckpoint(this.#checkpointAt(fresh, base));
+    this.#writtenPosition = 0;
+    this.#checkpoint.moveTo(fresh.baseOffset, 0, base);
+    await this.#checkpoint.write();
   }
 
   /** The producers' state without what is accepted and not written yet. */
@@ -380,26 +464,6 @@ export class PartitionLog {
     const snapshot = this.producers.snapshot();
     for (const pending of this.#pending) pending.undo = this.#applyProducer(pending.batch);
     return snapshot;
-  }
-
-  #checkpointAt(segment: Segment, durableNext: number): Checkpoint {
-    const { logStart } = this.marks;
-    const position = segment.sizeBytes;
-    return { segmentBase: segment.baseOffset, position, durableNext, logStart, epochs: this.epochs.starts };
-  }
-
-  /** Replaces the checkpoint's file; one at a time, each with the log's start as it is then. */
-  #writeCheckpoint(checkpoint: Checkpoint): Promise<void> {
-    this.#checkpoint = checkpoint;
-    const writing = this.#checkpointing.then(async () => {
-      const { logStart } = this.marks;
-      const current = { ...this.#checkpoint, logStart, epochs: this.epochs.starts };
-      await writeCheckpoint(this.#context.disk, this.folder, current);
-      this.#durableLogStart = logStart;
-    });
-    // Its caller is told of a failure; the next one starts all the same.
-    this.#checkpointing = writing.catch(() => {});
-    return writing;
   }
 
   async #removeBefore(logStart: number): Promise<void> {
@@ -411,55 +475,23 @@ export class PartitionLog {
     }
   }
 
-  #cancelTimer(): void {
-    this.#cancelFlush?.();
-    this.#cancelFlush = null;
-  }
-
   /** Asks for a sync, now or after a while, if the settings want one for what is written. */
   #considerSync(): void {
-    const unsynced = this.marks.writtenNext - this.marks.durableNext;
-    if (unsynced === 0 || this.#stopped !== null) return;
-    const { clock, syncer } = this.#context;
-    const delayMs = this.#syncDelayMs(unsynced);
-    if (delayMs === 0) {
-      syncer.request(this);
-    } else if (this.#cancelFlush === null && delayMs < Number.MAX_SAFE_INTEGER) {
-      this.#cancelFlush = clock.after(delayMs, () => {
-        this.#cancelFlush = null;
-        syncer.request(this);
-      });
-    }
-  }
-
-  #syncDelayMs(unsynced: number): number {
+    if (this.#stopped !== null) return;
+    const { writtenNext, durableNext } = this.marks;
     const { flushMessages, flushMs } = this.#settings;
-    if (unsynced < flushMessages) return flushMs;
-    const awaited = this.#awaitingVisible.length > 0 || this.#watchers.size > 0 || flushMessages > 1;
-    return awaited ? 0 : Math.min(UNAWAITED_SYNC_DELAY_MS, flushMs);
+    const awaited = this.#awaitingVisible.length > 0 || this.#watchers.size > 0;
+    this.#syncTimer.consider({ records: writtenNext - durableNext, flushMessages, flushMs, awaited });
   }
 
   #show(): void {
     const { durableNext, writtenNext } = this.marks;
     if (!this.marks.show(this.#settings.flushMessages === 1 ? durableNext : writtenNext)) return;
-    settle(this.#awaitingVisible, this.marks.highWatermark, 'visible');
+    this.#awaitingVisible.reached(this.marks.highWatermark);
     this.#wake();
   }
 
   #wake(): void {
     for (const onMove of [...this.#watchers]) onMove();
   }
-}
-
-/** Keeps those who wait in the order of their offsets: a retry waits for less than what was appended before it. */
-function enqueue(waiting: Waiting[], entry: Waiting): void {
-  const after = lastIndexWhere(waiting.length, (i) => waiting[i]!.nextOffset <= entry.nextOffset);
-  waiting.splice(after + 1, 0, entry);
-}
-
-/** Answers those at the head that wait for no more than `next`. */
-function settle(waiting: Waiting[], next: number, stage: AppendStage): void {
-  let count = 0;
-  while (count < waiting.length && waiting[count]!.nextOffset <= next) waiting[count++]!.group.reached(stage);
-  if (count > 0) waiting.splice(0, count);
 }

@@ -3,6 +3,7 @@ import type { Logger } from '../base/logger.ts';
 import type { Disk } from '../disk/disk.ts';
 import { baseOffset, checkBatch, lastOffset, leaderEpoch, nextOffset } from '../record/batch.ts';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { isBefore, type JournaledPlace, type JournalReplay, type ProvenPlace } from './journal-replay.ts';
 import { LeaderEpochs } from './leader-epochs.ts';
 import { readProducers, writeProducers } from './producer-snapshot.ts';
 import { ProducerState } from './producer-state.ts';
@@ -25,6 +26,8 @@ export interface RecoveryContext {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What the journal holds for logs; null when there is no journal. */
+  readonly replay: JournalReplay | null;
 }
 
 /**
@@ -38,17 +41,24 @@ export async function recoverLog(
   indexIntervalBytes: number,
 ): Promise<RecoveredLog> {
   const { disk } = context;
-  const checkpoint = await readCheckpoint(disk, folder);
+  const own = await readCheckpoint(disk, folder);
+  const checkpoint = context.replay?.latest(folder, own) ?? own;
+  // First of all, since a power cut may have emptied files of which the journal has all.
+  const journaled = (await context.replay?.restore(folder, checkpoint)) ?? null;
   const segments = await openSegments(disk, folder, indexIntervalBytes);
-  if (segments.length === 0) return emptyLog(context, folder, checkpoint, indexIntervalBytes);
+  if (segments.length === 0) return emptyLog(context, folder, checkpoint, journaled, indexIntervalBytes);
+  await syncNames(disk, folder, own === null);
   try {
-    const tail = new TailScan(context, folder, segments, checkpoint);
+    const tail = new TailScan(context, folder, segments, checkpoint, journaled);
     await tail.run();
     const log = tail.result();
     const active = segments.at(-1)!;
-    if (checkpoint?.segmentBase !== active.baseOffset || checkpoint.position !== active.sizeBytes) {
+    if (own?.segmentBase !== active.baseOffset || own.position !== active.sizeBytes) {
       // What was not proven when the process ended is from here on.
-      await active.sync();
+      for (const segment of segments) {
+        if (segment.baseOffset < (checkpoint?.segmentBase ?? 0)) continue;
+        await segment.syncAgain(segment.baseOffset === checkpoint?.segmentBase ? checkpoint.position : 0);
+      }
       await proveAll(disk, folder, log);
     }
     return log;
@@ -56,6 +66,20 @@ export async function recoverLog(
     await Promise.allSettled(segments.map((segment) => segment.close()));
     throw error;
   }
+}
+
+/**
+ * A process that was killed may have left names that are in the page cache alone. What is built on them from here on must
+ * not be lost with them. The folders above are durable since before the first checkpoint.
+ */
+async function syncNames(disk: Disk, folder: string, withParents: boolean): Promise<void> {
+  await disk.syncFolder(folder);
+  if (!withParents) return;
+  for (let above = folder; above.includes('/'); ) {
+    above = above.slice(0, above.lastIndexOf('/'));
+    await disk.syncFolder(above);
+  }
+  await disk.syncFolder('.');
 }
 
 /** Leaves the files of a log that is synced to its end so that the next start need not look into them. */
@@ -97,14 +121,15 @@ async function emptyLog(
   context: RecoveryContext,
   folder: string,
   checkpoint: Checkpoint | null,
+  journaled: ProvenPlace | null,
   indexIntervalBytes: number,
 ): Promise<RecoveredLog> {
   const { disk, logger } = context;
-  const start = checkpoint?.durableNext ?? 0;
+  const start = (journaled ?? checkpoint)?.durableNext ?? 0;
   if (start > 0) logger.error({ folder, offset: start }, 'the segment files of a partition are gone; it goes on empty');
   await disk.makeFolder(folder);
   const segment = await Segment.create(disk, folder, start, indexIntervalBytes);
-  await disk.syncFolder(folder);
+  await syncNames(disk, folder, checkpoint === null);
   const epochs = new LeaderEpochs(checkpoint?.epochs);
   return { segments: [segment], logStart: start, endNext: start, epochs, producers: new ProducerState(), cutBytes: 0 };
 }
@@ -115,12 +140,21 @@ class TailScan {
   readonly #folder: string;
   readonly #segments: Segment[];
   readonly #checkpoint: Checkpoint | null;
+  /** What lies before this is durable by the journal: damage there is not a crash's. */
+  readonly #journaled: JournaledPlace | null;
   readonly #epochs: LeaderEpochs;
   readonly #producers = new ProducerState();
   #endNext: number;
   #cutBytes = 0;
 
-  constructor(context: RecoveryContext, folder: string, segments: Segment[], checkpoint: Checkpoint | null) {
+  constructor(
+    context: RecoveryContext,
+    folder: string,
+    segments: Segment[],
+    checkpoint: Checkpoint | null,
+    journaled: JournaledPlace | null,
+  ) {
+    this.#journaled = journaled;
     this.#context = context;
     this.#folder = folder;
     this.#segments = segments;
@@ -142,15 +176,17 @@ class TailScan {
   }
 
   async run(): Promise<void> {
-    const proven = this.#checkpoint ?? { segmentBase: this.#segments[0]!.baseOffset, position: 0 };
-    const last = this.#segments.find((segment) => segment.baseOffset === proven.segmentBase);
-    const whole = last !== undefined && last.sizeBytes >= proven.position;
-    const unproven = this.#segments.filter(({ baseOffset }) => baseOffset >= proven.segmentBase + (whole ? 0 : 1));
-    if (!whole) await this.#goOnAfterLoss(unproven[0]);
+    const start = this.#checkpoint ?? { segmentBase: this.#segments[0]!.baseOffset, position: 0 };
+    const proven = this.#journaled ?? this.#checkpoint;
+    const last = this.#segments.find((segment) => segment.baseOffset === start.segmentBase);
+    const whole = proven === null || this.#reaches(proven);
+    const unproven = this.#segments.filter(({ baseOffset }) => baseOffset >= start.segmentBase + (whole ? 0 : 1));
+    if (!whole) await this.#goOnAfterLoss(unproven[0], proven);
     for (const segment of unproven) {
       // One that does not continue the one before it was made by a roll that failed, and holds nothing.
       const sound = segment === last || segment.baseOffset === this.#endNext;
-      const end = sound ? await this.#scan(segment, segment === last ? proven.position : 0) : 0;
+      if (sound) segment.makeWritable();
+      const end = sound ? await this.#scanPastRot(segment, segment === last ? start.position : 0) : 0;
       if (sound && end === segment.sizeBytes) continue;
       await this.#cut(segment, end, sound);
       break;
@@ -159,15 +195,47 @@ class TailScan {
     if ((this.#checkpoint?.logStart ?? 0) > this.#endNext) await this.#startOver(this.#checkpoint!.logStart);
   }
 
+  /** Whether the files go as far as was proven. */
+  #reaches({ segmentBase, position }: ProvenPlace): boolean {
+    const segment = this.#segments.find(({ baseOffset }) => baseOffset === segmentBase);
+    // A segment that is gone with younger ones there was deleted: the journal does not know.
+    if (segment === undefined) return segmentBase !== this.#checkpoint?.segmentBase && segmentBase < this.#lastBase;
+    return segment.sizeBytes >= position;
+  }
+
+  get #lastBase(): number {
+    return this.#segments.at(-1)!.baseOffset;
+  }
+
+  /** As `#scan`, but what the journal proves to be durable is not cut for damage before it: it is told of, and left. */
+  async #scanPastRot(segment: Segment, position: number): Promise<number> {
+    const segmentBase = segment.baseOffset;
+    let end = await this.#scan(segment, position);
+    const proven = this.#journaled;
+    while (proven !== null && isBefore({ segmentBase, position: end }, proven)) {
+      this.#context.logger.error(
+        { folder: this.#folder, segment: segmentBase, position: end },
+        'records that were durable are damaged; those around them stay served',
+      );
+      const next = [...proven.starts, proven].find(
+        (start) => start.segmentBase === segmentBase && start.position > end,
+      );
+      this.#endNext = next?.durableNext ?? this.#segments[this.#segments.indexOf(segment) + 1]!.baseOffset;
+      if (next === undefined) return segment.sizeBytes;
+      end = await this.#scan(segment, next.position, true);
+    }
+    return end;
+  }
+
   /** Reads the batches from `position` on; returns where the last sound one ends. */
-  async #scan(segment: Segment, position: number): Promise<number> {
-    segment.makeWritable();
-    const index = await segment.indexUpTo(position);
+  async #scan(segment: Segment, position: number, afterDamage = false): Promise<number> {
+    const index = afterDamage ? await segment.index() : await segment.indexUpTo(position);
     return segment.walk(position, (batch, at) => {
       const follows = baseOffset(batch, 0) === this.#endNext && leaderEpoch(batch, 0) >= this.#epochs.latest;
       if (!follows || checkBatch(batch, 0, batch.length) !== null) return false;
       this.#epochs.begin(leaderEpoch(batch, 0), baseOffset(batch, 0));
-      segment.noteIn(index, batch, at);
+      // Nobody can walk across damage: the index leads to what lies behind it.
+      segment.noteIn(index, batch, at, afterDamage && at === position);
       this.#endNext = nextOffset(batch, 0);
       return true;
     });
@@ -210,9 +278,9 @@ class TailScan {
   }
 
   /** The file is gone or shorter than what was proven durable: not a crash. No offset is given again; the gap stays visible. */
-  async #goOnAfterLoss(following: Segment | undefined): Promise<void> {
+  async #goOnAfterLoss(following: Segment | undefined, proven: ProvenPlace): Promise<void> {
     const { disk, logger } = this.#context;
-    const { segmentBase, position, durableNext } = this.#checkpoint!;
+    const { segmentBase, position, durableNext } = proven;
     this.#endNext = following?.baseOffset ?? durableNext;
     logger.error(
       { folder: this.#folder, segment: segmentBase, expectedBytes: position, continueAt: this.#endNext },

@@ -105,6 +105,11 @@ export class Segment {
     if (index.unproven === null) this.#maxTimestampMs = index.maxTimestampMs;
   }
 
+  /** Takes room for what `write` will append, so that it cannot find the disk full. When it fails: `cutBack`. */
+  async reserve(bytes: number): Promise<void> {
+    await (await this.#open()).write([Buffer.alloc(bytes)], this.#sizeBytes);
+  }
+
   /** Removes what a failed write left behind the last whole one. */
   async cutBack(): Promise<void> {
     await (await this.#open()).truncate(this.#sizeBytes);
@@ -112,6 +117,17 @@ export class Segment {
 
   async sync(): Promise<void> {
     await (await this.#open()).sync();
+  }
+
+  /**
+   * Writes again what is read from `position` on, and syncs it. After a sync that failed, the page cache may show bytes that
+   * the disk does not have and that no later sync would write.
+   */
+  async syncAgain(position: number): Promise<void> {
+    const file = await this.#open();
+    for (let at = position; at < this.#sizeBytes; at += WALK_BYTES)
+      await file.write([await this.read(at, WALK_BYTES)], at);
+    await file.sync();
   }
 
   /**
@@ -304,9 +320,10 @@ export class Segment {
     };
   }
 
-  /** Takes note of a batch that recovery found behind what the index covers. */
-  noteIn(index: SegmentIndex, batch: Buffer, position: number): void {
-    index.note(lastOffset(batch, 0), maxTimestamp(batch, 0), position, batch.length, this.indexIntervalBytes);
+  /** Takes note of a batch in the index, `always` or when it is the turn of one. */
+  noteIn(index: SegmentIndex, batch: Buffer, position: number, always = false): void {
+    const intervalBytes = always ? -1 : this.indexIntervalBytes;
+    index.note(lastOffset(batch, 0), maxTimestamp(batch, 0), position, batch.length, intervalBytes);
   }
 
   /** Cuts the file to what recovery found whole. */

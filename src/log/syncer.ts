@@ -1,8 +1,19 @@
+import { Fault } from '../base/faults.ts';
+import { invariant } from '../base/invariant.ts';
 import { AppendGroup, type AppendStage } from './append-group.ts';
+import type { Journal } from './journal.ts';
+import { entryBytes, type JournalEntry, ROUND_HEADER_BYTES } from './journal-round.ts';
 import type { PartitionLog } from './partition-log.ts';
+import { WriteAhead } from './write-ahead.ts';
 
-/** Logs synced at the same time. Each takes one of libuv's threads while it waits for the disk. */
+/** Logs synced in place at the same time. Each takes one of libuv's threads while it waits for the disk. */
 const SYNCS_AT_ONCE_MAX = 4;
+
+/** Bytes of one round, but for a group's: what is left waits for the next. */
+const ROUND_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Bytes synced in place after which the journal's proofs tell of it. */
+const PROVE_EVERY_BYTES = 64 * 1024 * 1024;
 
 export interface Append {
   readonly log: PartitionLog;
@@ -19,41 +30,165 @@ export interface Appended {
 
 /**
  * Makes what all partitions append durable. One for the whole broker, so that what arrives while the disk is busy shares
- * the next sync. It syncs in place, file by file; nothing outside this class and recovery knows that.
+ * the next round: one write of the journal for all of them. Without a journal, where it has no room, and for logs that wrote
+ * much, each segment file is synced in place. Nothing outside this class and recovery knows which of the two it was.
  */
 export class Syncer {
+  #journal: Journal | null = null;
   readonly #waiting = new Set<PartitionLog>();
-  readonly #running = new Set<PartitionLog>();
+  readonly #groups: WriteAhead[] = [];
+  readonly #inPlace = new Set<PartitionLog>();
+  readonly #inPlaceRunning = new Set<PartitionLog>();
+  #rounds: Promise<void> | null = null;
+  #unprovenBytes = 0;
+
+  /** From now on rounds are written to the journal. A broker whose records need not survive has none. */
+  useJournal(journal: Journal): void {
+    this.#journal = journal;
+  }
+
+  /** Whether small appends should be kept at hand for the journal's next round. */
+  get keepsForJournal(): boolean {
+    return this.#journal !== null;
+  }
 
   /**
    * Appends a group. Offsets are given at once, in the order of the calls; `settled` resolves when every part has come as
-   * far as `until` says. A group with a part that is refused is refused whole, and leaves no trace.
-   * @throws Fault invalidProducerEpoch, outOfOrderSequence, brokerStopped
+   * far as `until` says. A group with a part that is refused is refused whole, and leaves no trace. One of several parts is
+   * in all its logs after a crash, or in none.
+   * @throws Fault invalidProducerEpoch, outOfOrderSequence, batchTooLarge, brokerStopped
    */
   append(group: readonly Append[], until: AppendStage): { parts: Appended[]; settled: Promise<void> } {
     const stored = group.map(({ log, batch }) => log.check(batch));
+    const ahead = this.#writeAhead(group.filter((_, i) => stored[i] === null));
     const ticket = new AppendGroup(group.length, until);
-    const parts = group.map(({ log, batch }, i) => log.accept(batch, stored[i] ?? null, ticket));
+    const parts = group.map(({ log, batch }, i) => log.accept(batch, stored[i] ?? null, ticket, ahead));
     return { parts, settled: ticket.settled };
+  }
+
+  /** Null for what one log writes alone, which needs no more than its own file to be whole or not there. */
+  #writeAhead(group: readonly Append[]): WriteAhead | null {
+    if (group.length < 2 || this.#journal === null) return null;
+    const bytes = group.reduce(
+      (sum, { log, batch }) => sum + entryBytes({ folder: log.folder, bytes: batch.length }),
+      0,
+    );
+    if (bytes + ROUND_HEADER_BYTES > this.#journal.roundBytesMax) {
+      throw new Fault('batchTooLarge', { detail: `a group of ${group.length} batches has ${bytes} bytes` });
+    }
+    // A log that holds its part back does not come to a second one.
+    invariant(new Set(group.map(({ log }) => log)).size === group.length, 'a group has two batches for one log');
+    return new WriteAhead(group.length, (ready) => {
+      this.#groups.push(ready);
+      this.#startRounds();
+    });
   }
 
   /** A log has written what must be synced. */
   request(log: PartitionLog): void {
-    this.#waiting.add(log);
-    this.#start();
+    if (this.#journal === null || !log.isKept) this.#syncInPlace(log);
+    else if (!this.#inPlace.has(log)) {
+      this.#waiting.add(log);
+      this.#startRounds();
+    }
   }
 
-  #start(): void {
-    for (const log of this.#waiting) {
-      if (this.#running.size >= SYNCS_AT_ONCE_MAX) return;
-      if (this.#running.has(log)) continue;
-      this.#waiting.delete(log);
-      this.#running.add(log);
+  #syncInPlace(log: PartitionLog): void {
+    this.#inPlace.add(log);
+    this.#startInPlace();
+  }
+
+  #startInPlace(): void {
+    for (const log of this.#inPlace) {
+      if (this.#inPlaceRunning.size >= SYNCS_AT_ONCE_MAX) return;
+      if (this.#inPlaceRunning.has(log)) continue;
+      this.#inPlace.delete(log);
+      this.#inPlaceRunning.add(log);
       // `sync` never rejects: its failure ends the broker, by the log's own hand.
-      void log.sync().then(() => {
-        this.#running.delete(log);
-        this.#start();
+      void log.sync().then((bytes) => {
+        this.#inPlaceRunning.delete(log);
+        this.#considerProof(log, bytes);
+        this.#startInPlace();
       });
     }
   }
+
+  #considerProof(log: PartitionLog, bytes: number): void {
+    if (this.#journal === null) return;
+    this.#journal.note(log);
+    this.#unprovenBytes += bytes;
+    if (this.#unprovenBytes < PROVE_EVERY_BYTES) return;
+    this.#unprovenBytes = 0;
+    this.#journal.prove();
+  }
+
+  #startRounds(): void {
+    this.#rounds ??= this.#runRounds();
+  }
+
+  async #runRounds(): Promise<void> {
+    while (this.#waiting.size > 0 || this.#groups.length > 0) {
+      const group = this.#groups.shift();
+      if (group !== undefined) await this.#groupRound(group);
+      else await this.#round();
+    }
+    this.#rounds = null;
+  }
+
+  /** One round of what logs have written; when the journal cannot take it, each of them is synced in place. */
+  async #round(): Promise<void> {
+    const logs: PartitionLog[] = [];
+    const entries: JournalEntry[] = [];
+    let bytes = 0;
+    for (const log of this.#waiting) {
+      if (bytes >= ROUND_BYTES_MAX) break;
+      this.#waiting.delete(log);
+      const entry = log.kept();
+      if (entry === null) continue;
+      logs.push(log);
+      entries.push(entry);
+      bytes += entryBytes(entry);
+    }
+    if (logs.length === 0) return;
+    if (!(await this.#write(entries, logs))) for (const log of logs) this.#syncInPlace(log);
+    else for (const [i, log] of logs.entries()) log.journaled(entries[i]!.nextOffset);
+  }
+
+  /** A round of its own for each group: it is durable whole, before any part of it is in a segment file. */
+  async #groupRound(group: WriteAhead): Promise<void> {
+    const journal = this.#journal!;
+    const logs = group.parts.map(({ log }) => log);
+    const entriesNow = (): JournalEntry[] =>
+      group.parts.map(({ log, batch, nextOffset }) => log.keptWith(batch, nextOffset));
+    let entries = entriesNow();
+    if (roundBytes(entries) > journal.roundBytesMax) {
+      // With what precedes it in its logs it would not fit; that may be made durable otherwise.
+      await Promise.all(logs.map((log) => log.sync()));
+      entries = entriesNow();
+    }
+    for (let attempt = 0; attempt < 2 && !journal.canWrite(roundBytes(entries), true); attempt += 1) {
+      await journal.settled();
+    }
+    if (!group.begin()) return;
+    const stored = await this.#write(entries, logs);
+    group.end(stored ? null : new Fault('diskFull', { detail: 'the journal has no room for a group of batches' }));
+  }
+
+  /** False when the journal has no room. A failure of any other kind ends the broker. */
+  async #write(entries: readonly JournalEntry[], logs: readonly PartitionLog[]): Promise<boolean> {
+    const journal = this.#journal!;
+    if (!journal.canWrite(roundBytes(entries))) return false;
+    try {
+      await journal.write(entries, logs);
+      return true;
+    } catch (error) {
+      if (error instanceof Fault && error.fault === 'diskFull') return false;
+      for (const log of logs) log.fail(error);
+      return false;
+    }
+  }
+}
+
+function roundBytes(entries: readonly JournalEntry[]): number {
+  return entries.reduce((sum, entry) => sum + entryBytes(entry), ROUND_HEADER_BYTES);
 }

@@ -25,6 +25,10 @@ export async function withFile<T>(file: Promise<DiskFile>, use: (file: DiskFile)
 
 /** What every disk promises: run on the real one and on the simulated one, so that neither drifts from the other. */
 export function testDiskContract(makeDisk: () => Disk): void {
+  for (const part of [testFiles, testFolders, testNames, testFaults, testRest]) part(makeDisk);
+}
+
+function testFiles(makeDisk: () => Disk): void {
   describe('a file', () => {
     test('returns what was written, wherever it was written', async () => {
       const disk = makeDisk();
@@ -85,7 +89,9 @@ export function testDiskContract(makeDisk: () => Disk): void {
       });
     });
   });
+}
 
+function testFolders(makeDisk: () => Disk): void {
   describe('a folder', () => {
     test('lists its names sorted; a missing one is empty', async () => {
       const disk = makeDisk();
@@ -110,7 +116,9 @@ export function testDiskContract(makeDisk: () => Disk): void {
       expect(await faultOf(disk.syncFolder('none'))).toBe('diskError');
     });
   });
+}
 
+function testNames(makeDisk: () => Disk): void {
   describe('names', () => {
     test('a missing file has no size, and removing it does nothing', async () => {
       const disk = makeDisk();
@@ -141,7 +149,9 @@ export function testDiskContract(makeDisk: () => Disk): void {
       expect(await faultOf(disk.makeFolder('f/x'))).toBe('diskError');
     });
   });
+}
 
+function testFaults(makeDisk: () => Disk): void {
   describe('faults', () => {
     test('a closed file is a fault', async () => {
       const file = await makeDisk().open('f', 'create');
@@ -155,6 +165,21 @@ export function testDiskContract(makeDisk: () => Disk): void {
         .catch((reason: Fault) => reason);
       expect(error).toMatchObject({ fault: 'diskError', cause: { code: 'ENOENT' } });
     });
+  });
+}
+
+function testRest(makeDisk: () => Disk): void {
+  test('what is written through is there, and synced as well', async () => {
+    const disk = makeDisk();
+    await withFile(disk.open('f', 'create'), (file) => file.write([bytes('0123')], 0));
+    await withFile(disk.open('f', 'writeThrough'), async (file) => {
+      await file.write([bytes('ab'), bytes('c')], 2);
+      await file.sync();
+      const read = Buffer.alloc(5);
+      expect(await file.read(read, 0)).toBe(5);
+      expect(read.toString()).toBe('01abc');
+    });
+    expect(await faultOf(disk.open('none', 'writeThrough'))).toBe('diskError');
   });
 
   test('space: no more is free than there is', async () => {

@@ -38,6 +38,13 @@ describe('a power cut', () => {
     }
   });
 
+  test('takes nothing of what was written through', async () => {
+    const disk = diskOf();
+    await storedFile(disk, 'f', bytes('0123'));
+    await withFile(disk.open('f', 'writeThrough'), (file) => file.write([bytes('abcdef')], 2));
+    expect(String(await contentOf(disk.afterPowerCut('nothing'), 'f'))).toBe('01abcdef');
+  });
+
   test('may take a name whose folder was not synced, and bytes that were not', async () => {
     const disk = diskOf();
     await storedFile(disk, 'f', bytes('old'));

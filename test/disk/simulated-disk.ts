@@ -1,5 +1,5 @@
 import { Fault } from '../../src/base/faults.ts';
-import type { Disk, DiskFile, DiskLock } from '../../src/disk/disk.ts';
+import type { Disk, DiskFile, DiskLock, OpenMode } from '../../src/disk/disk.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 
 const SECTOR_BYTES = 512;
@@ -137,7 +137,7 @@ export class SimulatedDisk implements Disk {
     return next;
   }
 
-  async open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile> {
+  async open(path: string, mode: OpenMode): Promise<DiskFile> {
     await this.#call('open', path, mode === 'create');
     const { folder, name } = this.#parent(path);
     let node = folder.cached.get(name);
@@ -230,7 +230,7 @@ export class SimulatedDisk implements Disk {
     return { freeBytes: 1 << 30, totalBytes: 2 ** 31 };
   }
 
-  #file(path: string, inode: Inode, mode: 'read' | 'write' | 'create'): DiskFile {
+  #file(path: string, inode: Inode, mode: OpenMode): DiskFile {
     let open = true;
     const enter = async (call: FailingCall, mutates: boolean): Promise<void> => {
       if (!open) throw problem('EBADF', path);
@@ -249,11 +249,15 @@ export class SimulatedDisk implements Disk {
           await enter('write', true);
         } catch (error) {
           // Any part of it may have been taken.
+          const before = this.#changes.length;
           if (open && mode !== 'read') this.#write(inode, position, this.#firstPart(bytes));
+          if (mode === 'writeThrough') for (const change of this.#changes.splice(before)) persist(change);
           throw error;
         }
+        const before = this.#changes.length;
         this.#write(inode, position, bytes);
         if (this.#dead) await never();
+        if (mode === 'writeThrough') for (const change of this.#changes.splice(before)) persist(change);
       },
       sync: async () => {
         try {

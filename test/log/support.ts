@@ -82,6 +82,7 @@ export function contextOn(disk: Disk, cacheBytes = 1 << 20): TestContext {
     clock: new ManualClock(),
     logger: { debug() {}, info() {}, warn: note, error: note },
     syncer: new Syncer(),
+    replay: null,
     cache: new TailCache(cacheBytes),
     reads: new Semaphore(2),
     onFatal: (error) => void fatal.push(error),
@@ -176,9 +177,16 @@ export function filesOf(root: string, ending: string, folder = FOLDER): string[]
 
 /** A copy of a data folder as it is now: what a process that was killed now would leave. */
 export function copyOf(root: string): string {
-  const copy = tempFolder();
-  fs.cpSync(root, copy, { recursive: true });
-  return copy;
+  for (let attempt = 1; ; attempt += 1) {
+    const copy = tempFolder();
+    try {
+      fs.cpSync(root, copy, { recursive: true });
+      return copy;
+    } catch (error) {
+      // Calls of the disk are under way: a file that was seen may be renamed before it is copied.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === 10) throw error;
+    }
+  }
 }
 
 /** Ends a log as the end of its process would: nothing more is written, and its handles are given back. */

@@ -1,0 +1,120 @@
+/*
+ * The shared journal beside a sync per file, alternating in one run, in this process with no socket between:
+ *   node bench/journal.ts [--rounds 5] [--partitions 1000] [--dir DIR]
+ * many: one 100-byte record to each of 1,000 partitions at once, all with acks=all. one: one record after another to one
+ * partition. bulk: 64 KB batches to one partition, 16 in flight. Figures are medians of the rounds.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { systemClock } from '../src/base/clock.ts';
+import { silentLogger } from '../src/base/logger.ts';
+import { systemRandom } from '../src/base/random.ts';
+import { Broker } from '../src/broker/broker.ts';
+import type { Topic } from '../src/broker/topic.ts';
+import { realDisk } from '../src/disk/real-disk.ts';
+import { buildBatch } from '../src/record/batch-builder.ts';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    partitions: { type: 'string', default: '1000' },
+    dir: { type: 'string', default: tmpdir() },
+  },
+});
+const PARTITIONS = Number(values.partitions);
+
+const ONE_APPENDS = 1500;
+const BULK_BYTES = 256 * 1024 * 1024;
+const BULK_BATCH_BYTES = 64 * 1024;
+const BULK_IN_FLIGHT = 16;
+
+interface Contestant {
+  readonly name: string;
+  readonly broker: Broker;
+  readonly folder: string;
+  readonly figures: Record<string, number[]>;
+}
+
+function batchOf(valueBytes: number): Buffer {
+  return buildBatch([{ timestampMs: Date.now(), key: null, value: Buffer.alloc(valueBytes, 'x'), headers: [] }]);
+}
+
+async function enter(name: string, journaled: boolean): Promise<Contestant> {
+  const folder = mkdtempSync(join(values.dir, 'millrace-journal-'));
+  const broker = await Broker.open({
+    disk: realDisk(folder),
+    journaled,
+    clock: systemClock,
+    random: systemRandom,
+    logger: silentLogger,
+    settings: {},
+    startFacts: {},
+    tailCacheBytesMax: 32 * 1024 * 1024,
+    readsAtOnceMax: 2,
+  });
+  await broker.topics.create({ name: 'many', partitions: PARTITIONS, replicationFactor: 1, settings: new Map() });
+  await broker.topics.create({ name: 'one', partitions: 1, replicationFactor: 1, settings: new Map() });
+  return { name, broker, folder, figures: {} };
+}
+
+/** Milliseconds until each append is acknowledged. */
+async function timed(broker: Broker, topic: Topic, partition: number, batch: Buffer): Promise<number> {
+  const start = performance.now();
+  await broker.produce(topic, partition, batch, { acks: -1, version: 9 }).settled;
+  return performance.now() - start;
+}
+
+async function turn({ broker, figures }: Contestant, counted: boolean): Promise<void> {
+  const note = (name: string, value: number): void => {
+    if (counted) (figures[name] ??= []).push(value);
+  };
+  const small = batchOf(100);
+  const many = broker.topics.get('many');
+  const atOnce = await Promise.all(Array.from({ length: PARTITIONS }, (_, i) => timed(broker, many, i, small)));
+  note(`many p50 ms`, quantile(atOnce, 0.5));
+  note(`many last ms`, quantile(atOnce, 1));
+  const one = broker.topics.get('one');
+  const singly: number[] = [];
+  for (let i = 0; i < ONE_APPENDS; i += 1) singly.push(await timed(broker, one, 0, small));
+  note('one p50 ms', quantile(singly, 0.5));
+  note('one p99 ms', quantile(singly, 0.99));
+  const large = batchOf(BULK_BATCH_BYTES);
+  const cpuBefore = process.cpuUsage();
+  const start = performance.now();
+  let left = BULK_BYTES / BULK_BATCH_BYTES;
+  const lane = async (): Promise<void> => {
+    while (left-- > 0) await timed(broker, one, 0, large);
+  };
+  await Promise.all(Array.from({ length: BULK_IN_FLIGHT }, lane));
+  note('bulk MB/s', BULK_BYTES / 1000 / (performance.now() - start));
+  const { user, system } = process.cpuUsage(cpuBefore);
+  note('bulk CPU s/GB', (user + system) / 1e6 / (BULK_BYTES / 1e9));
+}
+
+function quantile(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!;
+}
+
+const contestants = [await enter('journal', true), await enter('sync per file', false)];
+try {
+  // The first round warms up, and lets the journal make its files.
+  for (let round = 0; round <= Number(values.rounds); round += 1) {
+    const order = round % 2 === 0 ? contestants : contestants.toReversed();
+    for (const contestant of order) await turn(contestant, round > 0);
+  }
+  const names = Object.keys(contestants[0]!.figures);
+  const medianOf = (contestant: Contestant, name: string): number => quantile(contestant.figures[name]!, 0.5);
+  console.log(['', ...contestants.map(({ name }) => name), 'ratio'].join('\t'));
+  for (const name of names) {
+    const [journal, inPlace] = contestants.map((contestant) => medianOf(contestant, name));
+    console.log([name, journal!.toFixed(2), inPlace!.toFixed(2), (journal! / inPlace!).toFixed(2)].join('\t'));
+  }
+} finally {
+  for (const { broker, folder } of contestants) {
+    await broker.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

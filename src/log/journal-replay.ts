@@ -1,0 +1,262 @@
+import { Fault } from '../base/faults.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Disk, DiskFile } from '../disk/disk.ts';
+import { baseOffset } from '../record/batch.ts';
+import { type Checkpoint, isCheckpoint } from './checkpoint.ts';
+import { type Checksum, loadChecksum } from './checksum.ts';
+import {
+  decodeEntries,
+  decodeHeader,
+  type FoundEntry,
+  JOURNAL_BLOCK_BYTES,
+  padded,
+  ROUND_HEADER_BYTES,
+  UNUSED_GENERATION,
+} from './journal-round.ts';
+import { readSealed } from './sealed-file.ts';
+import { segmentName } from './segment.ts';
+
+export const JOURNAL_FOLDER = 'journal';
+export const PROOFS_PATH = `${JOURNAL_FOLDER}/proofs`;
+const FILE_NAME = /^\d+$/;
+const SCAN_BYTES = 1024 * 1024;
+
+/** What is known of logs apart from their own checkpoints, and which part of the journal is not needed any more. */
+export interface Proofs {
+  /** Rounds of generations below this are released: all of them is synced in the segment files. */
+  readonly releasedBefore: number;
+  readonly logs: Readonly<Record<string, Checkpoint>>;
+}
+
+interface StoredEntry extends FoundEntry {
+  /** The journal's file, and where in it the batches lie. */
+  readonly file: string;
+  readonly filePosition: number;
+}
+
+/** A place in a log up to which all is durable. */
+export type ProvenPlace = Pick<Checkpoint, 'segmentBase' | 'position' | 'durableNext'>;
+
+/** The place up to which the journal proves a log durable, and the places at which batches begin, for sure, before it. */
+export interface JournaledPlace extends ProvenPlace {
+  readonly starts: readonly ProvenPlace[];
+}
+
+export interface JournalFound {
+  readonly files: readonly { readonly name: string; readonly sizeBytes: number }[];
+  /** The largest ever used. */
+  readonly generation: number;
+  readonly lastNumber: number;
+  /** Whether there are rounds that are not released. */
+  readonly holdsRounds: boolean;
+}
+
+/**
+ * What the journal holds after an unclean end, for each log's recovery to take. Rounds that are not whole at the journal's
+ * end are those that were being written; nobody was told that they are stored.
+ */
+export class JournalReplay {
+  readonly #disk: Disk;
+  readonly #logger: Logger;
+  readonly #entries = new Map<string, StoredEntry[]>();
+  #proofs: Proofs = { releasedBefore: 0, logs: {} };
+  found: JournalFound = { files: [], generation: 0, lastNumber: 0, holdsRounds: false };
+
+  private constructor(disk: Disk, logger: Logger) {
+    this.#disk = disk;
+    this.#logger = logger;
+  }
+
+  /** Reads the journal; nothing is changed. @throws Fault damagedMetadata, diskError */
+  static async read(disk: Disk, logger: Logger): Promise<JournalReplay> {
+    const replay = new JournalReplay(disk, logger);
+    const names = (await disk.list(JOURNAL_FOLDER)).filter((name) => FILE_NAME.test(name));
+    const sealed = await readSealed(disk, PROOFS_PATH);
+    if (sealed !== 'missing') replay.#proofs = proofsIn(sealed);
+    if (names.length > 0) await replay.#readFiles(names, await loadChecksum());
+    return replay;
+  }
+
+  async #readFiles(names: readonly string[], checksum: Checksum): Promise<void> {
+    const files = [];
+    const scans: FileScan[] = [];
+    let generation = this.#proofs.releasedBefore - 1;
+    for (const name of names) {
+      const scan = new FileScan(`${JOURNAL_FOLDER}/${name}`, checksum);
+      const sizeBytes = await scan.run(this.#disk, this.#proofs.releasedBefore);
+      files.push({ name, sizeBytes });
+      generation = Math.max(generation, scan.generation);
+      if (scan.rounds.length > 0) scans.push(scan);
+    }
+    scans.sort((one, other) => one.generation - other.generation);
+    let lastNumber: number | null = null;
+    for (const { path, rounds } of scans) {
+      for (const { number, entries } of rounds) {
+        if (lastNumber !== null && number !== lastNumber + 1) {
+          this.#logger.error(
+            { file: path, lostFrom: lastNumber + 1, lostBefore: number },
+            'the journal is damaged before its end: rounds that were acknowledged are missing from it',
+          );
+        }
+        lastNumber = number;
+        for (const entry of entries) {
+          let ofLog = this.#entries.get(entry.folder);
+          if (ofLog === undefined) this.#entries.set(entry.folder, (ofLog = []));
+          ofLog.push(entry);
+        }
+      }
+    }
+    this.found = {
+      files,
+      generation: Math.max(0, generation),
+      lastNumber: lastNumber ?? 0,
+      holdsRounds: scans.length > 0,
+    };
+  }
+
+  /** The later of a log's checkpoint and of what the journal's proofs say of it. */
+  latest(folder: string, checkpoint: Checkpoint | null): Checkpoint | null {
+    const proof = this.#proofs.logs[folder];
+    if (proof === undefined || (checkpoint !== null && !isBefore(checkpoint, proof))) return checkpoint;
+    return { ...proof, logStart: Math.max(proof.logStart, checkpoint?.logStart ?? 0) };
+  }
+
+  /**
+   * Writes what the journal holds past `checkpoint` into the log's segment files, where it belongs, without a sync. Returns
+   * the place up to which the log is proven durable by the journal; null when it says nothing. May be repeated.
+   */
+  async restore(folder: string, checkpoint: Checkpoint | null): Promise<JournaledPlace | null> {
+    const starts: ProvenPlace[] = [];
+    const start = { segmentBase: 0, position: 0, ...checkpoint };
+    let proven = null as ProvenPlace | null;
+    let target = null as { segmentBase: number; file: DiskFile | null } | null;
+    const sources = new Map<string, DiskFile>();
+    try {
+      for (const entry of this.#entries.get(folder) ?? []) {
+        const end = { segmentBase: entry.segmentBase, position: entry.position + entry.bytes };
+        if (!isBefore(start, end)) continue;
+        proven = { ...end, durableNext: entry.nextOffset };
+        if (target?.segmentBase !== entry.segmentBase) {
+          await target?.file?.close();
+          target = { segmentBase: entry.segmentBase, file: null };
+          const path = `${folder}/${segmentName(entry.segmentBase)}.log`;
+          // A segment that is gone was deleted, or is lost: which of them, recovery tells from those that are there.
+          if ((await this.#disk.size(path)) !== null) target.file = await this.#disk.open(path, 'write');
+        }
+        if (target.file === null) continue;
+        let source = sources.get(entry.file);
+        if (source === undefined) sources.set(entry.file, (source = await this.#disk.open(entry.file, 'read')));
+        const bytes = Buffer.allocUnsafe(entry.bytes);
+        await source.read(bytes, entry.filePosition);
+        await target.file.write([bytes], entry.position);
+        const { segmentBase, position } = entry;
+        starts.push({ segmentBase, position, durableNext: baseOffset(bytes, 0) });
+      }
+    } finally {
+      await target?.file?.close();
+      for (const source of sources.values()) await source.close();
+    }
+    return proven && { ...proven, starts };
+  }
+
+  /** Every log has taken its part. */
+  forget(): void {
+    this.#entries.clear();
+    this.#proofs = { ...this.#proofs, logs: {} };
+  }
+}
+
+export function isBefore(
+  one: Pick<ProvenPlace, 'segmentBase' | 'position'>,
+  other: Pick<ProvenPlace, 'segmentBase' | 'position'>,
+): boolean {
+  return (
+    one.segmentBase < other.segmentBase || (one.segmentBase === other.segmentBase && one.position < other.position)
+  );
+}
+
+/** @throws Fault damagedMetadata */
+function proofsIn(sealed: { content: unknown } | 'damaged'): Proofs {
+  const { releasedBefore, logs } = ((sealed === 'damaged' ? null : sealed.content) ?? {}) as Partial<Proofs>;
+  if (Number.isSafeInteger(releasedBefore) && typeof logs === 'object' && Object.values(logs).every(isCheckpoint)) {
+    return { releasedBefore: releasedBefore!, logs };
+  }
+  throw new Fault('damagedMetadata', { detail: PROOFS_PATH });
+}
+
+/** Finds the whole rounds of one file's last use. */
+class FileScan {
+  readonly path: string;
+  readonly #checksum: Checksum;
+  rounds: { readonly number: number; readonly entries: StoredEntry[] }[] = [];
+  /** That of the file's last use as far as it is known; 0 when it was never used. */
+  generation = 0;
+
+  constructor(path: string, checksum: Checksum) {
+    this.path = path;
+    this.#checksum = checksum;
+  }
+
+  /** Rounds of generations below `releasedBefore` are not looked at. Returns the file's size. */
+  async run(disk: Disk, releasedBefore: number): Promise<number> {
+    const file = await disk.open(this.path, 'read');
+    try {
+      const sizeBytes = await file.size();
+      const window = new Window(file, sizeBytes);
+      const first = decodeHeader(await window.read(0, ROUND_HEADER_BYTES));
+      this.generation = first?.generation ?? 0;
+      // A file says at its start when it was never used, or not since it was released.
+      if (first !== null && (first.generation === UNUSED_GENERATION || first.generation < releasedBefore))
+        return sizeBytes;
+      for (let at = 0; at + ROUND_HEADER_BYTES <= sizeBytes; ) {
+        // Where nothing is whole, what follows was written in an earlier use, unless something is damaged.
+        at += (await this.#roundAt(window, at, releasedBefore)) ?? JOURNAL_BLOCK_BYTES;
+      }
+      return sizeBytes;
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Takes the round at `at`; its padded bytes, or null when there is none. */
+  async #roundAt(window: Window, at: number, releasedBefore: number): Promise<number | null> {
+    const header = decodeHeader(await window.read(at, ROUND_HEADER_BYTES));
+    if (header === null || header.bytes < ROUND_HEADER_BYTES || at + header.bytes > window.sizeBytes) return null;
+    if (header.generation < Math.max(releasedBefore, this.generation)) return null;
+    const round = await window.read(at, header.bytes);
+    if (this.#checksum(round.subarray(16)) !== header.checksum) return null;
+    if (header.generation > this.generation) {
+      this.generation = header.generation;
+      this.rounds = [];
+    }
+    const entries = decodeEntries(round).map((entry) => ({
+      ...entry,
+      file: this.path,
+      filePosition: at + entry.start,
+    }));
+    this.rounds.push({ number: header.number, entries });
+    return padded(header.bytes);
+  }
+}
+
+/** Reads a file forward in large pieces. */
+class Window {
+  readonly sizeBytes: number;
+  readonly #file: DiskFile;
+  #bytes = Buffer.alloc(0);
+  #start = 0;
+
+  constructor(file: DiskFile, sizeBytes: number) {
+    this.#file = file;
+    this.sizeBytes = sizeBytes;
+  }
+
+  async read(at: number, bytes: number): Promise<Buffer> {
+    if (at < this.#start || at + bytes > this.#start + this.#bytes.length) {
+      this.#bytes = Buffer.allocUnsafe(Math.min(Math.max(bytes, SCAN_BYTES), Math.max(0, this.sizeBytes - at)));
+      this.#start = at;
+      await this.#file.read(this.#bytes, at);
+    }
+    return this.#bytes.subarray(at - this.#start, at - this.#start + bytes);
+  }
+}

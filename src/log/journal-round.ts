@@ -1,0 +1,117 @@
+import type { Checksum } from './checksum.ts';
+
+/*
+ * One round of the journal: what any number of logs appended, made durable by one write. It begins at a multiple of
+ * JOURNAL_BLOCK_BYTES and is padded to one, so that no block is written twice in a file's generation.
+ *
+ *    0  4 bytes  'MLJ1'
+ *    4  uint32   bytes of the round, without the padding
+ *    8  uint64   XXH64 of all that follows, without the padding
+ *   16  uint64   the file's generation: raised each time the file is used again
+ *   24  uint64   the round's number, one more than the one before it, in whichever file that lies
+ *   32  uint32   number of entries
+ *   36  …        entries
+ *
+ * An entry:
+ *
+ *    0  uint16   bytes of the log's folder
+ *    2  …        the folder, relative to the data folder
+ *       uint64   the segment, by its base offset
+ *       uint64   position in the segment's file
+ *       uint64   the offset after the last record
+ *       uint32   bytes of batches
+ *       …        record batches, end to end
+ */
+export const JOURNAL_BLOCK_BYTES = 4096;
+export const ROUND_HEADER_BYTES = 36;
+/** Of the round, with no entries, at the start of a file that was not used yet. Generations begin at 1. */
+export const UNUSED_GENERATION = 0;
+const ENTRY_FIXED_BYTES = 30;
+const MAGIC = 0x4d4c4a31;
+
+/** Where batches lie in a log. */
+export interface JournalPlace {
+  readonly folder: string;
+  readonly segmentBase: number;
+  readonly position: number;
+  readonly nextOffset: number;
+}
+
+export interface JournalEntry extends JournalPlace {
+  readonly batches: readonly Buffer[];
+  readonly bytes: number;
+}
+
+/** An entry as it was found: its batches lie at `start` of the round. */
+export interface FoundEntry extends JournalPlace {
+  readonly start: number;
+  readonly bytes: number;
+}
+
+export interface RoundHeader {
+  readonly bytes: number;
+  readonly checksum: bigint;
+  readonly generation: number;
+  readonly number: number;
+}
+
+export function padded(bytes: number): number {
+  return Math.ceil(bytes / JOURNAL_BLOCK_BYTES) * JOURNAL_BLOCK_BYTES;
+}
+
+/** The most that an entry adds to a round. */
+export function entryBytes({ folder, bytes }: { folder: string; bytes: number }): number {
+  return ENTRY_FIXED_BYTES + Buffer.byteLength(folder) + bytes;
+}
+
+/** Writes a round to the start of `target`, which has room for it; returns its bytes, without the padding. */
+export function encodeRound(
+  target: Buffer,
+  checksum: Checksum,
+  { generation, number }: { generation: number; number: number },
+  entries: readonly JournalEntry[],
+): number {
+  let at = ROUND_HEADER_BYTES;
+  for (const { folder, segmentBase, position, nextOffset, batches, bytes } of entries) {
+    const folderBytes = target.write(folder, at + 2);
+    at = target.writeUInt16BE(folderBytes, at) + folderBytes;
+    for (const value of [segmentBase, position, nextOffset]) at = target.writeBigUInt64BE(BigInt(value), at);
+    at = target.writeUInt32BE(bytes, at);
+    for (const batch of batches) at += batch.copy(target, at);
+  }
+  target.writeUInt32BE(MAGIC, 0);
+  target.writeUInt32BE(at, 4);
+  target.writeBigUInt64BE(BigInt(generation), 16);
+  target.writeBigUInt64BE(BigInt(number), 24);
+  target.writeUInt32BE(entries.length, 32);
+  target.writeBigUInt64BE(checksum(target.subarray(16, at)), 8);
+  target.fill(0, at, padded(at));
+  return at;
+}
+
+/** Null when no round begins here. */
+export function decodeHeader(bytes: Buffer): RoundHeader | null {
+  if (bytes.length < ROUND_HEADER_BYTES || bytes.readUInt32BE(0) !== MAGIC) return null;
+  return {
+    bytes: bytes.readUInt32BE(4),
+    checksum: bytes.readBigUInt64BE(8),
+    generation: Number(bytes.readBigUInt64BE(16)),
+    number: Number(bytes.readBigUInt64BE(24)),
+  };
+}
+
+/** The entries of a round whose checksum holds. */
+export function decodeEntries(round: Buffer): FoundEntry[] {
+  const entries: FoundEntry[] = [];
+  let at = ROUND_HEADER_BYTES;
+  for (let left = round.readUInt32BE(32); left > 0; left -= 1) {
+    const folderEnd = at + 2 + round.readUInt16BE(at);
+    const folder = round.toString('utf8', at + 2, folderEnd);
+    const [segmentBase, position, nextOffset] = [0, 8, 16].map((i) => Number(round.readBigUInt64BE(folderEnd + i)));
+    const bytes = round.readUInt32BE(folderEnd + 24);
+    const start = folderEnd + 28;
+    entries.push({ folder, segmentBase: segmentBase!, position: position!, nextOffset: nextOffset!, start, bytes });
+    at = start + bytes;
+  }
+  return entries;
+}

@@ -1,0 +1,340 @@
+import type { Clock } from '../base/clock.ts';
+import { Fault } from '../base/faults.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Disk, DiskFile } from '../disk/disk.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { type Checksum, loadChecksum } from './checksum.ts';
+import { JOURNAL_FOLDER, type JournalReplay, PROOFS_PATH, type Proofs } from './journal-replay.ts';
+import {
+  encodeRound,
+  entryBytes,
+  JOURNAL_BLOCK_BYTES,
+  type JournalEntry,
+  padded,
+  ROUND_HEADER_BYTES,
+  UNUSED_GENERATION,
+} from './journal-round.ts';
+import { writeSealed } from './sealed-file.ts';
+
+/** Zeros written at once while a file is made, so that others get their turn at the disk. */
+const ALLOCATE_BYTES = 1024 * 1024;
+/** Syncs that a broker does in place before it makes its first file: those that write little need none. */
+const SYNCS_BEFORE_FIRST_FILE = 16;
+/** How long to wait before another attempt at what a full disk has refused. */
+const RETRY_DELAY_MS = 10_000;
+
+export interface JournalSizes {
+  /** The first file is small, since most brokers never fill it; those that are needed on top are large. */
+  readonly firstFileBytes: number;
+  readonly fileBytes: number;
+  /** Files at most; when all are in use, appends are synced in place until one is free. */
+  readonly filesMax: number;
+}
+
+export const JOURNAL_SIZES: JournalSizes = {
+  firstFileBytes: 8 * 1024 * 1024,
+  fileBytes: 64 * 1024 * 1024,
+  filesMax: 4,
+};
+
+export interface JournalContext {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** A log that the journal has bytes of. */
+export interface JournaledLog {
+  readonly folder: string;
+  /** Why it has ended; its files need no journal any more. */
+  readonly stopped: Fault | null;
+  /** The place up to which its segment files are synced. */
+  readonly checkpoint: Checkpoint;
+  /** Makes the segment files durable up to `nextOffset` at least. Never rejects: a failure ends the broker. */
+  syncInPlace(nextOffset: number): Promise<void>;
+}
+
+interface JournalFile {
+  readonly name: string;
+  readonly sizeBytes: number;
+}
+
+/** A file in use: what lies in it stays until every log's part of it is synced in the segment files. */
+interface Used {
+  readonly file: JournalFile;
+  readonly generation: number;
+  readonly logs: Map<JournaledLog, number>;
+}
+
+interface Active extends Used {
+  readonly handle: DiskFile;
+  position: number;
+}
+
+/**
+ * The files that one write at a time makes rounds of appends durable in. A file is made in the background, used from its
+ * start to its end, and used again when all that lies in it is synced elsewhere, under a new generation.
+ */
+export class Journal {
+  readonly #disk: Disk;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #sizes: JournalSizes;
+  readonly #onFatal: (error: unknown) => void;
+  #checksum: Checksum | null = null;
+  #free: JournalFile[] = [];
+  #active: Active | null = null;
+  /** Full, oldest first. */
+  readonly #full: Used[] = [];
+  #fileCount = 0;
+  #nameNext = 1;
+  #generation: number;
+  #lastNumber: number;
+  #round = Buffer.alloc(0);
+  /** False until what an earlier process left is taken over, and from the end on. */
+  #usable = false;
+  #closed = false;
+  /** Whether rounds were written, or found, that `proofs` does not say are released. */
+  #dirty: boolean;
+  #making: Promise<void> | null = null;
+  #releasing: Promise<void> = Promise.resolve();
+  #releasingFull = false;
+  #retryAtMs = Number.NEGATIVE_INFINITY;
+  #asked = 0;
+  /** Logs whose place has moved past their own checkpoint's file. */
+  readonly #proven = new Set<JournaledLog>();
+
+  constructor(context: JournalContext, replay: JournalReplay, sizes = JOURNAL_SIZES) {
+    this.#disk = context.disk;
+    this.#clock = context.clock;
+    this.#logger = context.logger;
+    this.#onFatal = context.onFatal;
+    this.#sizes = sizes;
+    const { generation, lastNumber, holdsRounds } = replay.found;
+    this.#generation = generation;
+    this.#lastNumber = lastNumber;
+    this.#dirty = holdsRounds;
+  }
+
+  /**
+   * Takes over the files that were found, once every log has recovered: what lies in them is of no more use. In the
+   * background; until it is done, appends are synced in place.
+   */
+  start(replay: JournalReplay): void {
+    replay.forget();
+    this.#making = this.#takeOver(replay)
+      .catch((error) => this.#giveUp(error))
+      .finally(() => {
+        this.#making = null;
+      });
+  }
+
+  async #takeOver({ found }: JournalReplay): Promise<void> {
+    for (const { name } of found.files) {
+      this.#nameNext = Math.max(this.#nameNext, Number(name) + 1);
+      await this.#syncFound(`${JOURNAL_FOLDER}/${name}`);
+    }
+    if (found.files.length > 0) await this.#disk.syncFolder(JOURNAL_FOLDER);
+    if (this.#dirty) await this.#writeProofs(this.#generation + 1);
+    for (const { name, sizeBytes } of found.files) {
+      const { firstFileBytes, fileBytes, filesMax } = this.#sizes;
+      // One of another size was not finished when the process ended, or made by other rules.
+      if ((sizeBytes === firstFileBytes || sizeBytes === fileBytes) && this.#fileCount < filesMax) {
+        this.#free.push({ name, sizeBytes });
+        this.#fileCount += 1;
+      } else await this.#disk.remove(`${JOURNAL_FOLDER}/${name}`);
+    }
+    this.#checksum ??= await loadChecksum();
+    this.#usable = !this.#closed;
+  }
+
+  /** A process that was killed may have left files that are in the page cache alone. */
+  async #syncFound(path: string): Promise<void> {
+    const file = await this.#disk.open(path, 'write');
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** The largest round that may ever be written. */
+  get roundBytesMax(): number {
+    return this.#sizes.fileBytes;
+  }
+
+  /** Whether a round of `bytes` can be written now. If not, a file is being made, or is on its way to be free. */
+  canWrite(bytes: number, urgent = false): boolean {
+    if (!this.#usable) return false;
+    const roundBytes = padded(bytes);
+    if (this.#active !== null && this.#active.position + roundBytes <= this.#active.file.sizeBytes) return true;
+    if (this.#free.some(({ sizeBytes }) => sizeBytes >= roundBytes)) return true;
+    if (this.#fileCount === 0 && !urgent && this.#asked++ < SYNCS_BEFORE_FIRST_FILE) return false;
+    if (urgent || this.#clock.monotonicMs() >= this.#retryAtMs) {
+      this.#make();
+      this.#release();
+    }
+    return false;
+  }
+
+  /** Resolves when what `canWrite` started is done, whatever became of it. */
+  async settled(): Promise<void> {
+    await this.#making;
+    await this.#releasing;
+  }
+
+  /**
+   * Makes one round durable; one at a time. @throws Fault diskFull: none of it is stored, nor will be after a crash. Any
+   * other failure is fatal to the broker.
+   */
+  async write(entries: readonly JournalEntry[], logs: readonly JournaledLog[]): Promise<void> {
+    const roundBytes = padded(entries.reduce((sum, entry) => sum + entryBytes(entry), ROUND_HEADER_BYTES));
+    const active = await this.#activeWith(roundBytes);
+    if (this.#round.length < roundBytes) this.#round = Buffer.allocUnsafeSlow(roundBytes * 2);
+    const number = this.#lastNumber + 1;
+    encodeRound(this.#round, this.#checksum!, { generation: active.generation, number }, entries);
+    this.#dirty = true;
+    try {
+      await active.handle.write([this.#round.subarray(0, roundBytes)], active.position);
+    } catch (error) {
+      if (!(error instanceof Fault) || error.fault !== 'diskFull') throw error;
+      // The round may be whole on the disk all the same. Nothing may follow before it is certain that it is not.
+      await active.handle.write([Buffer.alloc(JOURNAL_BLOCK_BYTES)], active.position);
+      throw error;
+    }
+    this.#lastNumber = number;
+    active.position += roundBytes;
+    for (const [i, { nextOffset }] of entries.entries()) active.logs.set(logs[i]!, nextOffset);
+  }
+
+  /** Notes that segment files were synced further than their log's checkpoint says, so that the next proofs tell of it. */
+  note(log: JournaledLog): void {
+    this.#proven.add(log);
+  }
+
+  /** Writes the proofs now, in the background. */
+  prove(): void {
+    if (this.#usable) this.#inBackground(() => this.#writeProofs(this.#releasedBefore()));
+  }
+
+  /** Ends at once: what the disk holds is not certain any more. `close` is still to be called. */
+  abort(): void {
+    this.#closed = true;
+    this.#usable = false;
+  }
+
+  /** Ends: nothing is written any more. After a clean stop of every log nothing needs to be replayed. */
+  async close(clean: boolean): Promise<void> {
+    this.abort();
+    await this.settled();
+    await this.#active?.handle.close();
+    this.#active = null;
+    this.#proven.clear();
+    if (clean && this.#dirty) await this.#writeProofs(this.#generation + 1);
+  }
+
+  async #activeWith(roundBytes: number): Promise<Active> {
+    const { position, file } = this.#active ?? { position: 0, file: null };
+    if (file !== null && position + roundBytes <= file.sizeBytes) return this.#active!;
+    const next = this.#free.findIndex(({ sizeBytes }) => sizeBytes >= roundBytes);
+    const handle = await this.#disk.open(`${JOURNAL_FOLDER}/${this.#free[next]!.name}`, 'writeThrough');
+    const [fresh] = this.#free.splice(next, 1);
+    if (this.#active !== null) {
+      await this.#active.handle.close();
+      this.#full.push(this.#active);
+    }
+    this.#generation += 1;
+    this.#active = { file: fresh!, generation: this.#generation, logs: new Map(), handle, position: 0 };
+    this.#release();
+    // One is always ready before it is needed.
+    if (this.#free.length === 0) this.#make();
+    return this.#active;
+  }
+
+  #make(): void {
+    if (this.#making !== null || this.#fileCount >= this.#sizes.filesMax) return;
+    this.#making = this.#makeFile()
+      .catch((error) => this.#giveUp(error))
+      .finally(() => {
+        this.#making = null;
+      });
+  }
+
+  /** A full disk is no reason to stop: appends are synced in place as long as there is room for them. */
+  #giveUp(error: unknown): void {
+    this.#retryAtMs = this.#clock.monotonicMs() + RETRY_DELAY_MS;
+    if (!(error instanceof Fault)) this.#onFatal(error);
+    else if (!this.#closed) this.#logger.warn({ err: error }, 'a journal file could not be made or freed');
+  }
+
+  async #makeFile(): Promise<void> {
+    const sizeBytes = this.#fileCount === 0 ? this.#sizes.firstFileBytes : this.#sizes.fileBytes;
+    const name = String(this.#nameNext);
+    this.#nameNext += 1;
+    const path = `${JOURNAL_FOLDER}/${name}`;
+    await this.#disk.makeFolder(JOURNAL_FOLDER);
+    const handle = await this.#disk.open(path, 'create');
+    try {
+      const zeros = Buffer.alloc(Math.min(ALLOCATE_BYTES, sizeBytes));
+      const unused = Buffer.alloc(JOURNAL_BLOCK_BYTES);
+      encodeRound(unused, this.#checksum!, { generation: UNUSED_GENERATION, number: 0 }, []);
+      for (let at = 0; at < sizeBytes; at += zeros.length) {
+        if (this.#closed) throw new Fault('brokerStopped');
+        await handle.write([zeros.subarray(0, Math.min(zeros.length, sizeBytes - at))], at);
+      }
+      await handle.write([unused], 0);
+      await handle.sync();
+    } catch (error) {
+      await Promise.allSettled([handle.close(), this.#disk.remove(path)]);
+      throw error;
+    }
+    await handle.close();
+    await this.#disk.syncFolder(JOURNAL_FOLDER);
+    this.#free.push({ name, sizeBytes });
+    this.#fileCount += 1;
+  }
+
+  /** Syncs, one after the other, the segments of the logs that lie in full files, and frees those. */
+  #release(): void {
+    if (this.#full.length === 0 || this.#releasingFull) return;
+    this.#releasingFull = true;
+    this.#inBackground(async () => {
+      try {
+        while (this.#full.length > 0) await this.#freeOldest(this.#full[0]!);
+      } finally {
+        this.#releasingFull = false;
+      }
+    });
+  }
+
+  async #freeOldest({ file, logs, generation }: Used): Promise<void> {
+    for (const [log, nextOffset] of logs) {
+      if (log.stopped === null) await log.syncInPlace(nextOffset);
+      // Also after a sync that failed: it has ended the broker, and with it this.
+      if (this.#closed) throw new Fault('brokerStopped');
+      this.#proven.add(log);
+    }
+    await this.#writeProofs(generation + 1);
+    this.#full.shift();
+    this.#free.push(file);
+  }
+
+  #releasedBefore(): number {
+    return this.#full[0]?.generation ?? this.#active?.generation ?? this.#generation + 1;
+  }
+
+  #inBackground(work: () => Promise<void>): void {
+    this.#releasing = this.#releasing.then(work).catch((error) => this.#giveUp(error));
+  }
+
+  /** Says durably what is proven of logs by other means than their checkpoints, and what of the journal is released. */
+  async #writeProofs(releasedBefore: number): Promise<void> {
+    for (const log of this.#proven) if (log.stopped !== null) this.#proven.delete(log);
+    const logs = Object.fromEntries(Array.from(this.#proven, (log) => [log.folder, log.checkpoint]));
+    const proofs: Proofs = { releasedBefore, logs };
+    await this.#disk.makeFolder(JOURNAL_FOLDER);
+    await writeSealed(this.#disk, PROOFS_PATH, proofs);
+    await this.#disk.syncFolder(JOURNAL_FOLDER);
+  }
+}

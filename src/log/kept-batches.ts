@@ -1,0 +1,72 @@
+import type { Page } from './tail-cache.ts';
+
+/**
+ * Bytes of one log that wait for the journal's next round. What is more is synced in place: bulk is not worth writing
+ * twice. Measured: see docs/decisions.
+ */
+export const KEPT_BYTES_MAX = 1024 * 1024;
+
+export interface WrittenBatch {
+  readonly batch: Buffer;
+  /** Of the tail cache, where the batch lies; one pin on it is the batch's. */
+  readonly page: Page;
+  readonly nextOffset: number;
+}
+
+/**
+ * A log's youngest batches, which are in its file and not durable yet, kept at hand for the journal: all of them from the
+ * first that is not durable on, or, when they became too many, none.
+ */
+export class KeptBatches {
+  #batches: WrittenBatch[] = [];
+  #bytes = 0;
+  #isWhole = true;
+
+  /** Whether these are all that is not durable. */
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get all(): readonly WrittenBatch[] {
+    return this.#batches;
+  }
+
+  /** Takes what was written, with its pins; `keep` says whether the journal may want it. */
+  add(run: readonly WrittenBatch[], keep: boolean): void {
+    if (this.#isWhole && keep) {
+      for (const written of run) {
+        this.#batches.push(written);
+        this.#bytes += written.batch.length;
+      }
+      if (this.#bytes <= KEPT_BYTES_MAX) return;
+      this.drop();
+    } else {
+      for (const { page } of run) page.pins -= 1;
+      this.drop();
+    }
+  }
+
+  /** All before `durableNext` is durable; `isAll` when that is all that was written. */
+  durable(durableNext: number, isAll: boolean): void {
+    let count = 0;
+    for (const { batch, page, nextOffset } of this.#batches) {
+      if (nextOffset > durableNext) break;
+      page.pins -= 1;
+      this.#bytes -= batch.length;
+      count += 1;
+    }
+    if (count > 0) this.#batches.splice(0, count);
+    if (isAll) this.#isWhole = true;
+  }
+
+  drop(): void {
+    for (const { page } of this.#batches) page.pins -= 1;
+    this.#batches = [];
+    this.#bytes = 0;
+    this.#isWhole = false;
+  }
+}

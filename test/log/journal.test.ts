@@ -1,0 +1,264 @@
+import { describe, expect, test } from 'vitest';
+import { JournalReplay } from '../../src/log/journal-replay.ts';
+import { SimulatedDisk } from '../disk/simulated-disk.ts';
+import { SeededRandom } from '../seeded-random.ts';
+import { type Opened, openJournaled } from './journaled.ts';
+import { append, batchOf, contextOn, failureOf, openLog, readAll, settle } from './support.ts';
+
+const FOLDERS = ['a', 'b'];
+const settings = { segmentBytes: 1 << 20 };
+const diskOf = (seed = 1): SimulatedDisk => new SimulatedDisk(new SeededRandom(seed));
+const open = (disk: SimulatedDisk): Promise<Opened> => openJournaled(disk, FOLDERS, settings);
+
+/** Makes the journal's first file, which a broker that writes little does without. */
+async function warm({ context, logs, journal }: Opened): Promise<void> {
+  await appendGroup({ context, logs }, 'warm');
+  await journal.settled();
+}
+
+async function appendGroup({ context, logs }: Pick<Opened, 'context' | 'logs'>, tag: string): Promise<void> {
+  const group = logs.map((log) => ({ log, batch: batchOf({ tag }) }));
+  await context.syncer.append(group, 'visible').settled;
+}
+
+const isJournal = (path: string): boolean => /^journal\/\d/.test(path);
+const tagsOf = async ({ logs }: Opened): Promise<string[]> =>
+  Promise.all(logs.map(async (log) => (await readAll(log)).toString('latin1')));
+
+describe('a round', () => {
+  test('makes appends to many logs durable that were never synced themselves', async () => {
+    const disk = diskOf();
+    const opened = await open(disk);
+    await warm(opened);
+    let syncs = 0;
+    const count = (call: string): boolean => {
+      if (call === 'sync') syncs += 1;
+      return false;
+    };
+    disk.fail({ fault: 'EIO', of: count, from: 0, forEver: true });
+    await Promise.all(opened.logs.map((log, i) => append(opened.context, log, batchOf({ tag: `kept-${i}` }))));
+    expect(syncs).toBe(0);
+    const after = await open(disk.afterPowerCut('nothing'));
+    const found = await tagsOf(after);
+    for (const [i, text] of found.entries()) expect(text).toContain(`kept-${i}`);
+  });
+
+  test('that fails ends the broker: nobody is told that it is stored, nor is anything after it', async () => {
+    const disk = diskOf();
+    const opened = await open(disk);
+    await warm(opened);
+    disk.fail({ fault: 'EIO', of: (call, path) => call === 'write' && isJournal(path), from: 0, forEver: false });
+    await failureOf(append(opened.context, opened.logs[0]!, { tag: 'lost' }));
+    expect(opened.context.fatal).toHaveLength(1);
+    await failureOf(append(opened.context, opened.logs[0]!, { tag: 'later' }));
+    // What the next start shows is then durable, though the page cache alone had it.
+    const next = disk.afterKill();
+    const [shown] = await tagsOf(await open(next));
+    const [kept] = await tagsOf(await open(next.afterPowerCut('nothing')));
+    expect(kept).toBe(shown);
+  });
+
+  test('for which the disk is full is made durable in place; of a group that was refused nothing comes back', async () => {
+    for (let seed = 0; seed < 30; seed += 1) {
+      const disk = diskOf(seed);
+      const opened = await open(disk);
+      await warm(opened);
+      const failOnce = (): void =>
+        disk.fail({
+          fault: 'ENOSPC',
+          of: (call, path) => call === 'write' && isJournal(path),
+          from: 0,
+          forEver: false,
+        });
+      failOnce();
+      await append(opened.context, opened.logs[0]!, { tag: 'in-place' });
+      failOnce();
+      expect(await failureOf(appendGroup(opened, 'refused'))).toMatchObject({ fault: 'diskFull', retriable: true });
+      await appendGroup(opened, 'again');
+      expect(opened.context.fatal).toEqual([]);
+      const found = await tagsOf(await open(disk.afterPowerCut(seed % 2 === 0 ? 'all' : 'nothing')));
+      expect(found[0]).toContain('in-place');
+      for (const text of found) {
+        expect(text).toContain('again');
+        expect(text).not.toContain('refused');
+      }
+    }
+  });
+});
+
+describe('a disk without room for the journal', () => {
+  test('appends go on, synced in place; groups are refused until there is room', async () => {
+    const disk = diskOf();
+    const opened = await open(disk);
+    disk.fail({ fault: 'ENOSPC', of: (call, path) => call === 'write' && isJournal(path), from: 0, forEver: true });
+    for (let i = 0; i < 30; i += 1) await append(opened.context, opened.logs[i % 2]!, { tag: `n${i}` });
+    expect(await failureOf(appendGroup(opened, 'refused'))).toMatchObject({ fault: 'diskFull', retriable: true });
+    disk.heal();
+    await appendGroup(opened, 'together');
+    const found = await tagsOf(await open(disk.afterPowerCut('nothing')));
+    for (const text of found) expect(text).toContain('together');
+    expect(found[0]).toContain('n28');
+    expect(found.join()).not.toContain('refused');
+  });
+
+  test('a group for which a log’s own file has no room is refused whole', async () => {
+    const disk = diskOf();
+    const opened = await open(disk);
+    await warm(opened);
+    disk.fail({
+      fault: 'ENOSPC',
+      of: (call, path) => call === 'write' && path.startsWith('b/'),
+      from: 0,
+      forEver: false,
+    });
+    expect(await failureOf(appendGroup(opened, 'refused'))).toMatchObject({ fault: 'diskFull' });
+    await settle();
+    await appendGroup(opened, 'together');
+    for (const text of await tagsOf(opened)) {
+      expect(text).not.toContain('refused');
+      expect(text).toContain('together');
+    }
+    expect(opened.logs.map((log) => log.marks.highWatermark)).toEqual([2, 2]);
+  });
+});
+
+describe('damage in the journal', () => {
+  /** Three rounds of log a, of which none is in a segment file for sure. */
+  async function threeRounds(disk: SimulatedDisk): Promise<void> {
+    const opened = await open(disk);
+    await warm(opened);
+    for (const tag of ['first', 'second', 'third']) await append(opened.context, opened.logs[0]!, { tag });
+  }
+
+  test('before its end is told of, and the rounds behind it are used', async () => {
+    const disk = diskOf();
+    await threeRounds(disk);
+    const next = disk.afterKill();
+    // The group's round lies before them.
+    next.flip('journal/1', 2 * 4096 + 60, 0xff);
+    const opened = await open(next);
+    expect(opened.context.warnings.map(({ message }) => message).join()).toMatch(/journal is damaged before its end/);
+    const [text] = await tagsOf(opened);
+    for (const tag of ['first', 'second', 'third']) expect(text).toContain(tag);
+  });
+
+  test('and in the log: what is lost is told of, nothing else is cut', async () => {
+    const disk = diskOf();
+    await threeRounds(disk);
+    disk.flip('journal/1', 2 * 4096 + 60, 0xff);
+    const opened = await open(disk.afterPowerCut('nothing'));
+    const messages = opened.context.warnings.map(({ message }) => message).join();
+    expect(messages).toMatch(/journal is damaged before its end/);
+    expect(messages).toMatch(/records that were durable are damaged/);
+    const [log] = opened.logs;
+    expect(log!.marks.acceptedNext).toBe(4);
+    expect((await readAll(log!, 1 << 20, 3)).toString('latin1')).toContain('third');
+    expect(await failureOf(readAll(log!, 1 << 20, 2))).toMatchObject({ fault: 'corruptBatch' });
+  });
+
+  test('at its end is the round that was being written: nobody was told that it is stored', async () => {
+    const disk = diskOf();
+    await threeRounds(disk);
+    disk.flip('journal/1', 3 * 4096 + 60, 0xff);
+    const opened = await open(disk.afterPowerCut('nothing'));
+    expect(opened.context.warnings.map(({ message }) => message).join()).not.toMatch(/journal/);
+    expect(opened.logs[0]!.marks.acceptedNext).toBe(3);
+  });
+
+  test('of its proofs refuses the start, and nothing is changed', async () => {
+    const disk = diskOf();
+    const opened = await open(disk);
+    await warm(opened);
+    for (const log of opened.logs) await log.close();
+    await opened.journal.close(true);
+    disk.flip('journal/proofs', 20, 0xff);
+    const calls = disk.calls;
+    expect(await failureOf(open(disk))).toMatchObject({ fault: 'damagedMetadata' });
+    expect(disk.calls).toBe(calls);
+  });
+});
+
+describe('what the journal holds of a log', () => {
+  test('that is not there any more is passed over', async () => {
+    const disk = diskOf();
+    const opened = await open(disk);
+    await warm(opened);
+    await append(opened.context, opened.logs[1]!, { tag: 'deleted' });
+    await append(opened.context, opened.logs[0]!, { tag: 'stays' });
+    const next = disk.afterKill();
+    await next.removeFolder('b');
+    await next.syncFolder('.');
+    const again = await openJournaled(next, ['a'], settings);
+    expect((await tagsOf(again))[0]).toContain('stays');
+    expect(await next.list('b')).toEqual([]);
+  });
+
+  test('and was deleted from it stays deleted', async () => {
+    const disk = diskOf();
+    const opened = await openJournaled(disk, ['a', 'b'], { segmentBytes: 300 });
+    await warm(opened);
+    for (let i = 0; i < 8; i += 1) await append(opened.context, opened.logs[0]!, { tag: `n${i}` });
+    await opened.logs[0]!.trim(6);
+    const again = await openJournaled(disk.afterPowerCut('nothing'), ['a', 'b'], { segmentBytes: 300 });
+    expect(again.logs[0]!.marks).toMatchObject({ logStart: 6, acceptedNext: 9 });
+  });
+});
+
+test('when nobody appends, nothing happens: no call of the disk, no timer', async () => {
+  const disk = diskOf();
+  const opened = await open(disk);
+  await warm(opened);
+  for (let i = 0; i < 50; i += 1) await append(opened.context, opened.logs[i % 2]!);
+  await opened.journal.settled();
+  await settle();
+  const { calls } = disk;
+  expect(opened.context.clock.timers).toBe(0);
+  opened.context.clock.advance(1 << 30);
+  await settle();
+  expect(disk.calls).toBe(calls);
+});
+
+test('a clean stop leaves nothing to replay, and the next life uses the same files', async () => {
+  const disk = diskOf();
+  let files: readonly string[] = [];
+  for (let life = 0; life < 3; life += 1) {
+    const opened = await open(disk);
+    expect(opened.replay.found.holdsRounds).toBe(false);
+    await warm(opened);
+    await append(opened.context, opened.logs[0]!, { tag: `life-${life}` });
+    for (const log of opened.logs) await log.close();
+    await opened.journal.close(true);
+    const now = await disk.list('journal');
+    if (life > 0) expect(now).toEqual(files);
+    files = now;
+  }
+  expect((await JournalReplay.read(disk, contextOn(disk).logger)).found.holdsRounds).toBe(false);
+});
+
+test('a log of which much is written at once is synced in place', async () => {
+  const disk = diskOf();
+  const opened = await openJournaled(disk, FOLDERS, { segmentBytes: 1 << 30 });
+  await warm(opened);
+  let journaled = 0;
+  const count = (call: string, path: string): boolean => {
+    if (call === 'write' && isJournal(path)) journaled += 1;
+    return false;
+  };
+  disk.fail({ fault: 'EIO', of: count, from: 0, forEver: true });
+  const large = Array.from({ length: 3 }, (_, i) => batchOf({ valueBytes: 900_000, tag: i }));
+  await Promise.all(large.map((batch) => append(opened.context, opened.logs[0]!, batch)));
+  expect(journaled).toBe(0);
+  const after = await openJournaled(disk.afterPowerCut('nothing'), FOLDERS, { segmentBytes: 1 << 30 });
+  expect(after.logs[0]!.marks.highWatermark).toBe(4);
+});
+
+test('logs without a journal and with one open the same files', async () => {
+  const disk = diskOf();
+  const opened = await open(disk);
+  await warm(opened);
+  for (const log of opened.logs) await log.close();
+  await opened.journal.close(true);
+  const log = await openLog(contextOn(disk), settings, 1, 'a');
+  expect(log.marks.highWatermark).toBe(1);
+  await log.close();
+});

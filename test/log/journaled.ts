@@ -1,0 +1,41 @@
+import { Journal } from '../../src/log/journal.ts';
+import { JournalReplay } from '../../src/log/journal-replay.ts';
+import type { LogSettings } from '../../src/log/log-settings.ts';
+import type { PartitionLog } from '../../src/log/partition-log.ts';
+import type { SimulatedDisk } from '../disk/simulated-disk.ts';
+import { contextOn, openLog, type TestContext } from './support.ts';
+
+/** Small enough that some rounds fill a file. */
+export const SMALL_JOURNAL = { firstFileBytes: 32 * 1024, fileBytes: 48 * 1024, filesMax: 3 };
+
+export interface Opened {
+  readonly context: TestContext;
+  readonly logs: readonly PartitionLog[];
+  readonly journal: Journal;
+  readonly replay: JournalReplay;
+}
+
+/** As a broker opens its logs: what the journal holds first, and the journal anew when all have taken their part. */
+export async function openJournaled(
+  disk: SimulatedDisk,
+  folders: readonly string[],
+  settings: Partial<LogSettings> = {},
+): Promise<Opened> {
+  const plain = contextOn(disk, 1 << 16);
+  const replay = await JournalReplay.read(disk, plain.logger);
+  const context: TestContext = {
+    ...plain,
+    replay,
+    onFatal(error) {
+      journal.abort();
+      plain.onFatal(error);
+    },
+  };
+  const journal = new Journal(context, replay, SMALL_JOURNAL);
+  const logs: PartitionLog[] = [];
+  for (const folder of folders) logs.push(await openLog(context, settings, 1, folder));
+  journal.start(replay);
+  await journal.settled();
+  context.syncer.useJournal(journal);
+  return { context, logs, journal, replay };
+}

@@ -1,0 +1,219 @@
+import { expect, test } from 'vitest';
+import { Fault } from '../../src/base/faults.ts';
+import { JournalReplay } from '../../src/log/journal-replay.ts';
+import type { PartitionLog } from '../../src/log/partition-log.ts';
+import { batchesIn } from '../../src/record/batch.ts';
+import { recordsOf } from '../../src/record/records.ts';
+import { POWER_CUTS, type PowerCut, SimulatedDisk } from '../disk/simulated-disk.ts';
+import { SeededRandom } from '../seeded-random.ts';
+import { type Opened, openJournaled, SMALL_JOURNAL } from './journaled.ts';
+import { batchOf, contextOn } from './support.ts';
+
+/** States to check; MILLRACE_POWER_CUTS makes it more (100000 takes some minutes). */
+const STATES = Number(process.env['MILLRACE_POWER_CUTS'] ?? 1500);
+const FOLDERS = ['a', 'b', 'c'];
+const settings = { segmentBytes: 1500, indexIntervalBytes: 200 };
+const openAll = (disk: SimulatedDisk): Promise<Opened> => openJournaled(disk, FOLDERS, settings);
+
+/** 'kill': the process dies, and the operating system does not. */
+type End = PowerCut | 'kill';
+const ENDS: readonly End[] = [...POWER_CUTS, 'kill'];
+
+interface Sent {
+  readonly tag: string;
+  readonly group: number;
+  /** Where the log said it lies; none when it was refused or not answered. */
+  offset: number | null;
+  /** What was promised of it. */
+  acked: 'nothing' | 'written' | 'visible';
+}
+
+/** What was told to those outside, through all openings. */
+class History {
+  readonly sent = FOLDERS.map(() => new Map<string, Sent>());
+  readonly trimmedTo = FOLDERS.map(() => 0);
+  readonly seenNext = FOLDERS.map(() => 0);
+  groups = 0;
+  appends = 0;
+}
+
+async function closeAll({ logs, journal }: Opened): Promise<void> {
+  for (const log of logs) await log.close();
+  await journal.close(true);
+}
+
+function noteSeen(history: History, { logs }: Opened): void {
+  for (const [i, log] of logs.entries()) {
+    history.seenNext[i] = Math.max(history.seenNext[i]!, log.marks.highWatermark);
+  }
+}
+
+/** Appends to some of the logs at once; resolves when it was answered, or refused. */
+async function appendSome(random: SeededRandom, history: History, opened: Opened): Promise<void> {
+  const { context, logs } = opened;
+  const group = history.groups++;
+  const parts = FOLDERS.map((_, i) => i).filter(() => random.below(3) === 0);
+  if (parts.length === 0) parts.push(random.below(FOLDERS.length));
+  const until = random.below(4) === 0 ? 'written' : 'visible';
+  const sent = parts.map((i): Sent => {
+    const tag = `${history.appends++}`;
+    const one: Sent = { tag, group, offset: null, acked: 'nothing' };
+    history.sent[i]!.set(tag, one);
+    return one;
+  });
+  const appends = parts.map((i, at) => ({
+    log: logs[i]!,
+    batch: batchOf({ tag: `${sent[at]!.tag}`, valueBytes: 8 + random.below(random.below(6) === 0 ? 900 : 60) }),
+  }));
+  const { parts: appended, settled } = context.syncer.append(appends, until);
+  for (const [at, { baseOffset }] of appended.entries()) sent[at]!.offset = baseOffset;
+  await settled;
+  for (const one of sent) one.acked = until;
+  noteSeen(history, opened);
+}
+
+/** Appends, alone and many at once, rolls, trims, a clean stop between. */
+async function life(disk: SimulatedDisk, random: SeededRandom, history: History): Promise<void> {
+  for (let opening = 0; opening < 2; opening += 1) {
+    const opened = await openAll(disk);
+    noteSeen(history, opened);
+    for (let step = 0; step < 14; step += 1) {
+      const count = random.below(3) === 0 ? 6 : 1;
+      const appends = Array.from({ length: count }, () => appendSome(random, history, opened));
+      await Promise.all(appends);
+      opened.context.clock.advance(20);
+      if (random.below(8) === 0) {
+        const i = random.below(FOLDERS.length);
+        const log = opened.logs[i]!;
+        const to = log.marks.logStart + random.below(log.marks.highWatermark - log.marks.logStart + 1);
+        await log.trim(to);
+        history.trimmedTo[i] = to;
+      }
+    }
+    await closeAll(opened);
+  }
+}
+
+function valuesOf(bytes: Buffer): { offset: number; tag: string }[] {
+  const found: { offset: number; tag: string }[] = [];
+  for (const at of batchesIn(bytes)) {
+    for (const { offset, value } of recordsOf(bytes, at)) {
+      found.push({ offset, tag: /^(\d+)\./.exec(String(value))![1]! });
+    }
+  }
+  return found;
+}
+
+async function readLog(log: PartitionLog): Promise<{ offset: number; tag: string }[]> {
+  const { logStart, highWatermark } = log.marks;
+  const found: { offset: number; tag: string }[] = [];
+  for (let at = logStart; at < highWatermark; ) {
+    const read = await log.reader.read(at, { endNext: highWatermark, bytesMax: 4096, atLeastOne: true });
+    for (const buffer of read.buffers) found.push(...valuesOf(buffer).filter(({ offset }) => offset >= at));
+    at = read.nextOffset;
+  }
+  return found;
+}
+
+/** Whatever was promised holds, and nothing is there that was not sent. Takes note of what readers see from here on. */
+async function expectKept(history: History, opened: Opened, end: End): Promise<void> {
+  const present: Map<string, number>[] = [];
+  for (const [i, log] of opened.logs.entries()) {
+    const found = await readLog(log);
+    const { logStart, highWatermark } = log.marks;
+    expect(found.map(({ offset }) => offset)).toEqual(
+      Array.from({ length: highWatermark - logStart }, (_, at) => logStart + at),
+    );
+    expect(logStart).toBeGreaterThanOrEqual(history.trimmedTo[i]!);
+    expect(highWatermark, 'what readers saw').toBeGreaterThanOrEqual(history.seenNext[i]!);
+    const tags = new Map(found.map(({ offset, tag }) => [tag, offset]));
+    expect(tags.size, 'a record twice').toBe(found.length);
+    for (const [tag] of tags) expect(history.sent[i]!.has(tag), `never sent: ${tag}`).toBe(true);
+    for (const { tag, offset, acked } of history.sent[i]!.values()) {
+      const promised = acked === 'visible' || (acked === 'written' && end === 'kill');
+      if (promised && offset! >= logStart) expect(tags.get(tag), `${FOLDERS[i]} ${tag} ${acked}`).toBe(offset);
+    }
+    present.push(tags);
+  }
+  expectWholeGroups(history, opened, present);
+  for (const [i, log] of opened.logs.entries()) {
+    history.seenNext[i] = log.marks.highWatermark;
+    // What is there now is durable, and stays: what is not will never come.
+    for (const one of history.sent[i]!.values()) {
+      if (present[i]!.has(one.tag)) Object.assign(one, { acked: 'visible', offset: present[i]!.get(one.tag) });
+      else if (one.acked !== 'visible') history.sent[i]!.delete(one.tag);
+    }
+  }
+}
+
+function expectWholeGroups(history: History, { logs }: Opened, present: readonly Map<string, number>[]): void {
+  const outcomes = new Map<number, Set<boolean>>();
+  for (const [i, sent] of history.sent.entries()) {
+    for (const { tag, group, offset } of sent.values()) {
+      const isThere = present[i]!.has(tag);
+      // One that lies before the log's start was there, or not: nobody can tell.
+      if (!isThere && offset !== null && offset < logs[i]!.marks.logStart) continue;
+      let seen = outcomes.get(group);
+      if (seen === undefined) outcomes.set(group, (seen = new Set()));
+      seen.add(isThere);
+    }
+  }
+  for (const [group, seen] of outcomes) expect(seen.size, `group ${group} is there in part`).toBe(1);
+}
+
+const ended = (disk: SimulatedDisk, end: End): SimulatedDisk =>
+  end === 'kill' ? disk.afterKill() : disk.afterPowerCut(end);
+
+/** One life that ends at a call of the disk, openings that end within the recovery, and one that is left alone. */
+async function runState(seed: number, calls: number, end: End): Promise<void> {
+  const random = new SeededRandom(seed);
+  const history = new History();
+  let disk = new SimulatedDisk(random);
+  disk.cutPowerAfter(calls);
+  await Promise.race([disk.died, life(disk, random, history).catch(expectOwnEnd)]);
+  disk = ended(disk, end);
+  for (let restarts = random.below(3); restarts > 0; restarts -= 1) {
+    disk.cutPowerAfter(random.below(60));
+    await Promise.race([disk.died, openAll(disk)]);
+    disk = ended(disk, end === 'kill' ? 'kill' : POWER_CUTS[random.below(POWER_CUTS.length)]!);
+  }
+  const opened = await openAll(disk);
+  expect(opened.context.fatal).toEqual([]);
+  await expectKept(history, opened, end);
+  for (let step = 0; step < 3; step += 1) await appendSome(random, history, opened);
+  // What is seen once stays, also when the next power cut comes at once.
+  const last = await openAll(disk.afterPowerCut('nothing'));
+  await expectKept(history, last, 'nothing');
+}
+
+function expectOwnEnd(error: unknown): void {
+  if (!(error instanceof Fault)) throw error;
+}
+
+/** How many calls of the disk a whole life makes. It must have used the journal, and used its files again. */
+async function callsOf(seed: number): Promise<number> {
+  const random = new SeededRandom(seed);
+  const disk = new SimulatedDisk(random);
+  await life(disk, random, new History());
+  const { found } = await JournalReplay.read(disk, contextOn(disk).logger);
+  expect(found.generation).toBeGreaterThan(SMALL_JOURNAL.filesMax);
+  expect(found.holdsRounds, 'a clean stop leaves nothing to replay').toBe(false);
+  return disk.calls;
+}
+
+test('whenever the power goes, what was acknowledged is there, once, in order; groups whole; and nothing else', async () => {
+  let states = 0;
+  for (let seed = 1; states < STATES; seed += 1) {
+    const calls = await callsOf(seed);
+    expect(calls).toBeGreaterThan(100);
+    const step = STATES > 20_000 ? 1 : 9;
+    for (let call = seed % step; call < calls && states < STATES; call += step) {
+      for (const end of ENDS) {
+        states += 1;
+        await runState(seed, call, end).catch((error) => {
+          throw new Error(`seed ${seed}, call ${call}, ${end}: ${(error as Error).message}`, { cause: error });
+        });
+      }
+    }
+  }
+}, 600_000);
