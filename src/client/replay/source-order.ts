@@ -1,6 +1,6 @@
 import { baseOffset } from '../../record/batch.ts';
 import type { PackedRecord } from '../../record/records.ts';
-import { recordsIn, type SourceBatch, type SourcePartition } from './source-partition.ts';
+import { type BatchSource, recordsIn, type SourceBatch } from './source-partition.ts';
 
 /*
  * The order in which the records of several partitions are replayed. It follows from the records alone, never from which broker
@@ -40,10 +40,10 @@ const TURN_OFFSETS = 16 * 1024;
  * same wherever in it a run begins.
  */
 export class ByTurns implements SourceOrder {
-  readonly #partitions: readonly SourcePartition[];
+  readonly #partitions: readonly BatchSource[];
   #turn: TurnState;
 
-  constructor(partitions: readonly SourcePartition[], turn: TurnState) {
+  constructor(partitions: readonly BatchSource[], turn: TurnState) {
     this.#partitions = [...partitions].sort((a, b) => a.partition - b.partition);
     this.#turn = turn;
   }
@@ -82,7 +82,7 @@ export class ByTurns implements SourceOrder {
 }
 
 interface Head {
-  readonly source: SourcePartition;
+  readonly source: BatchSource;
   readonly records: readonly PackedRecord[];
   index: number;
 }
@@ -90,9 +90,9 @@ interface Head {
 /** Whichever partition's next record has the smallest timestamp goes first; of equal ones the partition with the smallest number. */
 export class ByTimestamps implements SourceOrder {
   readonly turn = NO_TURN;
-  readonly #partitions: readonly SourcePartition[];
+  readonly #partitions: readonly BatchSource[];
 
-  constructor(partitions: readonly SourcePartition[]) {
+  constructor(partitions: readonly BatchSource[]) {
     this.#partitions = [...partitions].sort((a, b) => a.partition - b.partition);
   }
 
@@ -123,7 +123,7 @@ function timestampOf({ records, index }: Head): number {
 }
 
 /** The partition's next batch that holds records; null at the end. */
-async function headOf(source: SourcePartition): Promise<Head | null> {
+async function headOf(source: BatchSource): Promise<Head | null> {
   for (let batch = await source.peek(); batch !== null; batch = await source.peek()) {
     source.take();
     const records = await recordsIn(batch);

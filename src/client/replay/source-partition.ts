@@ -28,6 +28,15 @@ export interface SourceBatch {
   readonly endNext: number;
 }
 
+/** Batches of one partition, one after another. */
+export interface BatchSource {
+  readonly partition: number;
+  /** The next batch, the same until `take`; null at the end. */
+  peek(): Promise<SourceBatch | null>;
+  /** Passes over the batch that `peek` gave. */
+  take(): void;
+}
+
 export interface SourceRange {
   readonly topic: string;
   readonly partition: number;
@@ -47,7 +56,7 @@ export interface ReplaySide extends FetcherParts {
 const SYNC_DECOMPRESSION_BYTES_MAX = 128 * 1024;
 
 /** Reads a range of one partition batch by batch, for as long as it has not all of it. */
-export class SourcePartition {
+export class SourcePartition implements BatchSource {
   readonly partition: number;
   readonly #topic: string;
   readonly #cursor: Cursor;
@@ -77,7 +86,7 @@ export class SourcePartition {
     new Fetcher([this.#cursor], this.#inbox, fetching, side).assign();
   }
 
-  /** The next batch, which `next` will give; null at the end of the range. @throws Fault offsetOutOfRange, corruptBatch and others. */
+  /** @throws Fault offsetOutOfRange, corruptBatch and others. */
   async peek(): Promise<SourceBatch | null> {
     if (this.#peeked !== null) return this.#peeked;
     const { value, done } = await this.#batches.next();
@@ -85,7 +94,6 @@ export class SourcePartition {
     return this.#peeked;
   }
 
-  /** Passes over the batch that `peek` gave. */
   take(): void {
     this.#peeked = null;
   }
