@@ -18,8 +18,9 @@ import { contentOf, fill } from './replayed-topics.ts';
 const ASKED = process.env['MILLRACE_REPLAY_RECORDS'];
 const RECORDS = Number(ASKED ?? 40_000);
 /** So slow that there is time to kill it. */
-const RATE = ASKED === undefined ? ['--rate', '8000'] : [];
-const KILLS_MIN = 4;
+const RATE = ASKED === undefined ? ['--rate', '5000'] : [];
+/** Of each kind one. */
+const KILLS_MIN = 3;
 const TIMEOUT_MS = 600_000;
 const noKafka = targets.find(({ name }) => name === 'Apache Kafka')!.unavailable;
 
@@ -43,7 +44,17 @@ for (const [from, to] of routes) {
         const topic = await fill(here, 'killed', { records: RECORDS, partitions: 4, batchBytesMax: 16 * 1024 });
         await there.admin.createTopic({ name: topic, partitions: 4 });
         const checkpoint = path.join(folder, 'checkpoint.json');
-        const args = ['replay', topic, '--to-broker', target.bootstrap, '--checkpoint', checkpoint, ...RATE];
+        const args = [
+          'replay',
+          topic,
+          '--to-broker',
+          target.bootstrap,
+          '--checkpoint',
+          checkpoint,
+          '--timeout',
+          '60s',
+          ...RATE,
+        ];
         const kills = await killUntilDone(() => startReplay(source, args), target);
         expect(kills).toBeGreaterThanOrEqual(KILLS_MIN);
         expect(await contentOf(there, topic)).toEqual(await contentOf(here, topic));
@@ -80,8 +91,8 @@ async function killUntilDone(start: () => Running, target: Broker): Promise<numb
   for (;;) {
     const running = start();
     for (let done = false; !done; ) {
-      // Longer each time, since a start takes time and something is to be done between.
-      const outcome = await Promise.race([running.ended, sleep(700 + (kills % 5) * 300).then(() => null)]);
+      // Longer each time: however slow the machine, something is done in between.
+      const outcome = await Promise.race([running.ended, sleep(600 + kills * 150).then(() => null)]);
       if (outcome?.code === 0) return kills;
       if (outcome !== null) throw new Error(`the replay ended with ${outcome.code}: ${outcome.errors}`);
       kills++;
