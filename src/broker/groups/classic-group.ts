@@ -214,6 +214,7 @@ export class ClassicGroup extends ClassicRebalance implements Group {
     const fenced = new Fault('fencedInstance');
     if (old.joinAsk !== null) out.push(answer(old.joinAsk, refusedJoin(fenced, old.memberId)));
     if (old.syncAsk !== null) out.push(answer(old.syncAsk, refusedSync(fenced)));
+    old.joinAsk = old.syncAsk = null;
     const deadlineMs = nowMs + request.sessionTimeoutMs;
     const member = {
       ...memberOf(request, request.newMemberId, ask, deadlineMs),
@@ -251,9 +252,8 @@ export class ClassicGroup extends ClassicRebalance implements Group {
     ask: Ask<JoinAnswer>,
     nowMs: number,
   ): readonly Effect[] {
-    Object.assign(old, { joinAsk: null, syncAsk: null, deadlineMs: nowMs + old.sessionTimeoutMs });
     this.roster.replace(member, old);
-    this.deadline(old.deadlineMs);
+    this.keepAlive(old, nowMs);
     return [answer(ask, refusedJoin(refused, ''))];
   }
 

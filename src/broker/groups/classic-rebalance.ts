@@ -317,6 +317,7 @@ export class ClassicRebalance {
     const unknown = new Fault('unknownMember');
     if (member.joinAsk !== null) out.push(answer(member.joinAsk, refusedJoin(unknown, '')));
     if (member.syncAsk !== null) out.push(answer(member.syncAsk, refusedSync(unknown)));
+    member.joinAsk = member.syncAsk = null;
     this.remove(member.memberId);
   }
 

@@ -1,24 +1,7 @@
 import type { ApiName } from '../../../src/wire/messages.generated.ts';
+import { consumerMetadata } from '../../broker/groups/consumer-metadata.ts';
 import { until } from '../support.ts';
 import { CLOSED, type Scenario, type Side } from './scenario.ts';
-
-/** A consumer's metadata (version 0) that subscribes to topics. */
-export function subscription(...topics: string[]): Buffer {
-  const names = topics.map((topic) => Buffer.concat([int16(topic.length), Buffer.from(topic)]));
-  return Buffer.concat([int16(0), int32(topics.length), ...names, int32(-1)]);
-}
-
-function int16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeInt16BE(value);
-  return bytes;
-}
-
-function int32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32BE(value);
-  return bytes;
-}
 
 export interface Member {
   readonly groupId: string;
@@ -44,7 +27,7 @@ export function joinOf(groupId: string, version: number, wish: JoinWish = {}) {
     memberId,
     ...(version >= 5 && instanceId !== undefined ? { groupInstanceId: instanceId } : {}),
     protocolType,
-    protocols: protocols.map((name) => ({ name, metadata: subscription(...topics) })),
+    protocols: protocols.map((name) => ({ name, metadata: consumerMetadata(topics) })),
   };
 }
 
