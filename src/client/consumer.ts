@@ -62,7 +62,7 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
   #member: GroupMember | null = null;
   readonly #settled: { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void };
   #starting: Promise<void> | null = null;
-  /** As last committed, so that nothing is committed twice. */
+  /** As last committed since the last seek: nothing is committed twice, and by itself nothing is below what was committed by a call. */
   readonly #committed = new WeakMap<Cursor, number>();
   #cancelAutoCommit: CancelTimer | null = null;
   #stopping = false;
@@ -188,16 +188,18 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
   async commit(offsets?: readonly NewOffset[]): Promise<void> {
     if (offsets !== undefined) {
       for (const { offset } of offsets) checkOffset(offset);
-      await this.#committer.commit(offsets);
-      return;
-    }
-    await this.#commitCursors(this.#ownership.cursors, true);
+      await this.#commitOffsets(offsets);
+    } else await this.#commitOffsets(this.#ownership.offsets(this.#ownership.cursors, true));
   }
 
   /** Never of a partition that is lost meanwhile: that would be refused, and it is another's. */
   async #commitHandled(cursors: Iterable<Cursor>, timeoutMs: number): Promise<void> {
     try {
-      await this.#commitCursors(cursors, false, timeoutMs);
+      const news = this.#ownership.offsets(cursors, false).filter(({ offset, ...one }) => {
+        const cursor = this.#ownership.find(one);
+        return cursor !== undefined && offset > (this.#committed.get(cursor) ?? -1);
+      });
+      await this.#commitOffsets(news, timeoutMs);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       const { logger } = this.#parts.cluster;
@@ -205,21 +207,19 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
         { group: this.group, err: error },
         'what was handled could not be committed and may be handled again',
       );
-      if (!error.retriable && !membershipFaults.has(error.kafka)) throw error;
+      const isLet = error.retriable || membershipFaults.has(error.kafka) || error.fault === 'unknownTopic';
+      if (!isLet) throw error;
     }
   }
 
-  async #commitCursors(cursors: Iterable<Cursor>, withInHand: boolean, timeoutMs?: number): Promise<void> {
-    const owned = [...cursors];
-    const offsets = this.#ownership.offsets(owned, withInHand);
-    const news = offsets.filter(({ offset, ...one }) => {
-      const cursor = this.#ownership.find(one);
-      return cursor !== undefined && this.#committed.get(cursor) !== offset;
+  async #commitOffsets(offsets: readonly NewOffset[], timeoutMs?: number): Promise<void> {
+    if (offsets.length === 0) return;
+    const cursors = offsets.map((one) => this.#ownership.find(one));
+    await this.#committer.commit(offsets, timeoutMs);
+    offsets.forEach(({ offset }, index) => {
+      const cursor = cursors[index];
+      if (cursor !== undefined) this.#committed.set(cursor, offset);
     });
-    if (news.length === 0) return;
-    const at = news.map((one) => ({ cursor: this.#ownership.find(one), offset: one.offset }));
-    await this.#committer.commit(news, timeoutMs);
-    for (const { cursor, offset } of at) if (cursor !== undefined) this.#committed.set(cursor, offset);
   }
 
   #planAutoCommit(): void {
@@ -248,7 +248,9 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
   /** Goes on from an offset; what was fetched ahead is dropped. @throws Fault notAssigned, invalidArgument. */
   seek(partition: PartitionOfTopic, offset: number): void {
     checkOffset(offset);
-    this.#ownership.seek(this.#ownership.cursor(partition), offset);
+    const cursor = this.#ownership.cursor(partition);
+    this.#committed.delete(cursor);
+    this.#ownership.seek(cursor, offset);
     this.#fetcher.assign();
   }
 

@@ -42,6 +42,8 @@ async function* deliveries<K, V>(
           chunk.cursor.positionNext = nextOffset;
         }
         yield { batch, chunk };
+        // Ended in the middle of the batch: what is left of it was not given out.
+        if (isOver()) return;
         if (!isCurrent(chunk)) break;
       }
       chunk.cursor.positionNext = nextOffset;

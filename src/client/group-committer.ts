@@ -1,5 +1,6 @@
 import { Fault } from '../base/faults.ts';
 import type { KafkaErrorName } from '../base/kafka-errors.ts';
+import { detailOf } from './fault-detail.ts';
 import type { GroupLink } from './group-link.ts';
 import type { MemberIdentity } from './group-member.ts';
 import { byTopic, type NewOffset, type PartitionOfTopic } from './group-offsets.ts';
@@ -23,6 +24,8 @@ const fencing: ReadonlySet<KafkaErrorName> = new Set([
 ]);
 /** The group is between two generations: the same commit succeeds with the next one. */
 const betweenGenerations: ReadonlySet<KafkaErrorName> = new Set(['REBALANCE_IN_PROGRESS']);
+/** A broker that has just started may not know its topics yet; after so many tries the topic was deleted. */
+const UNKNOWN_TOPIC_TRIES = 3;
 /** Those after it name topics by id. */
 const NAMES_VERSION_LAST = 9;
 const STATIC_MEMBERS_VERSION = 7;
@@ -36,7 +39,7 @@ export class GroupCommitter {
     this.#parts = parts;
   }
 
-  /** @throws Fault notAssigned, commitFenced, requestTimedOut and what the broker refuses with. */
+  /** @throws Fault notAssigned, commitFenced, unknownTopic and what the broker refuses with. */
   commit(offsets: readonly NewOffset[], timeoutMs = this.#parts.link.callTimeoutMs): Promise<void> {
     const done = this.#turn.then(() => this.#commit(offsets, timeoutMs));
     this.#turn = done.catch(() => {});
@@ -53,6 +56,8 @@ export class GroupCommitter {
       const { fault, left } = await this.#attempt(open);
       if (fault === null) return;
       open = left;
+      const isGone = fault.kafka === 'UNKNOWN_TOPIC_OR_PARTITION' && failures >= UNKNOWN_TOPIC_TRIES;
+      if (isGone) throw new Fault('unknownTopic', { detail: detailOf(fault), cause: fault });
       if (clock.monotonicMs() >= deadlineMs) throw fault;
       link.cluster.logger.debug({ group: link.group, err: fault, failures }, 'a commit is tried again');
       await link.pause(failures);

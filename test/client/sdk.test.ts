@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import type { Millrace } from '../../src/millrace.ts';
 import { adminSuite } from './admin-suite.ts';
+import { consumerSuite } from './consumer-suite.ts';
 import { groupAdminSuite } from './group-admin-suite.ts';
 import { producerSuite } from './producer-suite.ts';
 import { readerSuite } from './reader-suite.ts';
@@ -26,5 +27,7 @@ for (const target of targets) {
     if (target.name === 'Apache Kafka') describe('groups', () => groupAdminSuite(client));
     describe('producer', () => producerSuite(client));
     describe('reader', () => readerSuite(client));
+    describe('consumer, classic', () => consumerSuite(client, 'classic'));
+    describe('consumer', () => consumerSuite(client, 'consumer'));
   });
 }
