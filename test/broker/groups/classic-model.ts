@@ -139,7 +139,7 @@ export class ClassicModel {
   /** Tries to commit, also as one that does not know that it is out. */
   commit({ memberId, instanceId, generation }: Client): void {
     try {
-      this.group.checkCommit({ memberId, instanceId, generation }, this.nowMs);
+      this.group.checkCommit({ memberId, instanceId, generation, saysEpoch: true }, this.nowMs);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       return;
@@ -166,7 +166,8 @@ export class ClassicModel {
 
   commitRefused({ memberId, generation }: Client): void {
     if (generation < 0) return;
-    const commit = () => this.group.checkCommit({ memberId, instanceId: null, generation }, this.nowMs);
+    const commit = () =>
+      this.group.checkCommit({ memberId, instanceId: null, generation, saysEpoch: true }, this.nowMs);
     expect(commit, 'who has left cannot commit').toThrow(Fault);
   }
 

@@ -76,7 +76,10 @@ export class ClassicScript {
       case 'commit': {
         const generation = name === 'outside' ? -1 : this.#generation(options);
         const memberId = name === 'outside' ? '' : this.#id(name);
-        this.#group.checkCommit({ generation, memberId, instanceId: options.get('instance') ?? null }, this.#nowMs);
+        this.#group.checkCommit(
+          { generation, memberId, instanceId: options.get('instance') ?? null, saysEpoch: true },
+          this.#nowMs,
+        );
         this.#out.push('may commit');
         return;
       }
