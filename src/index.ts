@@ -62,6 +62,13 @@ export type {
 export type { PlaceOfOffset, SegmentDescription, SegmentsOfPartition } from './client/segments.ts';
 export type { Setting, SettingChanges, SettingsOwner } from './client/settings.ts';
 export type { Address } from './client/transport.ts';
+export type { WorkerHooks } from './client/worker/hooks.ts';
+export { DoNotRetry, RetryAfter, type RetryOptions } from './client/worker/retry-policy.ts';
+export { type TraceContext, traceHeaders } from './client/worker/trace-context.ts';
+export type { WorkOrder } from './client/worker/work.ts';
+export type { Worker } from './client/worker/worker.ts';
+export type { Handler, WorkContext, WorkerOptions } from './client/worker/worker-options.ts';
+export type { WorkerStats } from './client/worker/worker-stats.ts';
 export { type BrokerSetup, type RunningServer, type ServerSetup, startServer } from './compose.ts';
 export { Millrace, type OpenOptions } from './millrace.ts';
 export type { Compression } from './record/compression.ts';

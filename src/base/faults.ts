@@ -259,6 +259,20 @@ export const faults = {
     kafka: 'INVALID_REQUEST',
     says: 'the checkpoint cannot be read, and nothing was sent; name the right file, or replay anew, into a topic of its own',
   },
+  recordFailed: {
+    kafka: 'INVALID_RECORD',
+    says: 'the handler failed with this record; correct it and start the worker again, or name a deadLetter topic',
+  },
+  recordOverdue: {
+    kafka: 'REQUEST_TIMED_OUT',
+    retriable: false,
+    says: 'the handler did not end before the deadline',
+  },
+  workTakenAway: {
+    kafka: 'REBALANCE_IN_PROGRESS',
+    retriable: false,
+    says: 'the partition was given up while its record was in work; it is worked again by who has it next',
+  },
   undecodableValue: { kafka: 'INVALID_RECORD', says: 'the bytes are not of the format that the codec reads' },
   brokerError: { kafka: 'UNKNOWN_SERVER_ERROR', says: 'the broker answered with an error' },
 

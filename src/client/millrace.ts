@@ -6,6 +6,7 @@ import { OWN_CLIENT_NAME } from '../wire/own-apis.ts';
 import { Admin } from './admin.ts';
 import type { Backoff } from './backoff.ts';
 import { Cluster } from './cluster.ts';
+import { bytes } from './codecs.ts';
 import { Consumer } from './consumer.ts';
 import type { ConsumerOptions } from './consumer-options.ts';
 import { Producer } from './producer.ts';
@@ -17,6 +18,8 @@ import type { ReplayOptions, ReplayPlan, ReplayResult } from './replay/replay-op
 import { tcpConnector } from './tcp-transport.ts';
 import type { Address, Connector } from './transport.ts';
 import { packageVersion } from './version.ts';
+import { Worker } from './worker/worker.ts';
+import type { Handler, WorkerOptions } from './worker/worker-options.ts';
 
 export interface ClientOptions {
   /** How the client is called in the broker's logs and quotas. Default `millrace`. */
@@ -129,14 +132,18 @@ export class Millrace implements AsyncDisposable {
   /** @throws Fault invalidArgument. */
   producer<K = string, V = unknown>(options: ProducerOptions<K, V> = {}): Producer<K, V> {
     this.#checkOpen();
-    const producer: Producer<K, V> = new Producer(options, {
+    const producer: Producer<K, V> = this.#producer(options, () => this.#open.delete(producer));
+    this.#open.add(producer);
+    return producer;
+  }
+
+  #producer<K, V>(options: ProducerOptions<K, V>, onClose: () => void): Producer<K, V> {
+    return new Producer(options, {
       cluster: this.#cluster,
       requestTimeoutMs: this.#requestTimeoutMs,
       retryBackoff: this.#retryBackoff,
-      onClose: () => this.#open.delete(producer),
+      onClose,
     });
-    this.#open.add(producer);
-    return producer;
   }
 
   /** @throws Fault invalidArgument. */
@@ -158,17 +165,21 @@ export class Millrace implements AsyncDisposable {
   /** @throws Fault invalidArgument. */
   consumer<K = string, V = unknown>(options: ConsumerOptions<K, V>): Consumer<K, V> {
     this.#checkOpen();
+    const consumer: Consumer<K, V> = this.#consumer(options, () => this.#open.delete(consumer));
+    this.#open.add(consumer);
+    return consumer;
+  }
+
+  #consumer<K, V>(options: ConsumerOptions<K, V>, onClose: () => void): Consumer<K, V> {
     this.#lanes++;
-    const consumer: Consumer<K, V> = new Consumer(options, {
+    return new Consumer(options, {
       cluster: this.#cluster,
       lane: `consumer ${this.#lanes}`,
       callTimeoutMs: this.#callTimeoutMs,
       requestTimeoutMs: this.#requestTimeoutMs,
       retryBackoff: this.#retryBackoff,
-      onClose: () => this.#open.delete(consumer),
+      onClose,
     });
-    this.#open.add(consumer);
-    return consumer;
   }
 
   /**
@@ -213,8 +224,32 @@ export class Millrace implements AsyncDisposable {
   }
 
   /**
-   * Ends readers and consumers, lets producers deliver what was sent (for `timeoutMs` at most, then their records are rejected), and
-   * ends all connections. Calling it again returns the same.
+   * Works the records of topics as a member of a group: many at a time, those of a key one after another, each until its handler
+   * has ended well. It begins at once. @throws Fault invalidArgument.
+   */
+  worker<K = string, V = unknown>(
+    topics: string | readonly string[],
+    options: WorkerOptions<K, V>,
+    handler: Handler<K, V>,
+  ): Worker<K, V> {
+    this.#checkOpen();
+    const { clock, random, logger } = this.#cluster;
+    const worker: Worker<K, V> = new Worker(topics, options, handler, {
+      clock,
+      random,
+      logger,
+      admin: this.admin,
+      consumer: (given) => this.#consumer(given, () => {}),
+      producer: () => this.#producer({ key: bytes, value: bytes }, () => {}),
+      onClose: () => this.#open.delete(worker),
+    });
+    this.#open.add(worker);
+    return worker;
+  }
+
+  /**
+   * Drains workers, ends readers and consumers, lets producers deliver what was sent (for `timeoutMs` at most, then their records
+   * are rejected), and ends all connections. Calling it again returns the same.
    */
   close(options: { timeoutMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(options);
@@ -223,6 +258,9 @@ export class Millrace implements AsyncDisposable {
 
   async #close(options: { timeoutMs?: number }): Promise<void> {
     try {
+      // Their handlers may need the others until they end.
+      const workers = [...this.#open].filter((one) => one instanceof Worker);
+      await Promise.all(workers.map((one) => one.close(options)));
       await Promise.all([...this.#open].map((one) => one.close(options)));
     } finally {
       this.#cluster.close();

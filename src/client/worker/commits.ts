@@ -1,0 +1,83 @@
+import type { CancelTimer, Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { NewOffset } from '../group-offsets.ts';
+import type { AssignedPartition } from './assigned-partition.ts';
+
+export interface CommitsParts {
+  clock: Clock;
+  logger: Logger;
+  intervalMs: number;
+  metadataBytesMax: number;
+  partitions: () => Iterable<AssignedPartition<unknown, unknown>>;
+  commit: (offsets: readonly NewOffset[]) => Promise<void>;
+  onCommit: (event: { offsets: readonly NewOffset[]; durationMs: number; error: unknown }) => void;
+}
+
+/** Commits what is finished: at intervals, one commit at a time, and when asked. */
+export class Commits {
+  readonly #parts: CommitsParts;
+  #inFlight: Promise<void> | null = null;
+  #cancelTimer: CancelTimer | null = null;
+  #isStopped = false;
+
+  constructor(parts: CommitsParts) {
+    this.#parts = parts;
+  }
+
+  /** Something was finished: it is committed when the interval is over. */
+  touch(): void {
+    if (this.#cancelTimer !== null || this.#inFlight !== null || this.#isStopped) return;
+    this.#cancelTimer = this.#parts.clock.after(this.#parts.intervalMs, () => {
+      this.#cancelTimer = null;
+      // One that is on its way by now looks for more when it is done.
+      if (this.#inFlight === null) void this.#commit(this.#parts.partitions());
+    });
+  }
+
+  /** Commits now, once, after what is on its way. Never rejects: what is not committed is worked again, which onCommit and the log tell. */
+  async flush(partitions: Iterable<AssignedPartition<unknown, unknown>>): Promise<void> {
+    const list = [...partitions];
+    while (this.#inFlight !== null) await this.#inFlight;
+    await this.#commit(list);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+  }
+
+  #commit(partitions: Iterable<AssignedPartition<unknown, unknown>>): Promise<void> {
+    const dirty = [...partitions].filter((partition) => partition.isDirty);
+    if (dirty.length === 0) return Promise.resolve();
+    this.#inFlight = this.#perform(dirty).finally(() => {
+      this.#inFlight = null;
+      if ([...this.#parts.partitions()].some((partition) => partition.isDirty)) this.touch();
+    });
+    return this.#inFlight;
+  }
+
+  async #perform(partitions: readonly AssignedPartition<unknown, unknown>[]): Promise<void> {
+    const { clock, logger, commit, onCommit, metadataBytesMax } = this.#parts;
+    const finished = partitions.map((partition) => partition.finished);
+    const offsets = partitions.map(({ topic, partition, tracker }) => ({
+      topic,
+      partition,
+      offset: tracker.committableNext,
+      metadata: tracker.metadata(metadataBytesMax),
+    }));
+    const startMs = clock.monotonicMs();
+    let failed: unknown = null;
+    try {
+      await commit(offsets);
+      for (const [index, partition] of partitions.entries()) partition.wasCommitted(finished[index]!);
+    } catch (error) {
+      failed = error;
+      logger.warn(
+        { offsets, err: error },
+        'cannot commit; what was finished since the last commit may be worked again',
+      );
+    }
+    onCommit({ offsets, durationMs: clock.monotonicMs() - startMs, error: failed });
+  }
+}
