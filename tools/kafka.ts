@@ -41,7 +41,7 @@ export function javaProgram(mainClass: string, args: readonly string[], heap = '
   return { file: 'java', args: [heap, '-cp', kafkaClassPath, mainClass, ...args] };
 }
 
-function serverProperties(dir: string, port: number): string {
+function serverProperties(dir: string, port: number, settings: Readonly<Record<string, string>>): string {
   const broker = `127.0.0.1:${port}`;
   const controller = `127.0.0.1:${port + 1}`;
   return Object.entries({
@@ -60,16 +60,22 @@ function serverProperties(dir: string, port: number): string {
     'share.coordinator.state.topic.replication.factor': 1,
     'share.coordinator.state.topic.min.isr': 1,
     'group.initial.rebalance.delay.ms': 0,
+    ...settings,
   })
     .map(([name, value]) => `${name}=${value}\n`)
     .join('');
 }
 
-/** Starts a broker on the files in `dir`, or on new ones; all settings but the addresses are Kafka's own defaults. */
-export async function startKafka(dir: string, port: number, heap = '-Xmx1g'): Promise<BrokerProcess> {
+/** Starts a broker on the files in `dir`, or on new ones; what `settings` and the addresses leave open is as Kafka's own defaults. */
+export async function startKafka(
+  dir: string,
+  port: number,
+  heap = '-Xmx1g',
+  settings: Readonly<Record<string, string>> = {},
+): Promise<BrokerProcess> {
   mkdirSync(dir, { recursive: true });
   const properties = join(dir, 'server.properties');
-  writeFileSync(properties, serverProperties(dir, port));
+  writeFileSync(properties, serverProperties(dir, port, settings));
   if (!existsSync(join(dir, 'data'))) {
     // The first letter keeps the id from looking like an option.
     const clusterId = `M${randomBytes(16).toString('base64url').slice(1)}`;

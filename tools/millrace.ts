@@ -10,9 +10,14 @@ export function millraceProgram(...args: string[]): Program {
   return { file: process.execPath, args: [existsSync(builtMain) ? builtMain : join(root, 'src/cli/main.ts'), ...args] };
 }
 
-/** Starts a broker with its files in `dir`/data; all settings are Millrace's own defaults. */
-export function startMillrace(dir: string, port: number): Promise<BrokerProcess> {
+/** Starts a broker with its files in `dir`/data; what `settings` leaves open is as Millrace's own defaults. */
+export function startMillrace(
+  dir: string,
+  port: number,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<BrokerProcess> {
   mkdirSync(dir, { recursive: true });
-  const program = millraceProgram('serve', '--data', join(dir, 'data'), '--listen', `127.0.0.1:${port}`);
+  const set = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
+  const program = millraceProgram('serve', '--data', join(dir, 'data'), '--listen', `127.0.0.1:${port}`, ...set);
   return BrokerProcess.start(program, port, join(dir, 'out.log'));
 }

@@ -24,7 +24,7 @@ for (const target of targets) {
     afterAll(() => running?.close());
     const client = (): Millrace => running.client;
     describe('admin', () => adminSuite(client));
-    if (target.name === 'Apache Kafka') describe('groups', () => groupAdminSuite(client));
+    describe('groups', () => groupAdminSuite(client));
     describe('producer', () => producerSuite(client));
     describe('reader', () => readerSuite(client));
     describe('consumer, classic', () => consumerSuite(client, 'classic'));

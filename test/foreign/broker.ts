@@ -6,6 +6,15 @@ import { startMillrace } from '../../tools/millrace.ts';
 
 export type BrokerKind = 'millrace' | 'kafka';
 
+/** So that a member that was killed is missed soon, whichever protocol it speaks. */
+const groupSettings = {
+  'group.initial.rebalance.delay.ms': '0',
+  'group.consumer.min.heartbeat.interval.ms': '1000',
+  'group.consumer.heartbeat.interval.ms': '1000',
+  'group.consumer.min.session.timeout.ms': '6000',
+  'group.consumer.session.timeout.ms': '6000',
+};
+
 /** The broker under test, with its files and port, which last through restarts. */
 export class Broker {
   readonly kind: BrokerKind;
@@ -37,7 +46,11 @@ export class Broker {
 
   /** Starts it again on the same files and port. */
   async restart(): Promise<void> {
-    this.#process = await (this.kind === 'kafka' ? startKafka : startMillrace)(this.#dir, this.port);
+    const { port } = this;
+    this.#process =
+      this.kind === 'kafka'
+        ? await startKafka(this.#dir, port, '-Xmx1g', groupSettings)
+        : await startMillrace(this.#dir, port, groupSettings);
   }
 
   async kill(): Promise<void> {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { compressions, type ForeignClient } from './foreign-client.ts';
 
 /** The interpreter that has confluent-kafka, when it is not the one on the path. */
-const python = process.env['FOREIGN_PYTHON'] ?? 'python3';
+export const python = process.env['FOREIGN_PYTHON'] ?? 'python3';
 const script = join(import.meta.dirname, '../programs/python/client.py');
 
 export const confluentKafka: ForeignClient = {

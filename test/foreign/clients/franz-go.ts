@@ -4,6 +4,11 @@ import { compressions, type ForeignClient } from './foreign-client.ts';
 
 let binary = '';
 
+/** Where it was built to. */
+export function franzGoBinary(): string {
+  return binary;
+}
+
 export const franzGo: ForeignClient = {
   name: 'franz-go',
   compressions,

@@ -2,6 +2,7 @@
 //
 //	franz-go produce BOOTSTRAP TOPIC COMPRESSION
 //	franz-go consume BOOTSTRAP TOPIC END,END,...   the offset after the last record, per partition
+//	franz-go group BOOTSTRAP TOPIC GROUP eager|cooperative|consumer
 package main
 
 import (
@@ -20,15 +21,22 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 5 {
-		fmt.Fprintln(os.Stderr, "usage: franz-go produce|consume BOOTSTRAP TOPIC COMPRESSION|ENDS")
-		os.Exit(2)
-	}
-	run := map[string]func(bootstrap, topic, last string) error{"produce": produce, "consume": consume}[os.Args[1]]
-	if err := run(os.Args[2], os.Args[3], os.Args[4]); err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+func run(args []string) error {
+	switch {
+	case len(args) == 4 && args[0] == "produce":
+		return produce(args[1], args[2], args[3])
+	case len(args) == 4 && args[0] == "consume":
+		return consume(args[1], args[2], args[3])
+	case len(args) == 5 && args[0] == "group":
+		return group(args[1], args[2], args[3], args[4])
+	}
+	return errors.New("usage: franz-go produce|consume|group BOOTSTRAP TOPIC COMPRESSION|ENDS|GROUP PROTOCOL")
 }
 
 func codec(name string) kgo.CompressionCodec {
