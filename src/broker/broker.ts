@@ -243,7 +243,8 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
   };
   const journal = context.replay && new Journal(context, context.replay);
   const state = new ClusterState(settings.changed);
-  const ledger = await Ledger.open('ledger/cluster', context, state);
+  const hasTopics = (await disk.list('topics')).length > 0;
+  const ledger = await Ledger.open('ledger/cluster', context, state, { mayBeNew: !hasTopics });
   const topics = new Topics(state, ledger, context, settings, random);
   const groupSettings = new GroupSettings(state, ledger, settings);
   let groups: GroupCoordinator;

@@ -2,6 +2,7 @@ import { Fault } from '../base/faults.ts';
 import { type Random, randomUuid } from '../base/random.ts';
 import type { LogContext } from '../log/partition-log.ts';
 import { readWhole, writeWhole } from '../log/sealed-file.ts';
+import { crc32c } from '../record/crc32c.ts';
 
 /** The version of everything in the data folder. A newer one is refused. */
 const FORMAT = 1;
@@ -24,15 +25,23 @@ export async function loadIdentity(disk: LogContext['disk'], random: Random): Pr
     throw new Fault('damagedMetadata', { detail: `${FILE} is missing; put it back from a backup` });
   }
   const identity: Identity = { format: FORMAT, clusterId: randomUuid(random), nodeId: 1 };
-  await writeWhole(disk, FILE, Buffer.from(`${JSON.stringify(identity, null, 2)}\n`));
+  const sealed = { ...identity, checksum: checksumOf(identity) };
+  await writeWhole(disk, FILE, Buffer.from(`${JSON.stringify(sealed, null, 2)}\n`));
   await disk.syncFolder('.');
   return identity;
 }
 
+/** So that no changed letter passes for another cluster's id. */
+function checksumOf({ format, clusterId, nodeId }: Identity): string {
+  return crc32c(Buffer.from(`${format} ${clusterId} ${nodeId}`))
+    .toString(16)
+    .padStart(8, '0');
+}
+
 function parse(text: string): Identity {
-  let identity: Partial<Identity>;
+  let identity: Partial<Identity & { checksum: string }>;
   try {
-    identity = JSON.parse(text) as Partial<Identity>;
+    identity = (JSON.parse(text) ?? {}) as typeof identity;
   } catch (cause) {
     throw new Fault('damagedMetadata', { detail: `${FILE} is not JSON`, cause });
   }
@@ -42,5 +51,9 @@ function parse(text: string): Identity {
   }
   if (format > FORMAT)
     throw new Fault('folderTooNew', { detail: `format ${format}; this version reads up to ${FORMAT}` });
-  return { format, clusterId, nodeId };
+  const found = { format, clusterId, nodeId };
+  if (identity.checksum !== checksumOf(found)) {
+    throw new Fault('damagedMetadata', { detail: `the checksum of ${FILE} is not that of what it holds` });
+  }
+  return found;
 }

@@ -1,6 +1,7 @@
 import { decode, encode } from 'msgpackr';
 import { Fault } from '../base/faults.ts';
 import { invariant } from '../base/invariant.ts';
+import { CHECKPOINT_FILE } from '../log/checkpoint.ts';
 import type { LogSettings } from '../log/log-settings.ts';
 import { type LogContext, PartitionLog } from '../log/partition-log.ts';
 import { batchesIn } from '../record/batch.ts';
@@ -62,10 +63,20 @@ export class Ledger<Event> {
     this.#fold = fold;
   }
 
-  /** Opens the ledger in `folder` and folds all its events. @throws Fault damagedMetadata when one cannot be read */
-  static async open<Event>(folder: string, context: LogContext, fold: Fold<Event>): Promise<Ledger<Event>> {
+  /**
+   * Opens the ledger in `folder` and folds all its events. `mayBeNew`: whether there may be none yet.
+   * @throws Fault damagedMetadata when an event cannot be read, or files are gone
+   */
+  static async open<Event>(
+    folder: string,
+    context: LogContext,
+    fold: Fold<Event>,
+    { mayBeNew = true } = {},
+  ): Promise<Ledger<Event>> {
+    await checkPresence(context.disk, folder, mayBeNew);
     const log = await PartitionLog.open(folder, context, SETTINGS, 0);
     try {
+      checkStart(log);
       for await (const event of storedEvents<Event>(log)) fold.apply(event);
     } catch (error) {
       log.abort(new Fault('brokerStopped'));
@@ -227,6 +238,21 @@ function nextOf<T>(iterator: Iterator<T>, count: number): T[] {
   return taken;
 }
 
+/** A log whose files are gone would begin anew, as if nothing had ever been decided. */
+async function checkPresence(disk: LogContext['disk'], folder: string, mayBeNew: boolean): Promise<void> {
+  const names = await disk.list(folder);
+  // The checkpoint is written after the first segment.
+  if (names.some((name) => name.endsWith('.log')) || (mayBeNew && !names.includes(CHECKPOINT_FILE))) return;
+  throw new Fault('damagedMetadata', { detail: `the files of ${folder} are gone; put them back from a backup` });
+}
+
+function checkStart({ folder, segments, marks: { logStart } }: PartitionLog): void {
+  const { baseOffset } = segments[0]!;
+  if (baseOffset <= logStart) return;
+  const detail = `${folder} begins at ${logStart}, its first file at ${baseOffset}; put the others back from a backup`;
+  throw new Fault('damagedMetadata', { detail });
+}
+
 /** The events of a ledger's log, oldest first. */
 async function* storedEvents<Event>(log: PartitionLog): AsyncGenerator<Event> {
   const { logStart, highWatermark } = log.marks;
@@ -246,7 +272,9 @@ async function* storedEvents<Event>(log: PartitionLog): AsyncGenerator<Event> {
 
 function decodeEvent<Event>(log: PartitionLog, offset: number, value: Buffer | null): Event {
   try {
-    return decode(value!) as Event;
+    const event: unknown = decode(value!);
+    invariant(typeof event === 'object' && event !== null, 'an event is an object');
+    return event as Event;
   } catch (cause) {
     throw new Fault('damagedMetadata', { detail: `${log.folder}, event ${offset}`, cause });
   }

@@ -3,6 +3,8 @@ import type { Disk } from '../disk/disk.ts';
 import type { EpochStart } from './leader-epochs.ts';
 import { readSealed, writeSealed } from './sealed-file.ts';
 
+export const CHECKPOINT_FILE = 'checkpoint';
+
 /** The proof of how far a partition is durable: everything before this place was synced when it was written. */
 export interface Checkpoint {
   /** The segment, by its base offset, and the position in its file, up to which all is durable. */
@@ -16,7 +18,7 @@ export interface Checkpoint {
 
 /** Written at each roll, at a clean stop, and when the log's start moves. */
 export async function writeCheckpoint(disk: Disk, folder: string, checkpoint: Checkpoint): Promise<void> {
-  await writeSealed(disk, `${folder}/checkpoint`, checkpoint);
+  await writeSealed(disk, `${folder}/${CHECKPOINT_FILE}`, checkpoint);
   await disk.syncFolder(folder);
 }
 
@@ -77,7 +79,7 @@ export class CheckpointKeeper {
 
 /** Null when there is none yet. @throws Fault damagedMetadata: what is proven is then unknown, and nothing is guessed. */
 export async function readCheckpoint(disk: Disk, folder: string): Promise<Checkpoint | null> {
-  const path = `${folder}/checkpoint`;
+  const path = `${folder}/${CHECKPOINT_FILE}`;
   const file = await readSealed(disk, path);
   if (file === 'missing') return null;
   if (file === 'damaged' || !isCheckpoint(file.content)) throw new Fault('damagedMetadata', { detail: path });

@@ -1,0 +1,137 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { Fault } from '../../src/base/faults.ts';
+import { realDisk } from '../../src/disk/real-disk.ts';
+import { unsyncedDisk } from '../log/hooked-disk.ts';
+import { openBroker, tempFolder } from '../server/support.ts';
+
+/*
+ * What the broker knows of itself: millrace.json and the cluster's ledger. Where they are damaged or gone, a start either
+ * refuses or finds all as it was; it deletes nothing, and never takes "I cannot read it" for "there is none".
+ */
+
+let sound: string;
+
+beforeAll(async () => {
+  sound = fs.mkdtempSync(path.join(tempFolder(), 'sound-'));
+  const { broker } = await openBroker({ folder: sound });
+  for (const name of ['a', 'b', 'c']) {
+    const settings = new Map([['retention.ms', '86400000']]);
+    await broker.topics.create({ name, partitions: 2, replicationFactor: -1, settings });
+  }
+  await broker.topics.delete('b');
+  await broker.changeSettings(new Map([['log.retention.bytes', '77']]));
+  await broker.close();
+  soundFacts = await factsOf(copy());
+});
+
+let soundFacts: string;
+
+function copy(): string {
+  const folder = tempFolder();
+  fs.cpSync(sound, folder, { recursive: true });
+  return folder;
+}
+
+/** What a broker on the folder knows, or the fault that it refuses it with. */
+async function factsOf(folder: string): Promise<string> {
+  let broker: Awaited<ReturnType<typeof openBroker>>['broker'];
+  try {
+    ({ broker } = await openBroker({ folder, disk: unsyncedDisk(realDisk(folder)) }));
+  } catch (error) {
+    if (error instanceof Fault) return `refused: ${error.fault}`;
+    throw error;
+  }
+  const { identity, topics, epoch } = broker;
+  const facts = {
+    identity,
+    epoch,
+    settings: broker.topics.find('a')?.setting('retention.bytes'),
+    topics: Array.from(topics, ({ name, id, partitions, record }) => [
+      name,
+      id,
+      partitions.length,
+      record.settings,
+    ]).sort(),
+  };
+  await broker.close();
+  return JSON.stringify(facts);
+}
+
+/** The names and contents of all files that hold what users stored. */
+function stored(folder: string): string {
+  const files = fs.readdirSync(path.join(folder, 'topics'), { recursive: true, withFileTypes: true });
+  return files
+    .filter((file) => file.name.endsWith('.log'))
+    .map((file) => path.join(file.parentPath, file.name))
+    .map((file) => `${path.relative(folder, file)} ${fs.statSync(file).size}`)
+    .sort()
+    .join('\n');
+}
+
+async function afterDamage(damage: (folder: string) => void): Promise<string> {
+  const folder = copy();
+  damage(folder);
+  const found = await factsOf(folder);
+  expect(stored(folder)).toBe(stored(sound));
+  fs.rmSync(folder, { recursive: true });
+  return found;
+}
+
+const isSafe = (found: string): boolean =>
+  found === soundFacts || /^refused: (damaged|folderToo|corrupt|invalidB)/.test(found);
+
+const metadataFiles = (): string[] => {
+  const inLedger = fs.readdirSync(path.join(sound, 'ledger/cluster')).map((name) => `ledger/cluster/${name}`);
+  return ['millrace.json', ...inLedger].filter((name) => fs.statSync(path.join(sound, name)).isFile());
+};
+
+describe('damaged metadata is refused or harmless', () => {
+  test.each([0x01, 0x80])('with any byte flipped by %i', async (bits) => {
+    for (const file of metadataFiles()) {
+      const bytes = fs.readFileSync(path.join(sound, file));
+      for (let at = bits % 7; at < bytes.length; at += file === 'millrace.json' ? 1 : 7) {
+        const found = await afterDamage((folder) => {
+          const changed = Buffer.from(bytes);
+          changed[at]! ^= bits;
+          fs.writeFileSync(path.join(folder, file), changed);
+        });
+        if (!isSafe(found)) throw new Error(`${file}, byte ${at} of ${bytes.length}: ${found}`);
+      }
+    }
+  });
+
+  test('cut short anywhere', async () => {
+    for (const file of metadataFiles()) {
+      const bytes = fs.readFileSync(path.join(sound, file));
+      for (let length = 0; length < bytes.length; length += 11) {
+        const found = await afterDamage((folder) => fs.truncateSync(path.join(folder, file), length));
+        if (!isSafe(found)) throw new Error(`${file} of ${length} bytes: ${found}`);
+      }
+    }
+  });
+});
+
+describe('lost metadata is noticed where data is', () => {
+  test.each(['millrace.json', 'ledger', 'ledger/cluster'])('%s', async (name) => {
+    expect(await afterDamage((folder) => fs.rmSync(path.join(folder, name), { recursive: true }))).toBe(
+      'refused: damagedMetadata',
+    );
+  });
+
+  test('the files of the ledger, and its checkpoint', async () => {
+    const logs = metadataFiles().filter((name) => name.endsWith('.log'));
+    const lose = (names: readonly string[]) => (folder: string) => {
+      for (const name of names) fs.rmSync(path.join(folder, name));
+    };
+    expect(await afterDamage(lose(logs))).toBe('refused: damagedMetadata');
+    expect(await afterDamage(lose([...logs, 'ledger/cluster/checkpoint']))).toBe('refused: damagedMetadata');
+  });
+
+  test('a folder that holds nothing yet is a new one, also when its identity was written already', async () => {
+    const folder = tempFolder();
+    fs.copyFileSync(path.join(sound, 'millrace.json'), path.join(folder, 'millrace.json'));
+    expect(JSON.parse(await factsOf(folder))).toMatchObject({ topics: [], epoch: 0 });
+  });
+});
