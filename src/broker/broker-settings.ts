@@ -62,6 +62,12 @@ const ownSpecs = {
     min: 1,
     says: 'The most members that a group of the new protocol may have.',
   },
+  'group.consumer.migration.policy': {
+    type: 'string',
+    default: 'bidirectional',
+    oneOf: ['bidirectional', 'upgrade', 'downgrade', 'disabled'],
+    says: 'Whether a group with members may go from the classic protocol to the new one, and back.',
+  },
   'group.consumer.min.assignment.interval.ms': {
     type: 'int',
     default: '0',

@@ -3,6 +3,7 @@ import { type RunningServer, startServer } from '../../src/compose.ts';
 import { handlers } from '../../src/server/handlers/index.ts';
 import { adminScenarios } from './oracle/admin.ts';
 import { consumerGroupScenarios } from './oracle/consumer-groups.ts';
+import { groupMigrationScenarios } from './oracle/group-migration.ts';
 import { groupScenarios } from './oracle/groups.ts';
 import { type RunningKafka, runKafka, whyNoKafka } from './oracle/kafka.ts';
 import { produceScenarios } from './oracle/produce.ts';
@@ -21,6 +22,7 @@ const scenarios = [
   ...adminScenarios,
   ...groupScenarios,
   ...consumerGroupScenarios,
+  ...groupMigrationScenarios,
 ].map((scenario, index) => [`${scenario.api}: ${scenario.says}`, scenario, index] as const);
 
 describe.skipIf(missing !== null)(`as Apache Kafka answers${missing === null ? '' : ` (skipped: ${missing})`}`, () => {

@@ -11,6 +11,7 @@ import {
 } from './classic-member.ts';
 import { ClassicRebalance, type ClassicSettings } from './classic-rebalance.ts';
 import { CONSUMER_PROTOCOL } from './classic-subscription.ts';
+import type { ClassicSource } from './consumer/migration.ts';
 import { type Ask, answer, type Committer, type Effect, type Group, store } from './group.ts';
 import type { ClassicGroupRecord } from './group-events.ts';
 
@@ -46,10 +47,13 @@ export class ClassicGroup extends ClassicRebalance implements Group {
     return this.state === 'Stable' ? (this.chosenProtocol ?? '') : '';
   }
 
-  /** A group that was stored with more members than it may have now begins a rebalance, in which some are turned away. */
-  enforceSize(nowMs: number): readonly Effect[] {
+  /**
+   * A group that was stored with more members than it may have now begins a rebalance, in which some are turned away; so does
+   * one that a group of the new protocol left without a leader.
+   */
+  takeUp(nowMs: number): readonly Effect[] {
     const out: Effect[] = [];
-    if (this.roster.size > this.settings.membersMax) this.changed(nowMs, out);
+    if (this.roster.size > this.settings.membersMax || this.roster.leader === null) this.changed(nowMs, out);
     return out;
   }
 
@@ -59,6 +63,27 @@ export class ClassicGroup extends ClassicRebalance implements Group {
 
   get isVoid(): boolean {
     return this.isEmpty && this.currentGeneration === 0 && this.pending.size === 0;
+  }
+
+  /** What a group of the new protocol takes over. */
+  source(): ClassicSource {
+    const { id, currentGeneration: generation, protocolType, chosenProtocol: protocol } = this;
+    return { id, generation, protocolType, protocol, members: [...this.roster] };
+  }
+
+  /** Another kind of group takes its place: who waits is told to join that. */
+  dissolve(): readonly Effect[] {
+    const out: Effect[] = [];
+    for (const member of [...this.roster]) {
+      const again = new Fault('rebalanceInProgress');
+      if (member.joinAsk !== null) out.push(answer(member.joinAsk, refusedJoin(again, member.memberId)));
+      if (member.syncAsk !== null) out.push(answer(member.syncAsk, refusedSync(again)));
+      this.remove(member.memberId);
+    }
+    this.pending.clear();
+    this.joinDeadline = null;
+    this.state = 'Empty';
+    return out;
   }
 
   join(ask: Ask<JoinAnswer>, request: JoinRequest, nowMs: number): readonly Effect[] {

@@ -102,18 +102,9 @@ export class GroupCoordinator {
     const coordinator = new GroupCoordinator(state, ledger, log, context);
     await coordinator.consumers.open();
     for (const group of coordinator.consumers) coordinator.#watch(group);
-    coordinator.#load();
+    for (const id of state.classicGroups.keys()) coordinator.#takeUp(id);
     coordinator.#cleanLater();
     return coordinator;
-  }
-
-  #load(): void {
-    const nowMs = this.#uptime.uptimeMs();
-    for (const [id, record] of this.#state.classicGroups) {
-      const group = ClassicGroup.load(id, record, this.#classicSettings, nowMs);
-      this.#groups.set(id, group);
-      void this.#perform(group, group.enforceSize(nowMs));
-    }
   }
 
   /** Every group that has members, a past or offsets. */
@@ -128,7 +119,7 @@ export class GroupCoordinator {
   /** A group by its id, also one that only holds offsets; null when there is none. */
   find(id: string): Group | null {
     const group = this.consumers.find(id) ?? this.#groups.get(id);
-    return group ?? (this.#state.offsets.has(id) ? this.#begin(id) : null);
+    return group ?? this.#takeUp(id) ?? (this.#state.offsets.has(id) ? this.#begin(id) : null);
   }
 
   #begin(id: string): ClassicGroup {
@@ -154,6 +145,7 @@ export class GroupCoordinator {
     }
     group ??= request.memberId === '' ? this.#begin(id) : null;
     if (group === null) return refusedJoin(new Fault('unknownMember'), request.memberId);
+    if (group instanceof LiveConsumerGroup) return this.consumers.classicJoin(id, request);
     if (!(group instanceof ClassicGroup)) return refusedJoin(new Fault('inconsistentGroupProtocol'), request.memberId);
     return this.#ask(group, (ask, nowMs) => group.join(ask, request, nowMs));
   }
@@ -162,6 +154,7 @@ export class GroupCoordinator {
   sync(id: string, request: SyncRequest): Promise<SyncAnswer> {
     this.#checkServing(id);
     const group = this.find(id);
+    if (group instanceof LiveConsumerGroup) return this.consumers.classicSync(id, request);
     if (!(group instanceof ClassicGroup)) return Promise.resolve(refusedSync(new Fault('unknownMember')));
     return this.#ask(group, (ask, nowMs) => group.sync(ask, request, nowMs));
   }
@@ -170,6 +163,11 @@ export class GroupCoordinator {
   heartbeat(id: string, memberId: string, instanceId: string | null, generation: number): void {
     this.#checkServing(id);
     const group = this.find(id);
+    if (group instanceof LiveConsumerGroup) {
+      group.classic.heartbeat(memberId, instanceId, generation, this.#uptime.uptimeMs());
+      this.#watch(group);
+      return;
+    }
     if (!(group instanceof ClassicGroup)) throw new Fault('unknownMember');
     group.heartbeat(memberId, instanceId, generation, this.#uptime.uptimeMs());
     this.#watch(group);
@@ -179,6 +177,9 @@ export class GroupCoordinator {
   async leave(id: string, leavers: readonly Leaver[]): Promise<(Fault | null)[]> {
     this.#checkServing(id);
     const group = this.find(id);
+    if (group instanceof LiveConsumerGroup) {
+      return this.change(id, (_, nowMs) => this.consumers.get(id).classic.leave(leavers, nowMs));
+    }
     if (!(group instanceof ClassicGroup)) return leavers.map(() => new Fault('unknownMember'));
     const { refusals, effects } = group.leave(leavers, this.#uptime.uptimeMs());
     const refused = await this.#perform(group, effects);
@@ -289,14 +290,18 @@ export class GroupCoordinator {
    */
   async change<Result>(
     id: string,
-    decide: (group: Group | null, nowMs: number) => { events: readonly GroupEvent[]; result: Result },
+    decide: (
+      group: Group | null,
+      nowMs: number,
+    ) => { events: readonly GroupEvent[]; result: Result; ends?: Group | null },
   ): Promise<Result> {
     const before = this.#changes.get(id);
     const change = (async () => {
       if (before !== undefined) await before.catch(() => {});
       this.#checkServing(id);
-      const { events, result } = decide(this.find(id), this.#uptime.uptimeMs());
-      if (events.length > 0) await this.#append(events);
+      const { events, result, ends } = decide(this.find(id), this.#uptime.uptimeMs());
+      if (ends instanceof ClassicGroup) await this.#appendInPlaceOf(ends, events);
+      else if (events.length > 0) await this.#append(events);
       return result;
     })();
     this.#changes.set(id, change);
@@ -309,6 +314,30 @@ export class GroupCoordinator {
       const group = this.find(id);
       if (group !== null) this.#watch(group);
     }
+  }
+
+  /** The events replace a classic group: none of its own comes after them. If the disk refuses, it is as it was stored. */
+  async #appendInPlaceOf(group: ClassicGroup, events: readonly GroupEvent[]): Promise<void> {
+    const { id } = group;
+    this.#removing.add(id);
+    void this.#perform(group, group.dissolve());
+    this.#groups.delete(id);
+    try {
+      await this.#append(events);
+    } finally {
+      this.#removing.delete(id);
+    }
+  }
+
+  /** A classic group that was stored and that nobody has in hand: of an earlier run, or one of the new protocol became it. */
+  #takeUp(id: string): ClassicGroup | null {
+    const record = this.#state.classicGroups.get(id);
+    if (record === undefined || this.#stopped !== null || this.#removing.has(id)) return null;
+    const nowMs = this.#uptime.uptimeMs();
+    const group = ClassicGroup.load(id, record, this.#classicSettings, nowMs);
+    this.#groups.set(id, group);
+    void this.#perform(group, group.takeUp(nowMs));
+    return group;
   }
 
   #ask<Answer>(group: Group, step: (ask: Ask<Answer>, nowMs: number) => readonly Effect[]): Promise<Answer> {

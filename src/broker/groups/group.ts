@@ -49,7 +49,7 @@ export function store(
  * This is the seam at which a kind of group plugs in. A kind has
  * - events of its own in group-events.ts, folded by group-state.ts when they are durable (and told again by its `live()`):
  *   what must survive a restart is made of these alone. Offsets are kept beside, the same way for all kinds;
- * - a class that implements Group, made from that folded state when the broker starts (GroupCoordinator.#load). Its timers
+ * - a class that implements Group, made from that folded state when the broker starts (GroupCoordinator.#takeUp). Its timers
  *   are no events: it names its next deadline in `wakeAtMs`, and is woken then;
  * - entry points on the coordinator for its own requests. There are two ways to write one. `GroupCoordinator.change`, for a
  *   kind whose whole state is folded events: one change of a group after the other, each deciding on all before it, groups

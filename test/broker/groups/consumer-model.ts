@@ -5,7 +5,7 @@ import type { ConsumerGroupEvent } from '../../../src/broker/groups/consumer/con
 import { ConsumerGroup } from '../../../src/broker/groups/consumer/consumer-group.ts';
 import type { ConsumerGroupSettings } from '../../../src/broker/groups/consumer/decide.ts';
 import type { ConsumerHeartbeat, HeartbeatReply } from '../../../src/broker/groups/consumer/heartbeat-request.ts';
-import { LiveConsumerGroup } from '../../../src/broker/groups/consumer/live-consumer-group.ts';
+import { type Decided, LiveConsumerGroup } from '../../../src/broker/groups/consumer/live-consumer-group.ts';
 
 /** Topics that a test makes and deletes by name; a topic's id is its name and the number of topics made before. */
 export class TestTopics {
@@ -25,6 +25,10 @@ export class TestTopics {
 
   find(name: string): { id: string; partitions: number } | null {
     return this.#topics.get(name) ?? null;
+  }
+
+  nameOf(id: string): string | null {
+    return Array.from(this.#topics).find(([, topic]) => topic.id === id)?.[0] ?? null;
   }
 
   matching(regex: string): string[] {
@@ -79,7 +83,16 @@ export class TestGroup {
   }
 
   #start(): LiveConsumerGroup {
-    return new LiveConsumerGroup(this.group, { topics: this.topics, settings: () => this.settings }, this.nowMs);
+    return new LiveConsumerGroup(
+      this.group,
+      {
+        topics: this.topics,
+        settings: () => this.settings,
+        mayHaveClassicMembers: () => true,
+        mayBecomeClassic: () => true,
+      },
+      this.nowMs,
+    );
   }
 
   /** The broker starts again: all that is left are the events. */
@@ -94,9 +107,9 @@ export class TestGroup {
     return group;
   }
 
-  perform<Result>({ events, result }: { events: readonly ConsumerGroupEvent[]; result: Result }): Result {
+  perform<Result>({ events, result }: Decided<Result>): Result {
     const { epoch, targetEpoch } = this.group;
-    for (const event of events) {
+    for (const event of events as readonly ConsumerGroupEvent[]) {
       this.events.push(event);
       this.group.apply(event);
     }
@@ -111,7 +124,7 @@ export class TestGroup {
   }
 
   leave(beat: ConsumerHeartbeat): HeartbeatReply {
-    return this.perform(this.live.leave(beat));
+    return this.perform(this.live.leave(beat, this.nowMs));
   }
 
   pass(ms: number): string[] {

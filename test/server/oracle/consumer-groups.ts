@@ -14,7 +14,7 @@ type Beating = Omit<Beat, 'groupId' | 'topicPartitions'> & { readonly owns?: rea
 const GROUP_RESOURCE = 32;
 
 /** One group of a scenario: of the topic's name, of which each member's heartbeat is told in short. */
-class Group {
+export class Group {
   readonly side: Side;
   readonly version: number;
   readonly id: string;
@@ -66,7 +66,7 @@ class Group {
         has: this.#partitions(more.assignment.topicPartitions),
         target: this.#partitions(more.targetAssignment.topicPartitions),
       }))
-      .sort((a, b) => (a.memberId < b.memberId ? -1 : 1));
+      .sort((a, b) => a.memberType - b.memberType || (a.memberId < b.memberId ? -1 : 1));
     return { errorCode, groupState, groupEpoch, assignmentEpoch, assignorName, members: told };
   }
 

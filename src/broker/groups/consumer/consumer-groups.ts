@@ -5,14 +5,25 @@ import type { BrokerSettings } from '../../broker-settings.ts';
 import type { GroupSettings } from '../../group-settings.ts';
 import { listWords } from '../../topic-settings.ts';
 import type { Topics } from '../../topics.ts';
+import { ClassicGroup } from '../classic-group.ts';
+import {
+  type JoinAnswer,
+  type JoinRequest,
+  refusedJoin,
+  refusedSync,
+  type SyncAnswer,
+  type SyncRequest,
+} from '../classic-member.ts';
 import type { GroupCoordinator } from '../group-coordinator.ts';
 import type { GroupEvent } from '../group-events.ts';
 import { assignors, isAssignor } from './assignor.ts';
+import type { ConsumerGroupEvent } from './consumer-events.ts';
 import { ConsumerGroup } from './consumer-group.ts';
 import { JOIN_EPOCH, LEAVE_EPOCH, STATIC_LEAVE_EPOCH } from './consumer-member.ts';
 import type { ConsumerGroupSettings } from './decide.ts';
 import { type ConsumerHeartbeat, checkHeartbeat, type HeartbeatReply } from './heartbeat-request.ts';
 import { type ConsumerGroupContext, LiveConsumerGroup } from './live-consumer-group.ts';
+import { upgradeEvents } from './migration.ts';
 import { TopicPatterns } from './topic-patterns.ts';
 
 export interface ConsumerGroupsContext {
@@ -58,9 +69,14 @@ export class ConsumerGroups {
           const topic = topics.find(name);
           return topic && { id: topic.id, partitions: topic.partitions.length };
         },
+        nameOf: (id) => topics.findById(id)?.name ?? null,
         matching: (pattern) => this.#patterns.matching(pattern),
       },
       settings: (group) => this.#settings(group),
+      mayHaveClassicMembers: () => this.#migrationPolicy !== 'disabled',
+      mayBecomeClassic: (members) =>
+        ['bidirectional', 'downgrade'].includes(this.#migrationPolicy) &&
+        members <= context.settings.number('group.max.size'),
     };
   }
 
@@ -91,22 +107,42 @@ export class ConsumerGroups {
     const { groupId, memberEpoch } = beat;
     if (beat.topicRegex !== null && beat.topicRegex !== '') await this.#patterns.check(beat.topicRegex);
     if (memberEpoch === LEAVE_EPOCH || memberEpoch === STATIC_LEAVE_EPOCH) {
-      return this.#coordinator.change(groupId, () => this.get(groupId).leave(beat));
+      return this.#coordinator.change(groupId, (_, nowMs) => this.get(groupId).leave(beat, nowMs));
     }
     const memberId = beat.memberId === '' ? randomUuid(this.#context.random) : beat.memberId;
     return this.#coordinator.change(groupId, (found, nowMs) => {
       if (found instanceof LiveConsumerGroup) return found.heartbeat(beat, memberId, nowMs);
-      if (memberEpoch !== JOIN_EPOCH || found?.isEmpty === false) throw notFound(groupId);
-      // A group that only holds offsets, or one of the classic protocol without members, becomes one of the new.
+      if (memberEpoch !== JOIN_EPOCH) throw notFound(groupId);
+      // A classic group, or one that only holds offsets, becomes one of the new protocol.
       const removed: GroupEvent[] = found === null ? [] : [{ type: 'groupRemoved', group: groupId }];
+      const upgraded = found instanceof ClassicGroup && !found.isEmpty ? this.#upgrade(found) : [];
       const state = new ConsumerGroup(groupId);
-      const { events, result } = new LiveConsumerGroup(state, this.#groupContext, nowMs).heartbeat(
-        beat,
-        memberId,
-        nowMs,
-      );
-      return { events: [...removed, ...events], result };
+      for (const event of upgraded) state.apply(event);
+      const live = new LiveConsumerGroup(state, this.#groupContext, nowMs);
+      const { events, result } = live.heartbeat(beat, memberId, nowMs);
+      return { events: [...removed, ...upgraded, ...events], result, ends: found };
     });
+  }
+
+  /** A member that speaks the classic protocol joins a group of the new one. */
+  async classicJoin(groupId: string, request: JoinRequest): Promise<JoinAnswer> {
+    try {
+      return await this.#coordinator.change(groupId, (_, nowMs) => this.get(groupId).classic.join(request, nowMs));
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      return refusedJoin(error, error.fault === 'memberIdRequired' ? request.newMemberId : request.memberId);
+    }
+  }
+
+  async classicSync(groupId: string, request: SyncRequest): Promise<SyncAnswer> {
+    try {
+      return await this.#coordinator.change(groupId, (_, nowMs) => {
+        return { events: [], result: this.get(groupId).classic.sync(request, nowMs) };
+      });
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      return refusedSync(error);
+    }
   }
 
   /** @throws Fault groupNotFound */
@@ -125,6 +161,23 @@ export class ConsumerGroups {
     for (const [member, deadline] of missed) {
       this.#context.logger.info({ group: id, member, deadline }, 'a member missed a deadline and is removed');
     }
+  }
+
+  /** @throws Fault groupNotFound where the classic group must stay as it is */
+  #upgrade(classic: ClassicGroup): ConsumerGroupEvent[] {
+    const { settings } = this.#context;
+    const source = classic.source();
+    const mayUpgrade = ['bidirectional', 'upgrade'].includes(this.#migrationPolicy);
+    const events =
+      mayUpgrade && source.members.length <= settings.number('group.consumer.max.size')
+        ? upgradeEvents(source, this.#groupContext.topics)
+        : null;
+    if (events === null) throw notFound(classic.id);
+    return events;
+  }
+
+  get #migrationPolicy(): string {
+    return this.#context.settings.value('group.consumer.migration.policy').toLowerCase();
   }
 
   #liveOf(state: ConsumerGroup): LiveConsumerGroup {

@@ -1,8 +1,10 @@
 import { Fault } from '../../../base/faults.ts';
 import type { CommittedPartition, Committer, Effect, Group } from '../group.ts';
+import type { GroupEvent } from '../group-events.ts';
 import type { AssignorName } from './assignor.ts';
+import { ClassicSpeakers } from './classic-speakers.ts';
 import type { ConsumerGroupEvent } from './consumer-events.ts';
-import type { ConsumerGroup } from './consumer-group.ts';
+import { ConsumerGroup } from './consumer-group.ts';
 import { type ConsumerMember, partitionsIn, STATIC_LEAVE_EPOCH, sameHoldings } from './consumer-member.ts';
 import {
   type ConsumerGroupSettings,
@@ -17,13 +19,14 @@ import {
 } from './decide.ts';
 import { type ConsumerHeartbeat, type HeartbeatReply, isFull } from './heartbeat-request.ts';
 import { MemberDeadlines } from './member-deadlines.ts';
+import { downgradeEvents } from './migration.ts';
 import type { TopicsView } from './topics-view.ts';
 
 /** How long after the disk refused the removal of a silent member it is tried again. */
 const REMOVAL_RETRY_MS = 1000;
 
 export interface Decided<Result> {
-  readonly events: readonly ConsumerGroupEvent[];
+  readonly events: readonly GroupEvent[];
   readonly result: Result;
 }
 
@@ -31,6 +34,10 @@ export interface Decided<Result> {
 export interface ConsumerGroupContext {
   readonly topics: TopicsView;
   settings(groupId: string): ConsumerGroupSettings;
+  /** Whether members that speak the classic protocol may join. */
+  mayHaveClassicMembers(): boolean;
+  /** Whether a group of so many members may become a classic one. */
+  mayBecomeClassic(members: number): boolean;
 }
 
 /**
@@ -45,6 +52,7 @@ export class LiveConsumerGroup implements Group {
   readonly state: ConsumerGroup;
   readonly #context: ConsumerGroupContext;
   readonly #deadlines = new MemberDeadlines();
+  readonly classic: ClassicSpeakers;
   #topicsVersion: number | null = null;
   #assignedAtMs = -Infinity;
 
@@ -52,6 +60,7 @@ export class LiveConsumerGroup implements Group {
     this.id = state.groupId;
     this.state = state;
     this.#context = context;
+    this.classic = new ClassicSpeakers(this, context, this.#deadlines);
     for (const member of state.members.values()) this.#keepAlive(member, member, nowMs);
   }
 
@@ -73,22 +82,29 @@ export class LiveConsumerGroup implements Group {
 
   /** @throws Fault groupFull, unknownMember, fencedMemberEpoch, unreleasedInstance, fencedInstance */
   heartbeat(beat: ConsumerHeartbeat, memberId: string, nowMs: number): Decided<HeartbeatReply> {
-    const { heartbeatIntervalMs, sizeMax } = this.#settings;
-    if (this.state.members.size >= sizeMax && !this.state.members.has(memberId)) {
-      throw new Fault('groupFull', { detail: `${sizeMax} members` });
-    }
+    this.checkRoom(memberId);
     const { before, member, events } = this.step(stepping(this.state, memberId, beat), nowMs);
     const told = isFull(beat) || !sameHoldings(before.assigned, member.assigned);
     const assignment = told ? partitionsIn(member.assigned) : null;
+    const { heartbeatIntervalMs } = this.#settings;
     return { events, result: { memberId, memberEpoch: member.epoch, heartbeatIntervalMs, assignment } };
   }
 
+  /** @throws Fault groupFull */
+  checkRoom(memberId: string): void {
+    const { sizeMax } = this.#settings;
+    if (this.state.members.size >= sizeMax && !this.state.members.has(memberId)) {
+      throw new Fault('groupFull', { detail: `${sizeMax} members` });
+    }
+  }
+
   /** @throws Fault unknownMember, fencedInstance */
-  leave({ memberId, instanceId, memberEpoch }: ConsumerHeartbeat): Decided<HeartbeatReply> {
+  leave({ memberId, instanceId, memberEpoch }: ConsumerHeartbeat, nowMs: number): Decided<HeartbeatReply> {
     const member = this.#known(memberId, instanceId);
     const result = { memberId, memberEpoch, heartbeatIntervalMs: 0, assignment: null };
     const returns = instanceId !== null && memberEpoch === STATIC_LEAVE_EPOCH;
-    return { events: returns ? staticLeaveEvents(this.state, member) : this.#without([member.memberId]), result };
+    const gone = new Set([member.memberId]);
+    return { events: returns ? staticLeaveEvents(this.state, member) : this.without(gone, nowMs), result };
   }
 
   /** Moves a member on. */
@@ -105,6 +121,29 @@ export class LiveConsumerGroup implements Group {
     return step;
   }
 
+  /** What makes the group go on without some members; a classic one, if only classic members stay. */
+  without(gone: ReadonlySet<string>, nowMs: number): GroupEvent[] {
+    const { topics } = this.#context;
+    if (this.becomesClassic(gone)) return downgradeEvents(this.state, gone, topics, nowMs, true);
+    return removalEvents(this.state, gone, topics);
+  }
+
+  /** Whether it is left to members who all speak the classic protocol. `joining` comes as they go. */
+  becomesClassic(gone: ReadonlySet<string>, joining: readonly ConsumerMember[] = []): boolean {
+    const members = [...this.state.members.values(), ...joining];
+    const staying = members.filter(({ memberId }) => !gone.has(memberId));
+    const wasMixed = members.some(({ memberId, classic }) => gone.has(memberId) && classic === null);
+    const isClassic = staying.length > 0 && staying.every(({ classic }) => classic !== null);
+    return wasMixed && isClassic && this.#context.mayBecomeClassic(staying.length);
+  }
+
+  /** The classic group that it becomes after these events, in which a classic member took the last other one's place. */
+  asClassic(events: readonly ConsumerGroupEvent[], nowMs: number): GroupEvent[] {
+    const after = new ConsumerGroup(this.id);
+    for (const event of [...this.state.live(), ...events]) after.apply(event);
+    return downgradeEvents(after, new Set(), this.#context.topics, nowMs, false);
+  }
+
   /** Removes the members that missed a deadline. */
   expire(nowMs: number): Decided<ReadonlyMap<string, string>> {
     const missed = new Map<string, string>();
@@ -117,7 +156,7 @@ export class LiveConsumerGroup implements Group {
         this.#deadlines.set(memberId, name, nowMs + REMOVAL_RETRY_MS);
       }
     }
-    return { events: missed.size === 0 ? [] : this.#without([...missed.keys()]), result: missed };
+    return { events: missed.size === 0 ? [] : this.without(new Set(missed.keys()), nowMs), result: missed };
   }
 
   /** Its coordinator calls `expire` instead, whose events must be decided after all that is on its way. */
@@ -177,14 +216,14 @@ export class LiveConsumerGroup implements Group {
     return member;
   }
 
-  #without(memberIds: readonly string[]): ConsumerGroupEvent[] {
-    return removalEvents(this.state, new Set(memberIds), this.#context.topics);
-  }
-
   /** The session begins anew; who is newly told to give up partitions has its rebalance timeout for that. */
   #keepAlive(before: ConsumerMember, member: ConsumerMember, nowMs: number): void {
     const { memberId, classic } = member;
     this.#deadlines.set(memberId, 'session', nowMs + (classic?.sessionTimeoutMs ?? this.#settings.sessionTimeoutMs));
+    if (classic === null) {
+      this.#deadlines.clear(memberId, 'join');
+      this.#deadlines.clear(memberId, 'sync');
+    }
     if (classic !== null || member.revoking.size === 0) this.#deadlines.clear(memberId, 'revocation');
     else if (!this.#deadlines.has(memberId, 'revocation') || !sameHoldings(before.revoking, member.revoking)) {
       this.#deadlines.set(memberId, 'revocation', nowMs + member.rebalanceTimeoutMs);

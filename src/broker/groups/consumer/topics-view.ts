@@ -6,6 +6,7 @@ export interface TopicsView {
   /** Another number after every topic that was made, deleted or got partitions. */
   readonly version: number;
   find(name: string): { readonly id: Uuid; readonly partitions: number } | null;
+  nameOf(id: Uuid): string | null;
   /** The names that a pattern matches whole. The pattern was found good when its member sent it. */
   matching(regex: string): Iterable<string>;
 }
