@@ -115,7 +115,7 @@ export class ClassicScript {
           this.#stored === null
             ? new ClassicGroup('g', this.#settings)
             : ClassicGroup.load('g', this.#stored, this.#settings, this.#nowMs);
-        this.#perform(this.#group.enforceSize(this.#nowMs));
+        this.#perform(this.#group.takeUp(this.#nowMs));
         return;
       case 'show': {
         const { stateName, generation, members } = this.#group;
