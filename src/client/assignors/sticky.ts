@@ -9,7 +9,7 @@ type Claim = { owned: readonly PartitionOfTopic[]; generation: number };
 export const sticky: Assignor = {
   name: 'sticky',
   isCooperative: false,
-  userData: encodeStickyData,
+  userData: (owned, generation) => (generation < 0 ? null : encodeStickyData(owned, generation)),
   assign: (members, counts) =>
     stickyPlan(members, counts, ({ subscribed: { userData } }) => {
       if (userData === null || userData.length === 0) return { owned: [], generation: -1 };
@@ -129,20 +129,44 @@ class Table {
     }
   }
 
-  /** Moves partitions for as long as that makes two members more even. Each move does, so it ends. */
+  /**
+   * Moves partitions from a member to one that has at least two fewer, for as long as there are such: each time the sizes become
+   * more even, so it ends. Where the two have no topic in common others in between pass on one of theirs each.
+   */
   balance(): void {
+    const byLoad = (): string[] => [...this.#has.keys()].sort((a, b) => this.#load(b) - this.#load(a));
     for (let moved = true; moved; ) {
-      moved = false;
-      for (const one of this.#partitions) {
-        const from = this.#owner.get(keyOf(one));
-        const to = this.#leastLoaded(one.topic);
-        if (from === undefined || to === null || this.#load(from) <= this.#load(to) + 1) continue;
-        const had = this.#has.get(from)!;
-        had.splice(had.indexOf(one), 1);
-        this.#give(one, to);
-        moved = true;
+      moved = byLoad().some((from) => {
+        const way = this.#wayToLighter(from);
+        for (let at = 0; at + 1 < way.length; at++) this.#pass(way[at]!, way[at + 1]!);
+        return way.length > 0;
+      });
+    }
+  }
+
+  /** The shortest way by which partitions can be passed on to a member that has at least two fewer; empty if there is none. */
+  #wayToLighter(from: string): string[] {
+    const before = new Map<string, string | null>([[from, null]]);
+    for (const member of before.keys()) {
+      if (this.#load(member) <= this.#load(from) - 2) {
+        const way: string[] = [];
+        for (let one: string | null = member; one !== null; one = before.get(one) ?? null) way.unshift(one);
+        return way;
+      }
+      const topics = new Set(this.#has.get(member)!.map(({ topic }) => topic));
+      for (const [other, subscribed] of this.#takers) {
+        if (!before.has(other) && [...topics].some((topic) => subscribed.has(topic))) before.set(other, member);
       }
     }
+    return [];
+  }
+
+  #pass(from: string, to: string): void {
+    const had = this.#has.get(from)!;
+    // The last that it was given: what it owned before it keeps for as long as it can.
+    const place = had.findLastIndex(({ topic }) => this.#takers.get(to)!.has(topic));
+    const [one] = had.splice(place, 1);
+    this.#give(one!, to);
   }
 
   #give(one: PartitionOfTopic, memberId: string): void {
