@@ -19,18 +19,22 @@ interface Lane<T> {
   /** Set aside before and to be worked again, which comes before what waits: these count as under way already. */
   readonly again: Fifo<T>;
   underWay: number;
-  /** Whether it stands among the ready ones. */
+  /** Whether it stands among those with something that waits, and among those with something to be worked again. */
   isReady: boolean;
+  isReadyAgain: boolean;
 }
 
 /**
  * Decides which task is worked next: never more than `concurrency` in work, never more of a lane under way than its limit. Ready
- * lanes take turns, one task each, so that a lane with much to do does not starve the others.
+ * lanes take turns, one task each, so that a lane with much to do does not starve the others; what is to be worked again and what
+ * has not begun take turns too, so that what was begun soon ends.
  */
 export class Scheduler<T extends Task> {
   readonly #concurrency: number;
   readonly #lanes = new Map<string, Lane<T>>();
   readonly #ready = new Fifo<Lane<T>>();
+  readonly #readyAgain = new Fifo<Lane<T>>();
+  #isTurnOfAgain = false;
   #inWork = 0;
   #waiting = 0;
   #setAside = 0;
@@ -62,9 +66,8 @@ export class Scheduler<T extends Task> {
   /** The task to be worked now; null when none is ready, or no place is free. */
   next(): T | null {
     while (this.#inWork < this.#concurrency) {
-      const lane = this.#ready.shift();
+      const lane = this.#nextLane();
       if (lane === undefined) return null;
-      lane.isReady = false;
       const task = this.#take(lane);
       if (task === undefined) continue;
       this.#waiting--;
@@ -73,6 +76,14 @@ export class Scheduler<T extends Task> {
       return task;
     }
     return null;
+  }
+
+  #nextLane(): Lane<T> | undefined {
+    this.#isTurnOfAgain = !this.#isTurnOfAgain;
+    const isAgain = this.#readyAgain.length > 0 && (this.#isTurnOfAgain || this.#ready.length === 0);
+    const lane = (isAgain ? this.#readyAgain : this.#ready).shift();
+    if (lane !== undefined) lane[isAgain ? 'isReadyAgain' : 'isReady'] = false;
+    return lane;
   }
 
   /** Work on a task has ended for good. */
@@ -119,7 +130,8 @@ export class Scheduler<T extends Task> {
     const id = `${partition}\0${name}`;
     let lane = this.#lanes.get(id);
     if (lane === undefined) {
-      lane = { id, partition, limit: laneLimit, waiting: new Fifo(), again: new Fifo(), underWay: 0, isReady: false };
+      const queues = { waiting: new Fifo<T>(), again: new Fifo<T>() };
+      lane = { id, partition, limit: laneLimit, ...queues, underWay: 0, isReady: false, isReadyAgain: false };
       this.#lanes.set(id, lane);
     }
     return lane;
@@ -134,10 +146,14 @@ export class Scheduler<T extends Task> {
   }
 
   #offer(lane: Lane<T>): void {
-    const hasWork = lane.again.length > 0 || (lane.waiting.length > 0 && lane.underWay < lane.limit);
-    if (!hasWork || lane.isReady) return;
-    lane.isReady = true;
-    this.#ready.push(lane);
+    if (lane.again.length > 0 && !lane.isReadyAgain) {
+      lane.isReadyAgain = true;
+      this.#readyAgain.push(lane);
+    }
+    if (lane.waiting.length > 0 && lane.underWay < lane.limit && !lane.isReady) {
+      lane.isReady = true;
+      this.#ready.push(lane);
+    }
   }
 
   #leave(task: T): void {

@@ -134,3 +134,22 @@ test('a lane with much to do takes turns with the others', () => {
   expect(order.slice(0, 5)).toEqual(['busy', 'x', 'y', 'z', 'busy']);
   expect(order).toHaveLength(103);
 });
+
+test('what was begun before comes soon, however much waits; and what waits is not starved by what fails at once again and again', () => {
+  const scheduler = new Scheduler<Task>(1);
+  for (let count = 0; count < 100; count++) scheduler.add({ partition: 'p', lane: `key ${count}`, laneLimit: 1 });
+  const failing = scheduler.next()!;
+  const order: string[] = [];
+  scheduler.putAside();
+  scheduler.resume(failing);
+  for (let task = scheduler.next(); task !== null && order.length < 20; task = scheduler.next()) {
+    order.push(task.lane);
+    if (task !== failing) scheduler.finish(task);
+    else {
+      scheduler.putAside();
+      scheduler.resume(task);
+    }
+  }
+  expect(order.filter((lane) => lane === failing.lane)).toHaveLength(10);
+  expect(new Set(order).size).toBe(11);
+});
