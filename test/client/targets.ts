@@ -13,11 +13,15 @@ export interface Target {
   readonly name: string;
   /** Why it cannot run here; null when it can. */
   readonly unavailable: string | null;
+  /** Whether other processes can reach it. */
+  readonly servesProcesses: boolean;
   start(): Promise<RunningTarget>;
 }
 
 export interface RunningTarget {
   readonly client: Millrace;
+  /** Where other processes find the broker; null when it is only in this one. */
+  readonly address: string | null;
   close(): Promise<void>;
 }
 
@@ -27,25 +31,29 @@ const options: ClientOptions = { clientId: 'test', retryBackoff: { firstMs: 20, 
 const inProcess: Target = {
   name: 'Millrace in process',
   unavailable: null,
+  servesProcesses: false,
   async start() {
     const client = await Millrace.open(undefined, options);
-    return { client, close: () => client.close() };
+    return { client, address: null, close: () => client.close() };
   },
 };
 
 const overTcp: Target = {
   name: 'Millrace over TCP',
   unavailable: null,
+  servesProcesses: true,
   async start() {
     const server = await Millrace.open(undefined, { listen: 0 });
-    const client = await Millrace.connect(`127.0.0.1:${server.addresses[0]?.port}`, options);
-    return { client, close: () => client.close().finally(() => server.close()) };
+    const address = `127.0.0.1:${server.addresses[0]?.port}`;
+    const client = await Millrace.connect(address, options);
+    return { client, address, close: () => client.close().finally(() => server.close()) };
   },
 };
 
 const apacheKafka: Target = {
   name: 'Apache Kafka',
   unavailable: whyNoKafka(),
+  servesProcesses: true,
   async start() {
     const folder = await mkdtemp(path.join(tmpdir(), 'sdk-kafka-'));
     const port = await freePortPair();
@@ -53,6 +61,7 @@ const apacheKafka: Target = {
     const client = await Millrace.connect(`127.0.0.1:${port}`, { ...options, connectTimeoutMs: 30_000 });
     return {
       client,
+      address: `127.0.0.1:${port}`,
       async close() {
         await client.close();
         await kafka.stop();
