@@ -22,13 +22,12 @@ import type { ClassicSettings } from './classic-rebalance.ts';
 import { ConsumerGroups } from './consumer/consumer-groups.ts';
 import { LiveConsumerGroup } from './consumer/live-consumer-group.ts';
 import type { Ask, Committer, Effect, Group } from './group.ts';
+import { GroupAlarms } from './group-alarms.ts';
 import { GroupClock } from './group-clock.ts';
 import type { CommittedOffset, GroupEvent } from './group-events.ts';
 import { GroupState } from './group-state.ts';
 import { expiredOffsets } from './offset-expiry.ts';
 
-/** A timer that runs later than this after its time shows that the broker stood still. */
-const STALLED_MS = 500;
 const MS_PER_MINUTE = 60_000;
 
 /** One partition of a commit. `metadata` null is none. */
@@ -68,7 +67,7 @@ export class GroupCoordinator {
   readonly #removing = new Set<string>();
   /** The last change of each group that has one under way. */
   readonly #changes = new Map<string, Promise<unknown>>();
-  readonly #alarms = new Map<string, { atMs: number; cancel: CancelTimer }>();
+  readonly #alarms: GroupAlarms;
   readonly #classicSettings: ClassicSettings;
   #cleaning: CancelTimer | null = null;
   #stopped: Fault | null = null;
@@ -80,6 +79,7 @@ export class GroupCoordinator {
     this.#clock = log.clock;
     this.#logger = log.logger;
     this.#uptime = new GroupClock(log.clock, state.uptimeMs);
+    this.#alarms = new GroupAlarms(log.clock, this.#uptime, (id, nowMs) => this.#wake(id, nowMs));
     this.consumers = new ConsumerGroups(this, state.consumerGroups, { ...context, logger: log.logger }, () =>
       this.#uptime.uptimeMs(),
     );
@@ -101,7 +101,7 @@ export class GroupCoordinator {
     const ledger = await Ledger.open<GroupEvent>('ledger/groups', log, state);
     const coordinator = new GroupCoordinator(state, ledger, log, context);
     await coordinator.consumers.open();
-    for (const group of coordinator.consumers) coordinator.#watch(group);
+    for (const group of coordinator.consumers) coordinator.#alarms.watch(group);
     for (const id of state.classicGroups.keys()) coordinator.#takeUp(id);
     coordinator.#cleanLater();
     return coordinator;
@@ -165,12 +165,12 @@ export class GroupCoordinator {
     const group = this.find(id);
     if (group instanceof LiveConsumerGroup) {
       group.classic.heartbeat(memberId, instanceId, generation, this.#uptime.uptimeMs());
-      this.#watch(group);
+      this.#alarms.watch(group);
       return;
     }
     if (!(group instanceof ClassicGroup)) throw new Fault('unknownMember');
     group.heartbeat(memberId, instanceId, generation, this.#uptime.uptimeMs());
-    this.#watch(group);
+    this.#alarms.watch(group);
   }
 
   /** What each leaver is told, in their order. @throws Fault coordinatorNotAvailable */
@@ -201,8 +201,7 @@ export class GroupCoordinator {
         return { events: [{ type: 'groupRemoved', group: id }, ...andMore], result: undefined };
       });
       this.#groups.delete(id);
-      this.#alarms.get(id)?.cancel();
-      this.#alarms.delete(id);
+      this.#alarms.forget(id);
     } finally {
       this.#removing.delete(id);
     }
@@ -263,7 +262,7 @@ export class GroupCoordinator {
     if (group === null && committer.generation < 0) group = this.#begin(id);
     if (group === null) throw new Fault('groupNotFound', { detail: JSON.stringify(id) });
     group.checkCommit(committer, nowMs, commits);
-    this.#watch(group);
+    this.#alarms.watch(group);
     const expiresAtMs = retentionMs === null ? null : nowMs + retentionMs;
     const byTopic = Map.groupBy(commits, ({ topic }) => topic);
     await this.#append(
@@ -312,7 +311,7 @@ export class GroupCoordinator {
       // One that became a group of the new protocol is that alone.
       if (this.consumers.find(id) !== null) this.#groups.delete(id);
       const group = this.find(id);
-      if (group !== null) this.#watch(group);
+      if (group !== null) this.#alarms.watch(group);
     }
   }
 
@@ -409,7 +408,7 @@ export class GroupCoordinator {
       if (effect.type === 'answer') (effect.ask.answered as (answer: object) => void)(effect.answer);
       else stores.push(this.#store(group, effect));
     }
-    this.#watch(group);
+    this.#alarms.watch(group);
     if (group.isVoid && this.#groups.get(group.id) === group) this.#groups.delete(group.id);
     const refusals = await Promise.all(stores);
     return refusals.find((refused) => refused !== null) ?? null;
@@ -430,34 +429,14 @@ export class GroupCoordinator {
     }
   }
 
-  /** Sees to it that a group is woken in time. One that puts its deadline off is woken early once, which is cheaper. */
-  #watch(group: Group): void {
-    const { id, wakeAtMs } = group;
-    const alarm = this.#alarms.get(id);
-    if (this.#stopped !== null || wakeAtMs >= (alarm?.atMs ?? Infinity)) return;
-    alarm?.cancel();
-    this.#alarm(id, wakeAtMs, wakeAtMs - this.#uptime.uptimeMs());
-  }
-
-  #alarm(id: string, atMs: number, delayMs: number): void {
-    const dueMs = this.#uptime.uptimeMs() + delayMs;
-    const cancel = this.#clock.after(delayMs, () => {
-      const nowMs = this.#uptime.uptimeMs();
-      // A broker that stood still hears first what its members said meanwhile: they did not.
-      if (nowMs - dueMs > STALLED_MS) {
-        this.#alarm(id, atMs, STALLED_MS);
-        return;
-      }
-      this.#alarms.delete(id);
-      const group = this.find(id);
-      try {
-        if (group instanceof LiveConsumerGroup) this.#expire(group);
-        else if (group !== null) void this.#perform(group, group.wake(nowMs));
-      } catch (error) {
-        this.#context.onBug(error);
-      }
-    });
-    this.#alarms.set(id, { atMs, cancel });
+  #wake(id: string, nowMs: number): void {
+    const group = this.find(id);
+    try {
+      if (group instanceof LiveConsumerGroup) this.#expire(group);
+      else if (group !== null) void this.#perform(group, group.wake(nowMs));
+    } catch (error) {
+      this.#context.onBug(error);
+    }
   }
 
   #expire({ id }: Group): void {
@@ -469,8 +448,7 @@ export class GroupCoordinator {
   #stop(fault: Fault): void {
     this.#stopped ??= fault;
     this.#cleaning?.();
-    for (const { cancel } of this.#alarms.values()) cancel();
-    this.#alarms.clear();
+    this.#alarms.stop();
   }
 
   #checkServing(id: string): void {
