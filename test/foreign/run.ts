@@ -1,6 +1,6 @@
 /*
  * Foreign Kafka clients against a broker: node test/foreign/run.ts [--broker millrace|kafka] [--only PREFIX] [--lines N]
- * PREFIX: compression, compression/zstd, java-tools, partitioner, text, text/kcat, kill, kill/kcat, groups, groups/franz-go …
+ * PREFIX: compression, compression/zstd, java-tools, partitioner, text, text/kcat, kill, kill/kcat, group-tools, groups, groups/franz-go …
  * Each check is a line: ok, FAIL or skip with the reason. Against Apache Kafka the same checks show that they are right.
  * A client whose toolchain is not there is skipped; with CI set, that is a failure.
  */
@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { Broker, type BrokerKind } from './broker.ts';
 import { checkCompression } from './checks/compression.ts';
 import { checkDumpLog } from './checks/dump-log.ts';
+import { checkGroupTools } from './checks/group-tools.ts';
 import { checkGroups } from './checks/groups.ts';
 import { checkJavaTools } from './checks/java-tools.ts';
 import { checkKill } from './checks/kill.ts';
@@ -62,6 +63,7 @@ async function run(kind: BrokerKind, lines: number, report: Report, workDir: str
     await checkPartitioner(suite);
     await checkText(suite);
     await checkKill(suite);
+    await checkGroupTools(suite);
     await checkGroups(suite);
     await topics.close();
     await broker.stop();
