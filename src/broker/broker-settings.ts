@@ -111,6 +111,18 @@ const ownSpecs = {
     min: 1,
     says: 'The shortest session timeout that a member may ask for.',
   },
+  'log.initial.task.delay.ms': {
+    type: 'long',
+    default: '30000',
+    min: 0,
+    says: 'How long after its start a broker first looks for segments that are over their limits.',
+  },
+  'log.retention.check.interval.ms': {
+    type: 'long',
+    default: '300000',
+    min: 1,
+    says: 'How often segments are looked for that are over their limits.',
+  },
   'num.partitions': {
     type: 'int',
     default: '1',

@@ -17,6 +17,7 @@ import { GroupCoordinator } from './groups/group-coordinator.ts';
 import { type Identity, loadIdentity } from './identity.ts';
 import { type Produced, type ProduceOptions, produce } from './produce.ts';
 import { ProducerIds } from './producer-ids.ts';
+import { Retention } from './retention.ts';
 import type { Topic } from './topic.ts';
 import { Topics } from './topics.ts';
 
@@ -153,6 +154,7 @@ export class Broker {
     const { ledger, journal, lock } = this.#parts;
     let clean = false;
     try {
+      await this.#parts.retention.close();
       await this.groups.close();
       await this.topics.close();
       await ledger.change(() => ({ events: [{ type: 'stopped' }], result: undefined }));
@@ -173,6 +175,7 @@ export class Broker {
     const fault = new Fault('brokerStopped', { detail: cause instanceof Error ? cause.message : String(cause), cause });
     this.#housekeeping?.();
     this.#stopped = this.#failed = fault;
+    this.#parts.retention.abort();
     this.groups.abort(fault);
     this.topics.abort(fault);
     this.#parts.ledger.abort(fault);
@@ -184,7 +187,8 @@ export class Broker {
   /** Gives the files back, and the folder only when no write is under way any more: another broker may take it. */
   async #abandon(): Promise<void> {
     const { ledger, journal, lock } = this.#parts;
-    const outcomes = await Promise.allSettled([this.groups.close(), this.topics.close(), ledger.close()]);
+    const retained = this.#parts.retention.close();
+    const outcomes = await Promise.allSettled([retained, this.groups.close(), this.topics.close(), ledger.close()]);
     outcomes.push(...(await Promise.allSettled([journal?.close(false)])));
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected') this.logger.warn({ err: outcome.reason }, 'a file could not be closed');
@@ -217,6 +221,7 @@ interface BrokerParts {
   readonly context: LogContext;
   readonly journal: Journal | null;
   readonly topics: Topics;
+  readonly retention: Retention;
   readonly groups: GroupCoordinator;
   readonly groupSettings: GroupSettings;
   readonly failure: Promise<unknown>;
@@ -248,8 +253,10 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
   const topics = new Topics(state, ledger, context, settings, random);
   const groupSettings = new GroupSettings(state, ledger, settings);
   let groups: GroupCoordinator;
+  let knownMs: number | null;
   try {
     // After an unclean stop records may be gone that clients have seen: a new epoch tells them to look.
+    knownMs = await ledger.newestMs();
     const epoch = state.epoch < 0 ? 0 : state.epoch + (state.stoppedCleanly ? 0 : 1);
     await ledger.change(() => ({ events: [{ type: 'started', epoch }], result: undefined }));
     await topics.open();
@@ -266,6 +273,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     journal.start(context.replay!);
     context.syncer.useJournal(journal);
   }
+  const retention = new Retention({ topics, settings, clock, logger, onBug: context.onFatal }, knownMs);
   return {
     options,
     lock,
@@ -277,6 +285,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     journal,
     topics,
     groups,
+    retention,
     groupSettings,
     failure: failure.promise,
     onFatal: context.onFatal,

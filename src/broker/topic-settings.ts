@@ -194,6 +194,9 @@ export interface TopicSettings {
   /** cleanup.policy: whether old segments are compacted, and whether they are deleted. */
   readonly compact: boolean;
   readonly deletes: boolean;
+  /** retention.ms and retention.bytes; -1 for none. */
+  readonly retentionMs: number;
+  readonly retentionBytes: number;
 }
 
 export function isTopicSetting(name: string): name is TopicSettingName {
@@ -263,5 +266,7 @@ export function resolveTopicSettings(read: (name: TopicSettingName) => string): 
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
     compact: policy.includes('compact'),
     deletes: policy.includes('delete'),
+    retentionMs: number('retention.ms'),
+    retentionBytes: number('retention.bytes'),
   };
 }

@@ -139,6 +139,13 @@ export class Ledger<Event> {
     if (this.#underWay.length === 0) this.#onDrained?.();
   }
 
+  /** When the youngest event was made, by the wall clock of then; null when there is none. */
+  async newestMs(): Promise<number | null> {
+    const times = await Promise.all(this.#log.segments.map((segment) => segment.maxTimestampMs()));
+    const newestMs = Math.max(...times);
+    return newestMs < 0 ? null : newestMs;
+  }
+
   async close(): Promise<void> {
     this.#closing = true;
     await this.#rewriting;

@@ -1,3 +1,4 @@
+import type { JournalEntry } from './journal-round.ts';
 import type { Page } from './tail-cache.ts';
 
 /**
@@ -31,8 +32,22 @@ export class KeptBatches {
     return this.#bytes;
   }
 
-  get all(): readonly WrittenBatch[] {
-    return this.#batches;
+  /** For the journal: these batches, which end at `endPosition` of the segment's file, and those that are to follow them. */
+  entry(
+    folder: string,
+    segmentBase: number,
+    endPosition: number,
+    following: readonly Pick<WrittenBatch, 'batch' | 'nextOffset'>[],
+  ): JournalEntry {
+    const all = [...this.#batches, ...following];
+    return {
+      folder,
+      segmentBase,
+      position: endPosition - this.#bytes,
+      nextOffset: all.at(-1)!.nextOffset,
+      batches: all.map(({ batch }) => batch),
+      bytes: following.reduce((sum, { batch }) => sum + batch.length, this.#bytes),
+    };
   }
 
   /** Takes what was written, with its pins; `keep` says whether the journal may want it. */

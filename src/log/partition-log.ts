@@ -13,6 +13,7 @@ import { writeProducers } from './producer-snapshot.ts';
 import type { ProducerState, StoredBatch, Undo } from './producer-state.ts';
 import { proveAll, type RecoveredLog, recoverLog } from './recovery.ts';
 import { Segment } from './segment.ts';
+import { SegmentRemoval } from './segment-removal.ts';
 import { SyncTimer } from './sync-timer.ts';
 import type { Appended } from './syncer.ts';
 import { CachedTail } from './tail-cache.ts';
@@ -43,8 +44,7 @@ export class PartitionLog {
   readonly #context: LogContext;
   readonly #brokerEpoch: number;
   readonly #segments: Segment[];
-  /** Taken out of the log, with files that are not all removed yet. */
-  readonly #deleting = new Set<Segment>();
+  readonly #removal: SegmentRemoval;
   readonly #tail: CachedTail;
   #settings: LogSettings;
   #pending: Pending[] = [];
@@ -69,6 +69,7 @@ export class PartitionLog {
     this.#settings = settings;
     this.#brokerEpoch = epoch;
     this.#segments = log.segments;
+    this.#removal = new SegmentRemoval(log.segments);
     this.marks = new Marks(log.logStart, log.endNext);
     this.epochs = log.epochs;
     this.producers = log.producers;
@@ -182,24 +183,12 @@ export class PartitionLog {
   /** What is written and not durable, for the journal; null when there is nothing, or not all of it is at hand. */
   kept(): JournalEntry | null {
     if (this.#stopped !== null || !this.isKept || this.#kept.bytes === 0) return null;
-    const { all } = this.#kept;
-    return this.#entry(
-      all.map(({ batch }) => batch),
-      this.#kept.bytes,
-      all.at(-1)!.nextOffset,
-    );
+    return this.#kept.entry(this.folder, this.#active.baseOffset, this.#writtenPosition, []);
   }
 
   /** The same with a batch behind it that is held back from the file. */
   keptWith(batch: Buffer, nextOffset: number): JournalEntry {
-    const batches = this.#kept.all.map((written) => written.batch);
-    return this.#entry([...batches, batch], this.#kept.bytes + batch.length, nextOffset);
-  }
-
-  #entry(batches: readonly Buffer[], bytes: number, nextOffset: number): JournalEntry {
-    const { baseOffset: segmentBase } = this.#active;
-    const position = this.#writtenPosition - this.#kept.bytes;
-    return { folder: this.folder, segmentBase, position, nextOffset, batches, bytes };
+    return this.#kept.entry(this.folder, this.#active.baseOffset, this.#writtenPosition, [{ batch, nextOffset }]);
   }
 
   /** All before `nextOffset` is durable in the journal. */
@@ -231,12 +220,26 @@ export class PartitionLog {
       } catch (error) {
         if (!(error instanceof Fault) || error.fault !== 'diskFull') throw error;
         // Deleting is what makes room on a full disk. Until the checkpoint says so, the oldest file's name says where the log starts.
-        await this.#removeBefore(this.marks.logStart);
+        await this.#removal.before(this.marks.logStart);
         await this.#checkpoint.write();
       }
     }
     // Also when the start does not move: the active segment may have been all deleted records, and be it no more.
-    await this.#removeBefore(this.#checkpoint.durableLogStart);
+    await this.#removal.before(this.#checkpoint.durableLogStart);
+  }
+
+  /** Ends the active segment, unless another is active by now or it is empty. @throws Fault */
+  async roll(active: Segment): Promise<void> {
+    while (this.#writing !== null) await this.#writing;
+    if (this.#stopped !== null) throw this.#stopped;
+    if (this.#closing !== null || active !== this.#active || active.sizeBytes === 0) return;
+    const rolling = this.#roll();
+    this.#writing = rolling
+      .catch(() => {})
+      .then(() => {
+        this.#writing = this.#pending.length > 0 ? this.#writeLoop() : null;
+      });
+    await rolling;
   }
 
   /** Gives back what is held only to be fast: handles and indexes of older segments, producers silent since `seenMs`. */
@@ -399,9 +402,8 @@ export class PartitionLog {
       { folder: this.folder, batches: lost.length, err: error },
       'a write failed; its batches are refused',
     );
-    for (const waiting of [this.#awaitingWritten, this.#awaitingVisible]) {
+    for (const waiting of [this.#awaitingWritten, this.#awaitingVisible])
       waiting.refuseAfter(this.marks.writtenNext, error);
-    }
     if (!(error instanceof Fault)) this.fail(error);
   }
 
@@ -464,15 +466,6 @@ export class PartitionLog {
     const snapshot = this.producers.snapshot();
     for (const pending of this.#pending) pending.undo = this.#applyProducer(pending.batch);
     return snapshot;
-  }
-
-  async #removeBefore(logStart: number): Promise<void> {
-    const keptFrom = this.#segments.findLastIndex((segment) => segment.baseOffset <= logStart);
-    for (const segment of this.#segments.splice(0, keptFrom)) this.#deleting.add(segment);
-    for (const segment of this.#deleting) {
-      await segment.remove();
-      this.#deleting.delete(segment);
-    }
   }
 
   /** Asks for a sync, now or after a while, if the settings want one for what is written. */

@@ -28,12 +28,15 @@ export interface RunningTarget {
 /** Short pauses, so that what is tried again does not make the tests slow. */
 const options: ClientOptions = { clientId: 'test', retryBackoff: { firstMs: 20, maxMs: 200 } };
 
+/** Tests send records of any time; none is deleted while they run. */
+const settings = { 'log.initial.task.delay.ms': '86400000' };
+
 const inProcess: Target = {
   name: 'Millrace in process',
   unavailable: null,
   servesProcesses: false,
   async start() {
-    const client = await Millrace.open(undefined, options);
+    const client = await Millrace.open(undefined, { ...options, settings });
     return { client, address: null, close: () => client.close() };
   },
 };
@@ -43,7 +46,7 @@ const overTcp: Target = {
   unavailable: null,
   servesProcesses: true,
   async start() {
-    const server = await Millrace.open(undefined, { listen: 0 });
+    const server = await Millrace.open(undefined, { listen: 0, settings });
     const address = `127.0.0.1:${server.addresses[0]?.port}`;
     const client = await Millrace.connect(address, options);
     return { client, address, close: () => client.close().finally(() => server.close()) };

@@ -319,7 +319,9 @@ export class SimulatedDisk implements Disk {
   }
 
   #firstPart(bytes: Buffer): Buffer {
-    return bytes.subarray(0, this.#random.below(bytes.length + 1));
+    // None of it and all of it are as likely as anything between.
+    const [none, all] = [this.#random.below(3) === 0, this.#random.below(3) === 0];
+    return none ? bytes.subarray(0, 0) : all ? bytes : bytes.subarray(0, this.#random.below(bytes.length + 1));
   }
 
   #name(entries: readonly Entry[]): void {

@@ -86,6 +86,37 @@ describe('a round', () => {
   });
 });
 
+test('what a failed sync left in the page cache alone is written again before anyone sees it', async () => {
+  const disk = diskOf();
+  const context = contextOn(disk);
+  const log = await openLog(context, settings, 1, 'a');
+  disk.fail({ fault: 'EIO', of: (call, path) => call === 'sync' && path.endsWith('.log'), from: 0, forEver: false });
+  await failureOf(append(context, log, { tag: 'cached' }));
+  expect(context.fatal).toHaveLength(1);
+  const next = disk.afterKill();
+  const shown = await readAll(await openLog(contextOn(next), settings, 1, 'a'));
+  expect(shown.toString('latin1')).toContain('cached');
+  const after = next.afterPowerCut('nothing');
+  expect((await readAll(await openLog(contextOn(after), settings, 1, 'a'))).equals(shown)).toBe(true);
+});
+
+test('what lies behind the last round, from an earlier use of the file, is no round', async () => {
+  const disk = diskOf();
+  for (let life = 0; life < 2; life += 1) {
+    const opened = await open(disk);
+    expect(opened.replay.found.holdsRounds).toBe(false);
+    await warm(opened);
+    // The second life writes less than the first: rounds of that are left behind its own.
+    for (let i = 0; i < 5 - 4 * life; i += 1) await append(opened.context, opened.logs[0]!, { tag: `${life}-${i}` });
+    if (life === 1) break;
+    for (const log of opened.logs) await log.close();
+    await opened.journal.close(true);
+  }
+  const { replay, context } = await open(disk.afterPowerCut('nothing'));
+  expect(replay.found).toMatchObject({ holdsRounds: true, lastNumber: 2 });
+  expect(context.warnings).toEqual([]);
+});
+
 describe('a disk without room for the journal', () => {
   test('appends go on, synced in place; groups are refused until there is room', async () => {
     const disk = diskOf();

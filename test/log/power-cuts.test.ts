@@ -179,6 +179,8 @@ async function runState(seed: number, calls: number, end: End): Promise<void> {
   }
   const opened = await openAll(disk);
   expect(opened.context.fatal).toEqual([]);
+  const told = opened.context.warnings.map(({ message }) => message).join();
+  expect(told, 'no disk was damaged').not.toMatch(/damaged|lost|gone/);
   await expectKept(history, opened, end);
   for (let step = 0; step < 3; step += 1) await appendSome(random, history, opened);
   // What is seen once stays, also when the next power cut comes at once.

@@ -52,9 +52,9 @@ test('waiting fetches are answered, and no timer is waited for, also when client
   const target = await startBroker({ clock });
   const [waiting, idle] = [await target.client(), await target.client()];
   await makeTopic(idle, 't');
-  await until(() => clock.timers === 1);
+  const { timers } = clock;
   const fetched = waiting.post('Fetch', 12, fetchOf('t', { maxWaitMs: 60_000, minBytes: 1 }));
-  await until(() => clock.timers === 2);
+  await until(() => clock.timers === timers + 1);
   await target.stop();
   expect((await waiting.answerTo(fetched)).length).toBeGreaterThan(0);
   await Promise.all([waiting.closed, idle.closed]);

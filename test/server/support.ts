@@ -71,11 +71,12 @@ export async function openBroker(setup: TestBrokerSetup = {}): Promise<{ broker:
     clock: systemClock,
     random: systemRandom,
     logger: { debug() {}, info() {}, warn: note, error: note },
-    settings: {},
     startFacts: {},
     tailCacheBytesMax: 8 << 20,
     readsAtOnceMax: 2,
     ...options,
+    // Tests send records of any time; unless retention is what they test, none is deleted while they run.
+    settings: { 'log.initial.task.delay.ms': '86400000', ...options.settings },
   });
   return { broker, warnings };
 }

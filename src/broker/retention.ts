@@ -1,0 +1,101 @@
+import type { CancelTimer, Clock } from '../base/clock.ts';
+import { Fault } from '../base/faults.ts';
+import type { Logger } from '../base/logger.ts';
+import { SteadyTime } from '../base/steady-time.ts';
+import type { PartitionLog } from '../log/partition-log.ts';
+import { retire } from '../log/retention.ts';
+import type { BrokerSettings } from './broker-settings.ts';
+import type { Topic } from './topic.ts';
+import type { Topics } from './topics.ts';
+
+export interface RetentionContext {
+  readonly topics: Topics;
+  readonly settings: BrokerSettings;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onBug: (error: unknown) => void;
+}
+
+/** Deletes, every few minutes and one partition after the other, the segments that are over their topics' limits. */
+export class Retention {
+  readonly #context: RetentionContext;
+  readonly #time: SteadyTime;
+  readonly #toldOfFuture = new WeakSet<PartitionLog>();
+  #cancelTimer: CancelTimer | null = null;
+  #running: Promise<void> | null = null;
+  #closed = false;
+
+  /** `knownMs` is the last time that the broker knows of from before it started. */
+  constructor(context: RetentionContext, knownMs: number | null) {
+    this.#context = context;
+    this.#time = new SteadyTime(knownMs, context.clock.wallMs(), context.clock.monotonicMs());
+    this.#after('log.initial.task.delay.ms');
+  }
+
+  /** Resolves when a pass that is under way has come to its end. */
+  async close(): Promise<void> {
+    this.abort();
+    await this.#running;
+  }
+
+  abort(): void {
+    this.#closed = true;
+    this.#cancelTimer?.();
+  }
+
+  #after(setting: 'log.initial.task.delay.ms' | 'log.retention.check.interval.ms'): void {
+    if (this.#closed) return;
+    this.#cancelTimer = this.#context.clock.after(this.#context.settings.number(setting), () => {
+      this.#running = this.#pass()
+        .catch(this.#context.onBug)
+        .finally(() => {
+          this.#running = null;
+          this.#after('log.retention.check.interval.ms');
+        });
+    });
+  }
+
+  async #pass(): Promise<void> {
+    const { clock, logger, topics } = this.#context;
+    const nowMs = this.#time.now(clock.wallMs(), clock.monotonicMs());
+    if (this.#time.aheadMs > 0) {
+      logger.warn(
+        { aheadMs: this.#time.aheadMs },
+        'the clock has leapt ahead; for a day, records expire as if it had not: set it right if it is wrong',
+      );
+    }
+    for (const topic of topics) {
+      for (const log of topic.partitions) {
+        if (this.#closed) return;
+        await this.#retire(topic, log, nowMs);
+      }
+    }
+  }
+
+  /** A failure in one partition never keeps the others from their turn. */
+  async #retire(topic: Topic, log: PartitionLog, nowMs: number): Promise<void> {
+    if (!topic.settings.deletes || log.stopped !== null) return;
+    const { logger } = this.#context;
+    const { retentionMs, retentionBytes } = topic.settings;
+    try {
+      const { segments, bytes, futureMs } = await retire(log, { retentionMs, retentionBytes }, nowMs);
+      if (segments > 0) {
+        logger.info(
+          { topic: topic.name, folder: log.folder, segments, bytes },
+          'segments over their limits were deleted',
+        );
+      }
+      if (futureMs !== null && !this.#toldOfFuture.has(log)) {
+        this.#toldOfFuture.add(log);
+        logger.warn(
+          { topic: topic.name, folder: log.folder, timestampMs: futureMs },
+          'a record has a time to come: its segment, and those after it, are not deleted by age before that',
+        );
+      }
+    } catch (err) {
+      if (!(err instanceof Fault)) throw err;
+      if (log.stopped === null)
+        logger.warn({ err, topic: topic.name }, 'segments could not be deleted; tried again later');
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import type { Segment } from './segment.ts';
+
+/** Takes segments out of a log, and removes their files; what could not be removed is tried again with the next. */
+export class SegmentRemoval {
+  readonly #segments: Segment[];
+  /** Taken out of the log, with files that are not all removed yet. */
+  readonly #removing = new Set<Segment>();
+
+  constructor(segments: Segment[]) {
+    this.#segments = segments;
+  }
+
+  /** Those that lie wholly before `logStart`, which must be durable. */
+  async before(logStart: number): Promise<void> {
+    const keptFrom = this.#segments.findLastIndex((segment) => segment.baseOffset <= logStart);
+    for (const segment of this.#segments.splice(0, keptFrom)) this.#removing.add(segment);
+    for (const segment of this.#removing) {
+      await segment.remove();
+      this.#removing.delete(segment);
+    }
+  }
+}

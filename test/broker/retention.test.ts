@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest';
+import type { Broker } from '../../src/broker/broker.ts';
+import { buildBatch } from '../../src/record/batch-builder.ts';
+import { ManualClock, until } from '../log/support.ts';
+import { atEnd, openBroker } from '../server/support.ts';
+
+const INTERVAL_MS = 60_000;
+const DAY_MS = 86_400_000;
+const TEN_YEARS_MS = 3650 * DAY_MS;
+
+/** A clock whose wall time can be set, while what really passes goes on as it did. */
+class SetClock extends ManualClock {
+  offMs = 0;
+
+  override wallMs(): number {
+    return super.wallMs() + this.offMs;
+  }
+}
+
+async function start(clock: SetClock): Promise<{ broker: Broker; messages: () => string }> {
+  const settings = {
+    'log.initial.task.delay.ms': String(INTERVAL_MS),
+    'log.retention.check.interval.ms': String(INTERVAL_MS),
+  };
+  const { broker, warnings } = await openBroker({ clock, settings });
+  atEnd(() => broker.close());
+  return { broker, messages: () => warnings.map(({ message }) => message).join() };
+}
+
+async function topicWith(broker: Broker, name: string, settings: Record<string, string>): Promise<() => number> {
+  const topic = await broker.topics.create({
+    name,
+    partitions: 1,
+    replicationFactor: 1,
+    settings: new Map(Object.entries(settings)),
+  });
+  const batch = buildBatch([{ timestampMs: broker.clock.wallMs(), key: Buffer.from('k'), value: Buffer.from('v') }]);
+  await broker.produce(topic, 0, batch, { acks: -1, version: 9 }).settled;
+  return () => topic.partition(0).marks.logStart;
+}
+
+/** Lets one pass after the other run until something holds. */
+async function pass(clock: SetClock, holds: () => boolean): Promise<void> {
+  await until(() => {
+    clock.advance(INTERVAL_MS);
+    return holds();
+  });
+}
+
+test('deletes what is over the limits of its topic, and nothing where the topic has none', async () => {
+  const clock = new SetClock();
+  const { broker } = await start(clock);
+  const short = await topicWith(broker, 'short', { 'retention.ms': '1000' });
+  const small = await topicWith(broker, 'small', { 'retention.ms': '-1', 'retention.bytes': '0' });
+  const kept = await Promise.all([
+    topicWith(broker, 'for-ever', { 'retention.ms': '-1' }),
+    topicWith(broker, 'compacted', { 'retention.ms': '1000', 'cleanup.policy': 'compact' }),
+    topicWith(broker, 'untouched', { 'retention.ms': '1000', 'cleanup.policy': '' }),
+    topicWith(broker, 'seven-days', {}),
+  ]);
+  await pass(clock, () => short() === 1 && small() === 1);
+  expect(kept.map((logStart) => logStart())).toEqual([0, 0, 0, 0]);
+  // A changed setting is felt by the next pass.
+  await broker.topics.changeSettings('for-ever', () => ({ 'retention.ms': '1000' }));
+  await pass(clock, () => kept[0]!() === 1);
+});
+
+test('a clock that leaps ten years ahead deletes nothing for a day, and is told of', async () => {
+  const clock = new SetClock();
+  const { broker, messages } = await start(clock);
+  const logStart = await topicWith(broker, 'seven-days', {});
+  const short = await topicWith(broker, 'short', { 'retention.ms': String(3 * INTERVAL_MS) });
+  clock.offMs = TEN_YEARS_MS;
+  await pass(clock, () => messages().includes('the clock has leapt ahead'));
+  // What expires by the time that really passes still does.
+  await pass(clock, () => short() === 1);
+  expect(logStart()).toBe(0);
+  clock.offMs = -TEN_YEARS_MS;
+  for (let i = 0; i < 5; i += 1) clock.advance(INTERVAL_MS);
+  clock.offMs = 0;
+  const later = await topicWith(broker, 'later', { 'retention.ms': '1000' });
+  await pass(clock, () => later() === 1);
+  expect(logStart()).toBe(0);
+});
