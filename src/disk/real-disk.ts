@@ -63,12 +63,16 @@ export function realDisk(folder: string): Disk {
       return (await unlessMissing(fs.promises.stat(at(relative))))?.size ?? null;
     },
     async makeFolder(relative) {
-      const first = await attempt(fs.promises.mkdir(at(relative), { recursive: true, mode: 0o750 }));
-      if (first === undefined) return;
-      // Each new entry lies in the folder above it: sync from the one above the first that was made down to the last.
-      for (let folder = path.dirname(at(relative)); ; folder = path.dirname(folder)) {
-        await syncFolder(path.relative(root, folder));
-        if (folder.length < first.length) return;
+      const made = at(relative);
+      const first = await attempt(fs.promises.mkdir(made, { recursive: true, mode: 0o750 }));
+      // Each entry lies in the folder above it. One that was there may be from a process that was killed before it synced it.
+      const known = made === root ? path.dirname(root) : root;
+      const top = first === undefined || known.length < first.length ? known : path.dirname(first);
+      for (let folder = path.dirname(made); ; folder = path.dirname(folder)) {
+        // The folder above the root may be one that may not be opened; an administrator made the root then.
+        if (folder.length >= root.length || first !== undefined) await syncFolder(path.relative(root, folder));
+        else await syncFolder(path.relative(root, folder)).catch(() => {});
+        if (folder.length <= top.length) return;
       }
     },
     async rename(from, to) {

@@ -76,7 +76,6 @@ export class Ledger<Event> {
     await checkPresence(context.disk, folder, mayBeNew);
     const log = await PartitionLog.open(folder, context, SETTINGS, 0);
     try {
-      checkStart(log);
       for await (const event of storedEvents<Event>(log)) fold.apply(event);
     } catch (error) {
       log.abort(new Fault('brokerStopped'));
@@ -251,13 +250,6 @@ async function checkPresence(disk: LogContext['disk'], folder: string, mayBeNew:
   // The checkpoint is written after the first segment.
   if (names.some((name) => name.endsWith('.log')) || (mayBeNew && !names.includes(CHECKPOINT_FILE))) return;
   throw new Fault('damagedMetadata', { detail: `the files of ${folder} are gone; put them back from a backup` });
-}
-
-function checkStart({ folder, segments, marks: { logStart } }: PartitionLog): void {
-  const { baseOffset } = segments[0]!;
-  if (baseOffset <= logStart) return;
-  const detail = `${folder} begins at ${logStart}, its first file at ${baseOffset}; put the others back from a backup`;
-  throw new Fault('damagedMetadata', { detail });
 }
 
 /** The events of a ledger's log, oldest first. */

@@ -58,6 +58,21 @@ describe('a folder', () => {
     expect(fs.statSync(path.join(root, 'a/b/c')).isDirectory()).toBe(true);
   });
 
+  test('is durable when it is made, also if it was there: who made it may have been killed before its sync', async () => {
+    const root = tempFolder();
+    fs.mkdirSync(path.join(root, 'a/b/c'), { recursive: true });
+    const opened = vi.spyOn(fs.promises, 'open');
+    const synced = (): unknown[] => opened.mock.calls.splice(0).map(([folder]) => folder);
+    try {
+      await realDisk(root).makeFolder('a/b/c');
+      expect(synced()).toEqual([path.join(root, 'a/b'), path.join(root, 'a'), root]);
+      await realDisk(root).makeFolder('.');
+      expect(synced()).toEqual([path.dirname(root)]);
+    } finally {
+      opened.mockRestore();
+    }
+  });
+
   test('is made below a root named relative to the working folder, however short the names', async () => {
     const here = process.cwd();
     process.chdir(tempFolder());
