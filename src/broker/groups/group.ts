@@ -1,5 +1,5 @@
 import type { Fault } from '../../base/faults.ts';
-import type { Topic } from '../topic.ts';
+import type { Uuid } from '../../base/random.ts';
 import type { GroupEvent } from './group-events.ts';
 
 /** Who commits offsets, as OffsetCommit names it. A generation (or member epoch) below zero is that of no member. */
@@ -13,7 +13,7 @@ export interface Committer {
 
 /** A partition that is committed. */
 export interface CommittedPartition {
-  readonly topic: Topic;
+  readonly topic: { readonly id: Uuid };
   readonly partition: number;
 }
 
