@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { ConsumerGroupEvent } from '../../../src/broker/groups/consumer/consumer-events.ts';
 import { exchange, plain, TestGroup, TestMember } from './consumer-model.ts';
 
 /*
@@ -13,7 +14,7 @@ type Action =
   | { readonly type: 'subscribe'; readonly member: number; readonly topics: readonly string[] }
   | { readonly type: 'topic'; readonly name: string; readonly partitions: number }
   | { readonly type: 'pass'; readonly ms: number }
-  | { readonly type: 'restart' };
+  | { readonly type: 'restart' | 'rewrite' };
 
 const MEMBERS = 5;
 const names = ['a', 'b', 'c'];
@@ -39,13 +40,14 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ type: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 20_000 }) }) },
-  { weight: 1, arbitrary: fc.constant({ type: 'restart' as const }) },
+  { weight: 1, arbitrary: fc.constantFrom({ type: 'restart' as const }, { type: 'rewrite' as const }) },
 );
 
 class World {
   readonly group = new TestGroup();
   readonly members: TestMember[];
   #born = MEMBERS;
+  #rewriting: { live: Generator<ConsumerGroupEvent>; events: ConsumerGroupEvent[]; readFrom: number } | null = null;
 
   constructor() {
     for (const name of names) this.group.topics.make(name, 3);
@@ -87,7 +89,11 @@ class World {
         // Who is removed for its silence learns it before it reads on: its own clock tells it as well.
         for (const id of this.group.pass(action.ms)) this.members.find(({ memberId }) => memberId === id)?.fenced();
         return;
+      case 'rewrite':
+        this.#rewriting = { live: this.group.group.live(), events: [], readFrom: this.group.events.length };
+        return;
       case 'restart':
+        this.#rewriting = null;
         this.group.restart();
     }
   }
@@ -106,8 +112,27 @@ class World {
     this.members[index] = new TestMember(`m${this.#born++}`, topics, instanceId);
   }
 
+  /** The ledger writes the live state anew in slices, between the events that come meanwhile: together they make the state. */
+  #rewrite(slice: number): void {
+    const { group } = this;
+    if (this.#rewriting === null) return;
+    const { live, events, readFrom } = this.#rewriting;
+    events.push(...group.events.slice(readFrom));
+    this.#rewriting.readFrom = group.events.length;
+    for (let i = 0; i < slice; i++) {
+      const next = live.next();
+      if (next.done === true) {
+        expect(plain(group.folded(events))).toEqual(plain(group.group));
+        this.#rewriting = null;
+        return;
+      }
+      events.push(next.value);
+    }
+  }
+
   check(): void {
     const { group } = this;
+    this.#rewrite(1);
     const hands = new Map<string, string>();
     for (const { memberId, owned } of this.members) {
       for (const [topic, partitions] of owned) {
