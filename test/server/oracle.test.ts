@@ -8,6 +8,7 @@ import { groupScenarios } from './oracle/groups.ts';
 import { type RunningKafka, runKafka, whyNoKafka } from './oracle/kafka.ts';
 import { produceScenarios } from './oracle/produce.ts';
 import { readScenarios } from './oracle/read.ts';
+import { rebalanceScenarios } from './oracle/rebalances.ts';
 import { type Scenario, Side } from './oracle/scenario.ts';
 
 /*
@@ -21,6 +22,7 @@ const scenarios = [
   ...readScenarios,
   ...adminScenarios,
   ...groupScenarios,
+  ...rebalanceScenarios,
   ...consumerGroupScenarios,
   ...groupMigrationScenarios,
 ].map((scenario, index) => [`${scenario.api}: ${scenario.says}`, scenario, index] as const);

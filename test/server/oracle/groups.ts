@@ -9,7 +9,7 @@ export interface Member {
   readonly generationId: number;
 }
 
-interface JoinWish {
+export interface JoinWish {
   readonly memberId?: string;
   readonly instanceId?: string;
   readonly topics?: readonly string[];
@@ -48,15 +48,26 @@ export async function stable(side: Side, groupId: string, wish: JoinWish = {}): 
   return member;
 }
 
-/** Member ids are random: each is told by its place. */
-function plain<T>(answer: T, ...memberIds: string[]): unknown {
+/** Member ids are random: each is told by its place, and lists of members are put in the order of these. */
+export function plain<T>(answer: T, ...memberIds: string[]): unknown {
   if (answer === null) return CLOSED;
   const json = JSON.stringify(answer, (key, value) => (key === 'throttleTimeMs' ? undefined : value));
-  const replaced = memberIds.reduce((text, id, i) => (id === '' ? text : text.replaceAll(id, `member ${i}`)), json);
-  return JSON.parse(replaced.replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '(id)'));
+  const named = memberIds.reduce((text, id, i) => (id === '' ? text : text.replaceAll(id, `member ${i}`)), json);
+  return JSON.parse(named.replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '(id)'), (key, value) =>
+    key === 'members' && Array.isArray(value)
+      ? value.sort((a, b) => String(a.memberId).localeCompare(String(b.memberId)))
+      : value,
+  );
 }
 
-const committed = (topic: string, id: string, version: number, partitionIndex: number, offset: number, word = '') => ({
+export const committed = (
+  topic: string,
+  id: string,
+  version: number,
+  partitionIndex: number,
+  offset: number,
+  word = '',
+) => ({
   ...(version < 10 ? { name: topic } : { topicId: id }),
   partitions: [{ partitionIndex, committedOffset: offset, committedMetadata: word }],
 });
@@ -82,7 +93,7 @@ async function ready(side: Side): Promise<void> {
   });
 }
 
-const scenario = (api: ApiName, says: string, run: Scenario['run']): Scenario => ({
+export const scenario = (api: ApiName, says: string, run: Scenario['run']): Scenario => ({
   api,
   says,
   run: async (side, place) => {
