@@ -27,6 +27,9 @@ type DiskLock = NonNullable<Awaited<ReturnType<Disk['lock']>>>;
 /** How often what is held only to be fast, and not used, is given back. */
 const HOUSEKEEPING_INTERVAL_MS = 60_000;
 
+/** How often a broker that started on a full disk looks whether there is room. */
+const ROOM_INTERVAL_MS = 1_000;
+
 export interface BrokerOptions {
   readonly disk: Disk;
   readonly clock: Clock;
@@ -58,6 +61,8 @@ export class Broker {
   /** Resolves if the broker stops by itself, with the reason. */
   readonly fatal: Promise<Fault>;
   readonly #parts: BrokerParts;
+  #started: boolean;
+  #starting: CancelTimer | null = null;
   #housekeeping: CancelTimer | null = null;
   #closed: Promise<void> | null = null;
   #stopped: Fault | null = null;
@@ -76,6 +81,8 @@ export class Broker {
     this.disk = parts.options.disk;
     this.startFacts = parts.options.startFacts;
     this.fatal = parts.failure.then((cause) => this.#stopItself(cause));
+    this.#started = parts.started;
+    if (!parts.started) this.#awaitRoom();
     this.#keepHouse();
   }
 
@@ -129,6 +136,7 @@ export class Broker {
 
   /** See produce.ts. @throws Fault */
   produce(topic: Topic, partition: number, records: Buffer, options: ProduceOptions): Produced {
+    if (!this.#started) throw new Fault('diskFull');
     return produce(this.#parts.context.syncer, this.clock, topic, partition, records, options);
   }
 
@@ -151,13 +159,15 @@ export class Broker {
 
   async #close(): Promise<void> {
     this.#housekeeping?.();
+    this.#starting?.();
     const { ledger, journal, lock } = this.#parts;
     let clean = false;
     try {
       await this.#parts.retention.close();
       await this.groups.close();
       await this.topics.close();
-      await ledger.change(() => ({ events: [{ type: 'stopped' }], result: undefined }));
+      // Else the ledger ends with the mark of the clean stop before.
+      if (this.#started) await ledger.change(() => ({ events: [{ type: 'stopped' }], result: undefined }));
       clean = true;
     } finally {
       await ledger
@@ -174,6 +184,7 @@ export class Broker {
   #stopItself(cause: unknown): Fault {
     const fault = new Fault('brokerStopped', { detail: cause instanceof Error ? cause.message : String(cause), cause });
     this.#housekeeping?.();
+    this.#starting?.();
     this.#stopped = this.#failed = fault;
     this.#parts.retention.abort();
     this.groups.abort(fault);
@@ -194,6 +205,19 @@ export class Broker {
       if (outcome.status === 'rejected') this.logger.warn({ err: outcome.reason }, 'a file could not be closed');
     }
     await lock.release();
+  }
+
+  #awaitRoom(): void {
+    this.#starting = this.clock.after(ROOM_INTERVAL_MS, () => {
+      const { ledger, state } = this.#parts;
+      markStarted(ledger, state.epoch).then(
+        () => {
+          this.#started = true;
+          this.logger.info({}, 'there is room on the disk again');
+        },
+        () => this.#stopped ?? this.#awaitRoom(),
+      );
+    });
   }
 
   #keepHouse(): void {
@@ -224,8 +248,19 @@ interface BrokerParts {
   readonly retention: Retention;
   readonly groups: GroupCoordinator;
   readonly groupSettings: GroupSettings;
+  /** Whether the ledger says that the broker runs; false while the disk is full. */
+  readonly started: boolean;
   readonly failure: Promise<unknown>;
   readonly onFatal: (cause: unknown) => void;
+}
+
+/** Until 'stopped' follows it, the next start knows that this one did not end cleanly. */
+function markStarted(ledger: Ledger<ClusterEvent>, epoch: number): Promise<void> {
+  return ledger.change(() => ({ events: [{ type: 'started', epoch }], result: undefined }));
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof Fault && error.fault === 'diskFull';
 }
 
 async function openParts(options: BrokerOptions, settings: BrokerSettings, lock: DiskLock): Promise<BrokerParts> {
@@ -254,11 +289,23 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
   const groupSettings = new GroupSettings(state, ledger, settings);
   let groups: GroupCoordinator;
   let knownMs: number | null;
+  let started: boolean;
   try {
     // After an unclean stop records may be gone that clients have seen: a new epoch tells them to look.
     knownMs = await ledger.newestMs();
     const epoch = state.epoch < 0 ? 0 : state.epoch + (state.stoppedCleanly ? 0 : 1);
-    await ledger.change(() => ({ events: [{ type: 'started', epoch }], result: undefined }));
+    started = await markStarted(ledger, epoch).then(
+      () => true,
+      (error: unknown) => {
+        // After a clean stop all is where it was; only what is stored from now on needs the mark.
+        if (!isDiskFull(error) || !state.stoppedCleanly || state.epoch < 0) throw error;
+        logger.warn(
+          { err: error },
+          'the disk is full: what is stored is served, records are refused until there is room',
+        );
+        return false;
+      },
+    );
     await topics.open();
     groups = await GroupCoordinator.open(context, { settings, groupSettings, topics, random, onBug: failure.resolve });
   } catch (error) {
@@ -281,6 +328,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     settings,
     state,
     ledger,
+    started,
     context,
     journal,
     topics,

@@ -80,7 +80,7 @@ export const produce = defineCommand({
     { run: 'echo hello | $0 produce greetings', does: 'One record' },
     { run: '$0 produce orders -k : orders.txt', does: 'Lines KEY:VALUE of a file' },
     { run: "$0 produce logs -z zstd -H 'host=web 1' < app.log", does: 'Compressed, each with a header' },
-    { run: '$0 produce state -k = -Z', does: 'A line KEY= deletes its key from a compacted topic' },
+    { run: '$0 produce state -k = -Z', does: 'A line KEY= is its key with a null value, not an empty one' },
   ],
   notes:
     'Delimiters may hold \\n, \\r, \\t, \\0 and \\xNN. Every line is a record, empty ones too, and so is a last line without\nits delimiter; bytes are stored as they are.',

@@ -25,7 +25,7 @@ export const topicCreate = defineCommand({
   },
   examples: [
     { run: '$0 topic create orders --partitions 3', does: 'Three partitions' },
-    { run: '$0 topic create state --set cleanup.policy=compact', does: 'Keep the last value of each key' },
+    { run: '$0 topic create clicks --set flush.messages=10000 --set flush.ms=1000', does: 'Synced once a second' },
     { run: '$0 topic create logs --set retention.ms=604800000', does: 'Keep records for a week' },
   ],
   async run(args) {

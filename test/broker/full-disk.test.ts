@@ -1,18 +1,21 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { expect, test } from 'vitest';
 import { Fault } from '../../src/base/faults.ts';
 import { kafkaErrors } from '../../src/base/kafka-errors.ts';
 import type { Disk } from '../../src/disk/disk.ts';
 import { realDisk } from '../../src/disk/real-disk.ts';
 import { hookedDisk } from '../log/hooked-disk.ts';
-import { batch, fetchFrom, makeTopic, produce, startBroker, tempFolder } from '../server/support.ts';
+import { batch, fetchFrom, makeTopic, produce, startBroker, tempFolder, until } from '../server/support.ts';
 
 const { KAFKA_STORAGE_ERROR } = kafkaErrors;
 
 /** A disk that, while it is full, takes nothing new: no bytes, no files, no folders. What is there can be read and removed. */
 function fillableDisk(folder: string): { disk: Disk; fill(): void; free(): void } {
   let isFull = false;
-  const disk = hookedDisk(realDisk(folder), async ({ name }, proceed) => {
-    if (isFull && (name === 'write' || name === 'makeFolder')) throw new Fault('diskFull');
+  const disk = hookedDisk(realDisk(folder), async ({ name, path: at }, proceed) => {
+    const takesRoom = name === 'write' || (name === 'makeFolder' && !existsSync(path.join(folder, at)));
+    if (isFull && takesRoom) throw new Fault('diskFull');
     return proceed();
   });
   return {
@@ -51,4 +54,28 @@ test('while the disk is full: produces are refused for now, reads go on; when th
   expect(await produce(client, 't', batch(['d']), -1, 1)).toMatchObject({ errorCode: 0, baseOffset: 0 });
   await makeTopic(client, 'another');
   expect((await fetchFrom(client, 't')).highWatermark).toBe(3);
+});
+
+test('a start on a full disk serves what is stored, and takes more when there is room', async () => {
+  const folder = tempFolder();
+  const first = await startBroker({ folder });
+  const writer = await first.client();
+  await makeTopic(writer, 't');
+  await produce(writer, 't', batch(['a']));
+  await first.stop();
+
+  const { disk, fill, free } = fillableDisk(folder);
+  fill();
+  const second = await startBroker({ folder, disk });
+  const client = await second.client();
+  expect(await fetchFrom(client, 't')).toMatchObject({ errorCode: 0, highWatermark: 1 });
+  expect(await produce(client, 't', batch(['b']))).toMatchObject({ errorCode: KAFKA_STORAGE_ERROR.code });
+  await expect(makeTopic(client, 'another')).rejects.toThrow('the disk is full');
+
+  free();
+  await until(async () => (await produce(client, 't', batch(['b']))).errorCode === 0);
+  await makeTopic(client, 'another');
+  expect(await fetchFrom(client, 't')).toMatchObject({ errorCode: 0, highWatermark: 2 });
+  await second.stop();
+  expect((await startBroker({ folder })).broker.epoch).toBe(0);
 });
