@@ -255,7 +255,9 @@ export class ClassicMember implements GroupMember {
 
   /** Tells the coordinator that this member lives, however long a handler or a hook takes. @throws what ends the membership. */
   async #beat(): Promise<void> {
-    const { link, heartbeatIntervalMs, instanceId } = this.#parts;
+    const { link, heartbeatIntervalMs, instanceId, sessionTimeoutMs } = this.#parts;
+    // One that is not answered leaves time for others, by another connection, before the member counts as dead.
+    const timeoutMs = Math.min(link.requestTimeoutMs, sessionTimeoutMs / 3);
     while (!this.#stopped) {
       await sleep(link.cluster.clock, heartbeatIntervalMs);
       if (this.#stopped || this.#joining || this.#generation < 0) continue;
@@ -265,7 +267,7 @@ export class ClassicMember implements GroupMember {
         const version = (await link.connection()).versionOf('Heartbeat');
         const groupInstanceId = version >= STATIC_HEARTBEAT_VERSION ? instanceId : null;
         const asked = { groupId: link.group, generationId: generation, memberId, groupInstanceId };
-        fault = link.faultOf((await link.request('Heartbeat', asked)).errorCode);
+        fault = link.faultOf((await link.request('Heartbeat', asked, { timeoutMs })).errorCode);
       } catch (error) {
         if (!(error instanceof Fault) || !(error.retriable || this.#stopped)) throw error;
         void link.cluster.refresh();

@@ -191,13 +191,24 @@ export class ConsumerMember implements GroupMember {
   }
 
   async #workOff(): Promise<void> {
+    let failures = 0;
     while (this.#target !== null && !this.#stopped) {
       const target = this.#target;
-      const { wanted, renewed, isWhole } = await this.#named(target);
-      await this.#own(wanted, renewed);
-      this.#tells = this.#tells === 'all' ? 'all' : 'owned';
-      // What the brokers cannot name yet is looked for again with the next heartbeat.
-      if (!isWhole) break;
+      try {
+        const { wanted, renewed, isWhole } = await this.#named(target);
+        await this.#own(wanted, renewed);
+        this.#tells = this.#tells === 'all' ? 'all' : 'owned';
+        // What the brokers cannot name yet is looked for again with the next heartbeat.
+        if (!isWhole) return;
+      } catch (error) {
+        if (this.#stopped) return;
+        if (!(error instanceof Fault && error.retriable)) throw error;
+        const { link } = this.#parts;
+        link.cluster.logger.warn({ group: link.group, err: error }, 'partitions cannot be taken over yet');
+        failures++;
+        await link.pause(failures);
+        continue;
+      }
       if (this.#target === target) this.#target = null;
       this.#due.wake();
     }

@@ -62,8 +62,6 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
   #member: GroupMember | null = null;
   readonly #settled: { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void };
   #starting: Promise<void> | null = null;
-  /** As last committed since the last seek: nothing is committed twice, and by itself nothing is below what was committed by a call. */
-  readonly #committed = new WeakMap<Cursor, number>();
   #cancelAutoCommit: CancelTimer | null = null;
   #stopping = false;
   #closing: Promise<void> | null = null;
@@ -197,7 +195,7 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
     try {
       const news = this.#ownership.offsets(cursors, false).filter(({ offset, ...one }) => {
         const cursor = this.#ownership.find(one);
-        return cursor !== undefined && offset > (this.#committed.get(cursor) ?? -1);
+        return cursor !== undefined && offset > (this.#ownership.committedNext.get(cursor) ?? -1);
       });
       await this.#commitOffsets(news, timeoutMs);
     } catch (error) {
@@ -218,7 +216,7 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
     await this.#committer.commit(offsets, timeoutMs);
     offsets.forEach(({ offset }, index) => {
       const cursor = cursors[index];
-      if (cursor !== undefined) this.#committed.set(cursor, offset);
+      if (cursor !== undefined) this.#ownership.committedNext.set(cursor, offset);
     });
   }
 
@@ -248,9 +246,7 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
   /** Goes on from an offset; what was fetched ahead is dropped. @throws Fault notAssigned, invalidArgument. */
   seek(partition: PartitionOfTopic, offset: number): void {
     checkOffset(offset);
-    const cursor = this.#ownership.cursor(partition);
-    this.#committed.delete(cursor);
-    this.#ownership.seek(cursor, offset);
+    this.#ownership.seek(this.#ownership.cursor(partition), offset);
     this.#fetcher.assign();
   }
 

@@ -156,7 +156,8 @@ export class Fetcher {
       session.reset();
       if (this.#inbox.hasEnded) return;
       if (!(error instanceof Fault) || !error.retriable) throw error;
-      if (!lostSession.has(error.kafka)) for (const { cursor } of asked) this.#failed(cursor, error);
+      if (lostSession.has(error.kafka)) return;
+      for (const { cursor } of asked) if (this.#cursors.includes(cursor)) this.#failed(cursor, error);
       return;
     } finally {
       this.#inbox.unreserve(maxBytes);

@@ -34,6 +34,8 @@ const UNKNOWN_POSITION = -1;
 export class Ownership implements PartitionOwner {
   readonly #parts: OwnershipParts;
   readonly #cursors = new Map<string, Cursor>();
+  /** As last committed since the last seek: nothing is committed twice, and by itself nothing is below what was committed by a call. */
+  readonly committedNext = new WeakMap<Cursor, number>();
   /** Given out and not handled yet, with the position before it. */
   readonly #inHand = new Map<Cursor, number>();
   #waitingForHand: (() => void)[] = [];
@@ -90,31 +92,43 @@ export class Ownership implements PartitionOwner {
 
   seek(cursor: Cursor, offset: number): void {
     this.#inHand.delete(cursor);
+    this.committedNext.delete(cursor);
     moveCursor(cursor, offset);
   }
 
   // Taking over and giving up
 
   async assign(partitions: readonly PartitionOfTopic[]): Promise<void> {
-    const { hooks, fetcher, link } = this.#parts;
+    const { fetcher, link } = this.#parts;
     const added = partitions
       .filter((one) => this.find(one) === undefined)
       .map((one) => cursorAt(one, UNKNOWN_POSITION, Number.POSITIVE_INFINITY));
     for (const cursor of added) this.#cursors.set(keyOf(cursor), cursor);
     const still = (): Cursor[] => added.filter((cursor) => this.find(cursor) === cursor);
-    if (added.length > 0) {
-      const committed = await this.committed(added);
-      for (const { offset, ...one } of committed) {
-        const cursor = still().find(({ topic, partition }) => topic === one.topic && partition === one.partition);
-        if (cursor !== undefined && offset !== null) moveCursor(cursor, offset);
-      }
-      const kept = committed.filter((one) => still().some((cursor) => keyOf(cursor) === keyOf(one)));
-      if (kept.length > 0) await hooks.onAssigned?.(kept);
-      for (const [topic, ofTopic] of byTopic(still())) await this.#place(topic, ofTopic);
+    try {
+      if (added.length > 0) await this.#takeOver(added, still);
+    } catch (error) {
+      // Nothing was given out of them: whoever tries again takes them over anew.
+      for (const cursor of still()) this.#forget(cursor);
+      throw error;
     }
     link.cluster.logger.debug({ group: link.group, partitions: still().length }, 'partitions were assigned');
     fetcher.add(still());
     this.#parts.onSettled();
+  }
+
+  async #takeOver(added: readonly Cursor[], still: () => Cursor[]): Promise<void> {
+    const kept: GroupOffset[] = [];
+    for (const found of await this.committed(added)) {
+      const cursor = still().find((one) => keyOf(one) === keyOf(found));
+      if (cursor === undefined) continue;
+      kept.push(found);
+      if (found.offset === null) continue;
+      moveCursor(cursor, found.offset);
+      this.committedNext.set(cursor, found.offset);
+    }
+    if (kept.length > 0) await this.#parts.hooks.onAssigned?.(kept);
+    for (const [topic, ofTopic] of byTopic(still())) await this.#place(topic, ofTopic);
   }
 
   /** What the group has committed. @throws Fault. */

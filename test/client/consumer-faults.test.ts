@@ -175,6 +175,24 @@ describe.each(['classic', 'consumer'] as const)('while it joins, by the protocol
   });
 });
 
+test.each(['classic', 'consumer'] as const)(
+  'partitions whose offsets cannot be found for long are taken over later, by the protocol %s',
+  async (protocol) => {
+    const impatient = await Millrace.connect(broker.address, {
+      retryBackoff: { firstMs: 5, maxMs: 20 },
+      callTimeoutMs: 50,
+    });
+    failing.set('OffsetFetch', Array(20).fill('COORDINATOR_LOAD_IN_PROGRESS'));
+    const member = impatient.consumer({ group: 'group', topics: TOPIC, protocol, value: text });
+    for await (const { value } of member) {
+      expect(value).toBe('five');
+      break;
+    }
+    expect(failing.get('OffsetFetch')).toEqual([]);
+    await impatient.close();
+  },
+);
+
 describe('the classic protocol', () => {
   test('joins again with the id it is given', async () => {
     failing.set('JoinGroup', ['MEMBER_ID_REQUIRED']);
