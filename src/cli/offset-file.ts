@@ -109,13 +109,14 @@ function parseJson(text: string, file: string): FileOffset[] {
   }
   const { groups } = parsed as { groups?: unknown };
   if (!Array.isArray(groups)) throw wrong('no list "groups"');
-  return groups.flatMap(({ group, offsets }: { group?: unknown; offsets?: unknown }) => {
+  return groups.flatMap((one: { group?: unknown; offsets?: unknown } | null) => {
+    const { group, offsets } = one ?? {};
     if (typeof group !== 'string' || !Array.isArray(offsets)) throw wrong('a group without a name or a list "offsets"');
-    return offsets.map((one: Record<string, unknown>): FileOffset => {
-      const { topic, partition, offset, leaderEpoch = -1, metadata = '' } = one;
+    return offsets.map((row: Record<string, unknown> | null): FileOffset => {
+      const { topic, partition, offset, leaderEpoch = -1, metadata = '' } = row ?? {};
       const isRow = typeof topic === 'string' && typeof metadata === 'string' && Number.isInteger(leaderEpoch);
       if (!isRow || !isWhole(String(partition)) || !isWhole(String(offset))) {
-        throw wrong(`${JSON.stringify(one)} is no offset of a partition`);
+        throw wrong(`${JSON.stringify(row)} is no offset of a partition`);
       }
       return {
         group,

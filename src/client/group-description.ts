@@ -1,4 +1,4 @@
-import { type Fault, faultFromKafka } from '../base/faults.ts';
+import { Fault, faultFromKafka } from '../base/faults.ts';
 import { kafkaErrors } from '../base/kafka-errors.ts';
 import type { Messages } from '../wire/messages.generated.ts';
 import { partitionsOfAssignment, type TopicPartitions, topicsOfSubscription } from './assignment-bytes.ts';
@@ -70,24 +70,33 @@ export function classicGroupOf(described: ClassicGroup): GroupDescription | Faul
   const code = isUnknown ? kafkaErrors.GROUP_ID_NOT_FOUND.code : described.errorCode;
   const fault = faultFromKafka(code, groupDetail(group, described.errorMessage));
   if (fault !== null) return fault;
+  try {
+    const members = described.members.map((member) => classicMemberOf(member, protocolType));
+    return { group, type: 'classic', state, protocolType, assignor, groupEpoch: null, assignmentEpoch: null, members };
+  } catch (error) {
+    // What members tell each other no broker looks at.
+    if (error instanceof Fault) return error;
+    throw error;
+  }
+}
+
+/** @throws Fault malformedResponse */
+function classicMemberOf(member: ClassicGroup['members'][number], protocolType: string): GroupMember {
   // Those of other kinds (Connect's workers) tell each other what only they can read.
   const isReadable = protocolType === CONSUMER;
-  const members = described.members.map(
-    (member): GroupMember => ({
-      memberId: member.memberId,
-      instanceId: member.groupInstanceId,
-      clientId: member.clientId,
-      host: hostOf(member.clientHost),
-      rackId: null,
-      protocol: 'classic',
-      memberEpoch: null,
-      subscribedTopics: isReadable ? topicsOfSubscription(member.memberMetadata) : [],
-      subscribedPattern: null,
-      assignment: isReadable ? partitionsOfAssignment(member.memberAssignment) : [],
-      targetAssignment: null,
-    }),
-  );
-  return { group, type: 'classic', state, protocolType, assignor, groupEpoch: null, assignmentEpoch: null, members };
+  return {
+    memberId: member.memberId,
+    instanceId: member.groupInstanceId,
+    clientId: member.clientId,
+    host: hostOf(member.clientHost),
+    rackId: null,
+    protocol: 'classic',
+    memberEpoch: null,
+    subscribedTopics: isReadable ? topicsOfSubscription(member.memberMetadata) : [],
+    subscribedPattern: null,
+    assignment: isReadable ? partitionsOfAssignment(member.memberAssignment) : [],
+    targetAssignment: null,
+  };
 }
 
 /** What ConsumerGroupDescribe says of a group. */
