@@ -6,6 +6,7 @@ import { invariant } from '../src/base/invariant.ts';
 import { kafkaErrors } from '../src/base/kafka-errors.ts';
 import { limits } from '../src/base/limits.ts';
 import { brokerSettingSpecs } from '../src/broker/broker-settings.ts';
+import { groupSettingSpecs } from '../src/broker/group-settings.ts';
 import { type SettingSpec, topicSettingSpecs } from '../src/broker/topic-settings.ts';
 import { brokerFlags, type Command, commonFlags, type Flags } from '../src/cli/command.ts';
 import { commands, isGroup } from '../src/cli/commands.ts';
@@ -34,6 +35,11 @@ const tables: Readonly<Record<string, () => string | Promise<string>>> = {
       own.map(([name, spec]) => [code(name), code(spec.default), spec.says]),
     );
   },
+  'group settings': () =>
+    table(
+      ['setting', "the broker's", ''],
+      Object.entries(groupSettingSpecs).map(([name, { brokerName, says }]) => [code(name), code(brokerName), says]),
+    ),
   'topic settings': () =>
     table(
       ['setting', 'default', "the broker's", ''],
