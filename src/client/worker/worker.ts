@@ -7,20 +7,18 @@ import type { Consumer } from '../consumer.ts';
 import type { ConsumerOptions, GroupOffset } from '../consumer-options.ts';
 import type { PartitionOfTopic } from '../group-offsets.ts';
 import type { Producer } from '../producer.ts';
-import type { ReadBatch } from '../read-record.ts';
-import { ReadRecord } from '../read-record.ts';
+import type { ReadBatch, ReadRecord } from '../read-record.ts';
 import { within } from '../timing.ts';
 import { AssignedPartition } from './assigned-partition.ts';
 import { attempt, type Outcome } from './attempt.ts';
 import { Commits } from './commits.ts';
 import { FailedRecords } from './failed-records.ts';
-import { type Failure, readRetry, withoutFailure } from './failure-headers.ts';
+import { type Failure, readRetry } from './failure-headers.ts';
 import type { FailedEvent, WorkerHooks } from './hooks.ts';
 import { partitionKey, partitionText } from './partition-name.ts';
 import { retryDelayMs } from './retry-policy.ts';
 import { Scheduler } from './scheduler.ts';
-import { traceOf } from './trace-context.ts';
-import { laneOf, type Work } from './work.ts';
+import { type Work, workOf } from './work.ts';
 import { type Handler, type WorkerOptions, type WorkerSettings, workerSettings } from './worker-options.ts';
 import { WorkerCounts, type WorkerStats } from './worker-stats.ts';
 
@@ -38,6 +36,7 @@ export interface WorkerParts<K, V> {
 
 /** What a record counts for in the window beyond its own bytes, roughly. */
 const RECORD_OVERHEAD_BYTES = 200;
+const LAST_COMMIT_MS = 10_000;
 
 /**
  * Works the records of topics as a member of a group: many at a time, each until it is done. It begins when it is made; `done`
@@ -178,38 +177,17 @@ export class Worker<K = string, V = unknown> implements AsyncDisposable {
   }
 
   #takeRecord(assigned: AssignedPartition<K, V>, read: ReadRecord<K, V>): void {
-    const { order, concurrencyPerKey } = this.#settings;
+    const { clock } = this.#parts;
     const tracked = assigned.tracker.add(read.offset, bytesOf(read));
     if (tracked === null) {
       this.#counts.remembered++;
       return;
     }
     const retry = this.#retryTopics.has(read.topic) ? readRetry(read.headers, this.#settings.consumer.group) : null;
-    const { topic, partition, offset, timestampMs } = read;
-    const origin = retry?.origin ?? { topic, partition, offset, timestampMs };
-    const work: Work<K, V> = {
-      partition: assigned.key,
-      ...laneOf(read.keyBytes, order, concurrencyPerKey),
-      assigned,
-      tracked,
-      record: retry === null ? read : this.#asItWas(read, origin),
-      origin,
-      trace: traceOf(read.headers),
-      takenAtMs: this.#parts.clock.monotonicMs(),
-      attempts: retry?.attempts ?? 0,
-      attempt: null,
-      cancelTimer: null,
-    };
-    const waitMs = retry === null ? 0 : retry.retryAtMs - this.#parts.clock.wallMs();
+    const work = workOf({ assigned, tracked, read, retry, settings: this.#settings, takenAtMs: clock.monotonicMs() });
+    const waitMs = retry === null ? 0 : retry.retryAtMs - clock.wallMs();
     if (waitMs > 0) this.#delay(work, waitMs, () => this.#scheduler.add(work));
     else this.#scheduler.add(work);
-  }
-
-  #asItWas(read: ReadRecord<K, V>, origin: Work<K, V>['origin']): ReadRecord<K, V> {
-    const { keyBytes: key, valueBytes: value } = read;
-    const headers = withoutFailure(read.headers);
-    const source = { ...origin, key: this.#settings.key, value: this.#settings.value };
-    return new ReadRecord({ ...origin, key, value, headers }, source);
   }
 
   #delay(work: Work<K, V>, delayMs: number, go: () => void): void {
@@ -391,8 +369,21 @@ export class Worker<K = string, V = unknown> implements AsyncDisposable {
     await within(this.#parts.clock, timeoutMs, idle, () => overdue).catch((error: unknown) => {
       if (error !== overdue) throw error;
     });
-    await this.#commits.flush(partitions);
+    await this.#flush(partitions);
     for (const partition of partitions) this.#giveUp(partition, overdue);
+  }
+
+  /** Of a broker that does not answer nothing is waited for beyond some seconds: what is not committed is worked again. */
+  async #flush(partitions: readonly AssignedPartition<K, V>[]): Promise<void> {
+    const late = new Fault('requestTimedOut', { detail: `the last commit, within ${LAST_COMMIT_MS} ms` });
+    const flushed = this.#commits.flush(partitions);
+    await within(this.#parts.clock, LAST_COMMIT_MS, flushed, () => late).catch((error: unknown) => {
+      if (error !== late) throw error;
+      this.#parts.logger.warn(
+        { group: this.#settings.consumer.group, err: late },
+        'partitions are given up without it',
+      );
+    });
   }
 
   #dropWaiting(partition: AssignedPartition<K, V>): void {

@@ -14,6 +14,7 @@ const sleep = (delayMs: number): Promise<void> => new Promise((resolve) => setTi
 export function workerSuite(client: () => Millrace): void {
   orderSuite(client);
   failureSuite(client);
+  restartSuite(client);
   memberSuite(client);
 }
 
@@ -106,7 +107,8 @@ function orderSuite(client: () => Millrace): void {
       });
       await waitFor(() => expect(worker.stats().finished).toBe(100));
       await worker.close();
-      expect(inWorkMost, order).toBe(most);
+      expect(inWorkMost, order).toBeLessThanOrEqual(most);
+      if (order === 'none') expect(inWorkMost).toBeGreaterThan(2);
       if (order === 'partition') for (const found of offsets.values()) expect(found).toEqual(range(found.length));
     }
   });
@@ -281,6 +283,40 @@ function failureSuite(client: () => Millrace): void {
     for (const name of [topic, `${topic}.${group}.retry.1`, `${topic}.${group}.retry.2`]) {
       await isAllCommitted(client(), name, group);
     }
+  });
+}
+
+function restartSuite(client: () => Millrace): void {
+  test('a retry that is not due yet outlives its worker, also where partitions begin at their ends', async () => {
+    const topic = await create(client(), 'waiting');
+    const options = {
+      group: `${topic}-g`,
+      value: text,
+      from: 'latest',
+      retry: { attempts: 2, minMs: 1500, jitter: 0, topics: [`${topic}-again`] },
+    } as const;
+    const first = client().worker<string, string>(topic, options, () => {
+      throw new Error('not now');
+    });
+    await first.started();
+    await using producer = client().producer({ value: text });
+    await producer.send({ topic, key: 'k', value: 'v' });
+    await waitFor(() => expect(first.stats().retried).toBe(1));
+    await first.close();
+    const worked: string[] = [];
+    const second = client().worker<string, string>(topic, options, ({ value, offset }, { attempt }) => {
+      worked.push(`${value} at ${offset}, attempt ${attempt}`);
+    });
+    await waitFor(() => expect(worked).toEqual(['v at 0, attempt 2']));
+    await second.close();
+    await isAllCommitted(client(), `${topic}-again`, `${topic}-g`);
+  });
+
+  test('a worker can be closed before it has begun, and more than once', async () => {
+    const topic = await create(client(), 'early');
+    const worker = client().worker(topic, { group: `${topic}-g` }, () => {});
+    await Promise.all([worker.close(), worker.close(), worker.done, worker.started()]);
+    expect(worker.stats()).toMatchObject({ partitions: 0, inWork: 0 });
   });
 }
 
