@@ -221,6 +221,16 @@ test('a replay that goes on from any record gives the rest in the order in which
   );
 });
 
+test('partitions take turns, however long one of them is', async () => {
+  const long = batchesOf(Array.from({ length: 12 }, () => ({ gap: 0, count: 3000, timestampMs: 0 })));
+  const order = new ByTurns([new ArraySource(0, long, 0), new ArraySource(1, long, 0)], NO_TURN);
+  const partitions: number[] = [];
+  for await (const { partition } of order.portions()) partitions.push(partition);
+  // 36,000 offsets each: up to the batch that begins at or after 16,384, at or after 32,768, and the rest.
+  const turns = [6, 6, 5, 5, 1, 1].flatMap((count, turn) => Array.from({ length: count }, () => turn % 2));
+  expect(partitions).toEqual(turns);
+});
+
 test('a pattern matches what the same regular expression does', () => {
   const letters = fc.string({ unit: fc.constantFrom('a', 'b', '.', 'ü'), maxLength: 12 });
   const patterns = fc.string({ unit: fc.constantFrom('a', 'b', '.', '*', '?', 'ü'), maxLength: 8 });
