@@ -4,7 +4,7 @@
  * Members speak the raw protocol, each on a connection of its own, through the SDK's connection layer. They are in one process,
  * the broker in another, whose processor time and memory are what is told. Nothing else may run on the machine meanwhile.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,6 +19,8 @@ import { cpuSeconds, residentMb } from './process-usage.ts';
 const TOPIC = 'grouped';
 /** Classic clients' own. */
 const HEARTBEAT_MS = 3000;
+/** What the broker tells members of the new protocol. */
+const NEW_HEARTBEAT_MS = 5000;
 const SHORT_HEARTBEAT_MS = 500;
 const REBALANCES = 5;
 const WAIT_MS_MAX = 300_000;
@@ -146,6 +148,7 @@ function print(text: string): void {
 }
 
 async function start(dir: string): Promise<BrokerProcess> {
+  mkdirSync(dir);
   const port = await freePort();
   if (values.broker === 'kafka') return startKafka(dir, port);
   const minimum = 'group.consumer.min.heartbeat.interval.ms=1';
@@ -154,7 +157,7 @@ async function start(dir: string): Promise<BrokerProcess> {
 }
 
 /** Of a group of the new protocol. */
-async function setHeartbeatInterval(group: string): Promise<void> {
+async function setHeartbeatInterval(client: Millrace, group: string): Promise<void> {
   const configs = [{ name: 'consumer.heartbeat.interval.ms', configOperation: SET, value: String(SHORT_HEARTBEAT_MS) }];
   const resources = [{ resourceType: GROUP, resourceName: group, configs }];
   const { responses } = await client.admin.request('IncrementalAlterConfigs', { resources, validateOnly: false });
@@ -162,24 +165,28 @@ async function setHeartbeatInterval(group: string): Promise<void> {
     if (errorCode !== 0) throw new Error(errorMessage ?? `${errorCode}`);
 }
 
-const dir = mkdtempSync(join(tmpdir(), 'bench-groups-'));
-const broker = await start(dir);
-const client = await Millrace.connect(`127.0.0.1:${broker.port}`);
-try {
-  const partitions = rebalanceMembers * 2;
-  await client.admin.createTopic({ name: TOPIC, partitions });
-  for (const protocol of Object.keys(protocols) as Protocol[]) {
+/** Each protocol has a broker of its own, so that the memory is that of its groups. */
+async function measure(protocol: Protocol, dir: string): Promise<void> {
+  const broker = await start(dir);
+  const client = await Millrace.connect(`127.0.0.1:${broker.port}`);
+  try {
+    const partitions = rebalanceMembers * 2;
+    await client.admin.createTopic({ name: TOPIC, partitions });
     await keepingUp(broker, protocol, partitions);
-    await rebalances(broker.port, protocol, protocol === 'new' ? 5000 : HEARTBEAT_MS, partitions);
-    if (protocol === 'new') {
-      // Kafka has a minimum of its own, which is not to be changed while it runs.
-      if (values.broker === 'kafka') break;
-      await setHeartbeatInterval(`rebalanced-${protocol}-${SHORT_HEARTBEAT_MS}`);
-    }
+    await rebalances(broker.port, protocol, protocol === 'new' ? NEW_HEARTBEAT_MS : HEARTBEAT_MS, partitions);
+    // Kafka has a minimum of its own, which is not to be changed while it runs.
+    if (protocol === 'new' && values.broker === 'kafka') return;
+    if (protocol === 'new') await setHeartbeatInterval(client, `rebalanced-${protocol}-${SHORT_HEARTBEAT_MS}`);
     await rebalances(broker.port, protocol, SHORT_HEARTBEAT_MS, partitions);
+  } finally {
+    await client.close();
+    await broker.stop();
   }
+}
+
+const dir = mkdtempSync(join(tmpdir(), 'bench-groups-'));
+try {
+  for (const protocol of Object.keys(protocols) as Protocol[]) await measure(protocol, join(dir, protocol));
 } finally {
-  await client.close();
-  await broker.stop();
   rmSync(dir, { recursive: true, force: true });
 }

@@ -102,6 +102,22 @@ for (const target of brokerTargets) {
       expect([other.code, isOneLine(other.err)]).toEqual([2, true]);
     });
 
+    test('a bar shows how far it is, the rate, and the time left', async () => {
+      const name = await filled(60);
+      const { err } = await done([
+        'replay',
+        name,
+        '--to-topic',
+        `${name}-slow`,
+        '--create',
+        '--rate',
+        '20',
+        '--progress',
+      ]);
+      expect(err).toMatch(/\[#+ +\] +\d+ % {2}\d+ records, \d+ B, \d+ records\/s, \d+ s left/);
+      expect(err).toMatch(/60 records, .* in \d+\.\d s to topic/);
+    });
+
     test('what makes no sense is refused with exit code 2 and one line', async () => {
       const name = await filled(2);
       const wrong = [

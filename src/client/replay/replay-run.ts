@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import { compressionOf, nextOffset, recordCount } from '../../record/batch.ts';
+import { batchBytes, compressionOf, nextOffset, recordCount } from '../../record/batch.ts';
 import type { Compression } from '../../record/compression.ts';
 import { type PackedRecord, unpack } from '../../record/records.ts';
 import { ReadRecord } from '../read-record.ts';
@@ -135,7 +135,7 @@ export class ReplayRun<K, V> {
     const count = recordCount(batch.bytes, batch.at);
     if (this.#records + count > limit || !(await this.#target.tryAddBatch(batch))) return false;
     this.#records += count;
-    this.#bytes += batch.bytes.readInt32BE(batch.at + 8);
+    this.#bytes += batchBytes(batch.bytes, batch.at);
     return true;
   }
 

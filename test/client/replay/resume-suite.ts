@@ -113,6 +113,25 @@ export function resumeSuite(client: () => Millrace): void {
     expect(await contentOf(client(), target, (record) => record.header('stranger') === null)).toEqual(all);
   });
 
+  test('two runs at once from one checkpoint store every record once', async () => {
+    const topic = await fill(client(), 'twice', { records: 6000, partitions: 2 });
+    const target = newTopic('twice-again');
+    await client().admin.createTopic({ name: target, partitions: 2 });
+    const [first, second] = [new MemoryCheckpoint(), new MemoryCheckpoint()];
+    const options: ReplayOptions = { topic, target: { topic: target } };
+    first.savesLeft = 1;
+    await expect(client().replay({ ...options, checkpoint: first })).rejects.toThrow('killed');
+    first.savesLeft = Number.POSITIVE_INFINITY;
+    second.text = first.text;
+    const both = [first, second].map((checkpoint) => client().replay({ ...options, checkpoint }));
+    for (const outcome of await Promise.allSettled(both)) {
+      // One may be told again and again that the other was there first, and give up.
+      if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ fault: 'replayDiverged' });
+    }
+    await client().replay({ ...options, checkpoint: second });
+    expect(await contentOf(client(), target)).toEqual(await contentOf(client(), topic));
+  });
+
   test('a replay that came to its end does nothing more', async () => {
     const topic = await fill(client(), 'ended', { records: 500, partitions: 2 });
     const options = { topic, checkpoint: new MemoryCheckpoint(), target: { topic: newTopic('ended'), create: true } };
