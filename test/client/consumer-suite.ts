@@ -165,6 +165,27 @@ export function consumerSuite(client: () => Millrace, protocol: GroupProtocol): 
     await expect(strict.start()).rejects.toMatchObject({ fault: 'noCommittedOffset' });
   });
 
+  test('an offset out of range is an error, or reset', async () => {
+    const topic = await fill('range', 1, 10);
+    await using setter = reading({ group: topic, topics: topic, autoCommit: false });
+    await expect.poll(() => setter.values.length, PATIENCE).toBe(10);
+    await setter.member.commit([{ topic, partition: 0, offset: 2 }]);
+    await setter.member.close();
+    await client().admin.trim(topic, new Map([[0, 4]]));
+    const strict = reading({ group: topic, topics: topic });
+    await expect(strict.loop).rejects.toMatchObject({ fault: 'offsetOutOfRange' });
+    await using lenient = reading({ group: topic, topics: topic, onOutOfRange: 'earliest' });
+    await expect.poll(() => lenient.values, PATIENCE).toEqual(range(4, 10));
+  });
+
+  test('with little room fetched ahead over several topics, still reads everything', async () => {
+    const topics = [await fill('narrow-a', 3, 600), await fill('narrow-b', 2, 600)];
+    const group = topics[0]!;
+    await using member = reading({ group, topics, prefetchBytesMax: 2_000, partitionBytesMax: 1_000 });
+    await expect.poll(() => member.values.length, PATIENCE).toBe(1_200);
+    expect(sorted(member.values)).toEqual(sorted([...range(0, 600), ...range(0, 600)]));
+  });
+
   test('groups do not know of each other', async () => {
     const topic = await fill('two-groups', 2, 20);
     await using a = reading({ group: `${topic}-a`, topics: topic });
