@@ -164,8 +164,8 @@ export class Broker {
     let clean = false;
     try {
       await this.#parts.retention.close();
-      await this.groups.close();
-      await this.topics.close();
+      // Whatever becomes of the groups, the topics' files are closed.
+      await this.groups.close().finally(() => this.topics.close());
       // Else the ledger ends with the mark of the clean stop before.
       if (this.#started) await ledger.change(() => ({ events: [{ type: 'stopped' }], result: undefined }));
       clean = true;

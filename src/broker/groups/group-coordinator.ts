@@ -355,7 +355,10 @@ export class GroupCoordinator {
   /** Whatever was accepted is durable when it resolves. Requests that wait are not answered any more. */
   async close(): Promise<void> {
     this.#stop(new Fault('brokerStopped'));
-    await this.#append([{ type: 'uptime', ms: this.#uptime.uptimeMs() }]).finally(() => this.#ledger.close());
+    // On a full disk: offsets are kept for a little longer.
+    const noted = this.#append([{ type: 'uptime', ms: this.#uptime.uptimeMs() }]);
+    await noted.catch((err) => this.#logger.warn({ err }, 'how long the broker ran could not be noted'));
+    await this.#ledger.close();
   }
 
   /** What is committed of a topic that is gone goes too. */

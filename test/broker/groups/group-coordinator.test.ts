@@ -7,7 +7,7 @@ import { POWER_CUTS, SimulatedDisk } from '../../disk/simulated-disk.ts';
 import { hookedDisk } from '../../log/hooked-disk.ts';
 import { copyOf } from '../../log/support.ts';
 import { SeededRandom } from '../../seeded-random.ts';
-import { openBroker, type TestBrokerSetup, tempFolder, until } from '../../server/support.ts';
+import { batch, openBroker, type TestBrokerSetup, tempFolder, until } from '../../server/support.ts';
 import { atWork, commit, committed, join, sync } from './member.ts';
 
 /* The coordinator of a whole broker over real files: what survives, what expires, and what a full disk does. */
@@ -139,6 +139,23 @@ describe('a full disk', () => {
     expect([committed(next, 'g', 't'), committed(next, 'new', 't')]).toEqual([7, 8]);
     next.groups.heartbeat('g', third.memberId, null, third.generation);
   });
+});
+
+test('a stop on a disk that is full for groups closes the topics all the same', async () => {
+  const folder = tempFolder();
+  const closed: string[] = [];
+  let full = false;
+  const disk = hookedDisk(realDisk(folder), ({ name, path }, proceed) => {
+    if (full && name === 'write' && /ledger|journal/.test(path)) throw new Fault('diskFull');
+    if (name === 'close') closed.push(path);
+    return proceed();
+  });
+  const broker = await withTopic({ folder, disk });
+  await commit(broker, 'g', 't', 1);
+  await broker.produce(broker.topics.get('t'), 0, batch(), { acks: -1, version: 9 }).settled;
+  full = true;
+  await broker.close().catch(() => {});
+  expect(closed.filter((path) => path.startsWith('topics/')).length).toBeGreaterThan(0);
 });
 
 /** A clock of which the test moves the two parts: what the wall says, and how long the broker has run. */
