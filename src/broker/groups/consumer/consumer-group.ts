@@ -2,7 +2,7 @@ import { invariant } from '../../../base/invariant.ts';
 import type { Uuid } from '../../../base/random.ts';
 import { NO_PARTITIONS, type PartitionCounts, type TopicPartitions } from './assignor.ts';
 import { type ConsumerGroupEvent, epochEvent, memberEvent, memberOf, targetEvent } from './consumer-events.ts';
-import { type ConsumerMember, type Holdings, isReconciled } from './consumer-member.ts';
+import { type ConsumerMember, type Holdings, isReconciled, sameNames } from './consumer-member.ts';
 
 export type ConsumerGroupStateName = 'Empty' | 'Assigning' | 'Reconciling' | 'Stable';
 
@@ -20,6 +20,8 @@ export class ConsumerGroup {
   readonly #memberIdByInstance = new Map<string, string>();
   /** Who has a partition, or has not yet given it up. */
   readonly #owners = new Map<Uuid, Map<number, string>>();
+  /** Those of the member that was put last. */
+  #topicNames: readonly string[] = [];
   #dropped = false;
 
   constructor(groupId: string) {
@@ -98,8 +100,15 @@ export class ConsumerGroup {
     this.#release(this.#members.get(memberId));
     this.#own(member.assigned, null, memberId);
     this.#own(member.revoking, null, memberId);
-    this.#members.set(memberId, member);
+    this.#members.set(memberId, this.#sharingNames(member));
     if (instanceId !== null) this.#memberIdByInstance.set(instanceId, memberId);
+  }
+
+  /** Members mostly subscribe alike: equal names are one array, which takes less room and is compared at once. */
+  #sharingNames(member: ConsumerMember): ConsumerMember {
+    const { topicNames } = member;
+    if (!sameNames(topicNames, this.#topicNames)) this.#topicNames = topicNames;
+    return { ...member, topicNames: this.#topicNames };
   }
 
   #remove(memberId: string): void {

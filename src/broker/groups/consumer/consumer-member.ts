@@ -92,6 +92,7 @@ export function union(a: Holdings, b: Holdings): Holdings {
 }
 
 export function sameHoldings(a: Holdings, b: Holdings): boolean {
+  if (a === b) return true;
   return (
     a.size === b.size &&
     [...a].every(([topic, partitions]) => {
@@ -129,11 +130,11 @@ export function sameSubscription(a: MemberSubscription, b: MemberSubscription): 
 
 /** Whether two subscribe to the same topics, by name and by pattern. */
 export function sameTopics(a: MemberSubscription, b: MemberSubscription): boolean {
-  return (
-    a.topicRegex === b.topicRegex &&
-    a.topicNames.length === b.topicNames.length &&
-    a.topicNames.every((name, i) => name === b.topicNames[i])
-  );
+  return a.topicRegex === b.topicRegex && sameNames(a.topicNames, b.topicNames);
+}
+
+export function sameNames(a: readonly string[], b: readonly string[]): boolean {
+  return a === b || (a.length === b.length && a.every((name, i) => name === b[i]));
 }
 
 function sameClassic(a: ClassicMember | null, b: ClassicMember | null): boolean {

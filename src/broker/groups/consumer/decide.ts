@@ -144,12 +144,11 @@ export function decideStep(
   const events: ConsumerGroupEvent[] = [];
   if (replaced !== null) events.push({ type: 'consumerMemberRemoved', group: groupId, memberId: replaced.memberId });
   const subscribed = new SubscribedTopics(around.topics);
-  const members = membersWith(group, said, replaced);
 
   let targetEpoch = group.targetEpoch;
   let epoch = Math.max(group.epoch, EPOCH_FIRST);
   if (isNew || subscriptionChanged || !around.topicsSeen) {
-    for (const member of members.values()) subscribed.of(member);
+    for (const member of membersWith(group, said, replaced)) subscribed.of(member);
     const topics = sameCounts(subscribed.partitionCounts, group.topics) ? undefined : subscribed.partitionCounts;
     if (subscriptionChanged || topics !== undefined) epoch++;
     if (epoch > group.epoch) events.push(epochEvent(groupId, epoch, topics));
@@ -159,7 +158,7 @@ export function decideStep(
   const assigned = epoch > targetEpoch && around.mayAssign;
   if (assigned) {
     const before = (id: string): TopicPartitions => (id === memberId ? target : group.target(id));
-    const next = nextTarget(members, before, subscribed, around.settings.assignors);
+    const next = nextTarget([...membersWith(group, said, replaced)], before, subscribed, around.settings.assignors);
     targetEpoch = epoch;
     const changed = [...next].filter(([id, partitions]) => !samePartitions(partitions, group.target(id)));
     target = next.get(memberId)!;
@@ -170,8 +169,15 @@ export function decideStep(
     const owner = group.owner(topic, partition);
     return owner !== null && owner !== memberId && owner !== replaced?.memberId;
   };
-  const topics = new Set(subscribed.of(said));
-  const member = reconcile(said, { targetEpoch, target, isTaken, subscribed: topics, subscriptionChanged, owned });
+  const course = {
+    targetEpoch,
+    target,
+    isTaken,
+    subscribed: () => new Set(subscribed.of(said)),
+    subscriptionChanged,
+    owned,
+  };
+  const member = reconcile(said, course);
   if (isNew || replaced !== null || !sameSubscription(before, member) || !sameProgress(before, member)) {
     events.push(memberEvent(groupId, member));
   }
@@ -202,29 +208,30 @@ export function staticLeaveEvents(group: ConsumerGroup, member: ConsumerMember):
   return [memberEvent(group.groupId, { ...member, epoch: STATIC_LEAVE_EPOCH, revoking: NO_HOLDINGS })];
 }
 
-function membersWith(
+function* membersWith(
   group: ConsumerGroup,
   said: ConsumerMember,
   replaced: ConsumerMember | null,
-): ReadonlyMap<string, ConsumerMember> {
-  const members = new Map(group.members);
-  if (replaced !== null) members.delete(replaced.memberId);
-  return members.set(said.memberId, said);
+): Generator<ConsumerMember> {
+  for (const member of group.members.values()) {
+    if (member.memberId !== said.memberId && member.memberId !== replaced?.memberId) yield member;
+  }
+  yield said;
 }
 
 function nextTarget(
-  members: ReadonlyMap<string, ConsumerMember>,
+  members: readonly ConsumerMember[],
   targetBefore: (memberId: string) => TopicPartitions,
   subscribed: SubscribedTopics,
   names: readonly AssignorName[],
 ): Map<string, TopicPartitions> {
-  const described = Array.from(members.values(), (member) => ({
+  const described = members.map((member) => ({
     memberId: member.memberId,
     instanceId: member.instanceId,
     topics: subscribed.of(member),
     target: targetBefore(member.memberId),
   }));
-  return assignors[preferredAssignor(members.values(), names)](described, subscribed.partitionCounts);
+  return assignors[preferredAssignor(members, names)](described, subscribed.partitionCounts);
 }
 
 /** The assignor that most members name. */

@@ -22,6 +22,9 @@ import { MemberDeadlines } from './member-deadlines.ts';
 import { downgradeEvents } from './migration.ts';
 import type { TopicsView } from './topics-view.ts';
 
+/** Groups of more members have a target that stands for a millisecond a member at least, whatever the settings say. */
+const TARGET_AT_ONCE_MEMBERS_MAX = 200;
+
 /** How long after the disk refused the removal of a silent member it is tried again. */
 const REMOVAL_RETRY_MS = 1000;
 
@@ -111,7 +114,7 @@ export class LiveConsumerGroup implements Group {
   step(stepping: Stepping, nowMs: number): Step {
     const { topics } = this.#context;
     const settings = this.#settings;
-    const mayAssign = nowMs >= this.#assignedAtMs + settings.assignmentIntervalMs;
+    const mayAssign = nowMs >= this.#assignedAtMs + this.#targetStandsMs;
     const topicsSeen = this.#topicsVersion === topics.version;
     const step = decideStep(this.state, stepping, { topics, topicsSeen, mayAssign, settings });
     if (step.assigned) this.#assignedAtMs = nowMs;
@@ -203,6 +206,12 @@ export class LiveConsumerGroup implements Group {
 
   unusedSinceMs(committedAtMs: number): number | null {
     return committedAtMs;
+  }
+
+  /** A target of many members takes a while to compute: a storm of joins must not take the whole processor. */
+  get #targetStandsMs(): number {
+    const { size } = this.state.members;
+    return Math.max(this.#settings.assignmentIntervalMs, size > TARGET_AT_ONCE_MEMBERS_MAX ? size : 0);
   }
 
   get #settings(): ConsumerGroupSettings {

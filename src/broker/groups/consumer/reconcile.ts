@@ -9,7 +9,7 @@ export interface Course {
   /** Whether another member has a partition or has not given it up yet. */
   readonly isTaken: (topic: Uuid, partition: number) => boolean;
   /** The topics that the member subscribes to now. */
-  readonly subscribed: ReadonlySet<Uuid>;
+  readonly subscribed: () => ReadonlySet<Uuid>;
   readonly subscriptionChanged: boolean;
   /** The partitions that the member says it has; null when it did not say. */
   readonly owned: TopicPartitions | null;
@@ -36,7 +36,8 @@ export function reconcile(member: ConsumerMember, course: Course): ConsumerMembe
 }
 
 function towardsTarget(member: ConsumerMember, course: Course): ConsumerMember {
-  const { targetEpoch, isTaken, subscribed } = course;
+  const { targetEpoch, isTaken } = course;
+  const subscribed = course.subscribed();
   const assigned = new Map<Uuid, Map<number, number>>();
   const revoking = new Map<Uuid, Map<number, number>>();
   const free: [Uuid, number][] = [];
@@ -61,7 +62,8 @@ function towardsTarget(member: ConsumerMember, course: Course): ConsumerMember {
 }
 
 /** Takes topics that the member no longer subscribes to from it at once, before a new target is there. */
-function withoutUnsubscribed(member: ConsumerMember, { subscribed, owned }: Course): ConsumerMember {
+function withoutUnsubscribed(member: ConsumerMember, { subscribed: topics, owned }: Course): ConsumerMember {
+  const subscribed = topics();
   const left = [...member.assigned].filter(([topic]) => !subscribed.has(topic));
   if (left.length === 0) return member;
   const assigned = new Map(member.assigned);

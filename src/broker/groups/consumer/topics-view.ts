@@ -14,7 +14,9 @@ export interface TopicsView {
 /** The topics that each member of a group subscribes to and that exist. Members who subscribe alike get the same array. */
 export class SubscribedTopics {
   readonly #topics: TopicsView;
+  /** By what a member subscribes to, and, which is faster, by the array of its names. */
   readonly #known = new Map<string, readonly Uuid[]>();
+  readonly #byNames = new Map<readonly string[], readonly Uuid[]>();
   readonly partitionCounts = new Map<Uuid, number>();
 
   constructor(topics: TopicsView) {
@@ -22,6 +24,8 @@ export class SubscribedTopics {
   }
 
   of({ topicNames, topicRegex }: MemberSubscription): readonly Uuid[] {
+    const seen = topicRegex === '' ? this.#byNames.get(topicNames) : undefined;
+    if (seen !== undefined) return seen;
     const key = JSON.stringify([topicRegex, ...topicNames]);
     let ids = this.#known.get(key);
     if (ids === undefined) {
@@ -35,6 +39,7 @@ export class SubscribedTopics {
       }
       this.#known.set(key, (ids = this.#sameAs([...found].sort())));
     }
+    if (topicRegex === '') this.#byNames.set(topicNames, ids);
     return ids;
   }
 
