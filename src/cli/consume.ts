@@ -128,7 +128,8 @@ async function readerOf(
   const { bytes } = await import('../client/codecs.ts');
   return client.reader({
     topic: topic.name,
-    partitions,
+    // Else all, also those that are added meanwhile.
+    ...(args.partition !== undefined && { partitions }),
     from,
     ...(to !== null && { to }),
     key: bytes,

@@ -29,7 +29,7 @@ export async function printerOf(
   if (args.json) {
     const facts = await envelopeFacts(client, topic);
     return (record, out) => {
-      out.text(jsonEnvelope(record, facts[record.partition]!));
+      out.text(jsonEnvelope(record, facts[record.partition] ?? facts[0]!));
       out.bytes(delimiter);
     };
   }

@@ -39,6 +39,8 @@ export interface FetcherSettings
   > {
   /** Whether the inbox ends once all is fetched that the cursors reach to. */
   endsWhenFetched: boolean;
+  /** Called after each round of fetches: what is known of the topics may have changed. */
+  onRound?: () => void;
   /** Whether brokers should remember what they are asked for: worth the room it takes there when the fetching goes on for long. */
   usesSessions: boolean;
 }
@@ -125,6 +127,7 @@ export class Fetcher {
         if (cursors.length === 0) break;
         await this.#fetch(leader, cursors, session);
         this.#parts.cluster.refreshIfStale();
+        this.#settings.onRound?.();
       }
     } catch (error) {
       this.#inbox.fail(error);

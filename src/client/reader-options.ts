@@ -10,7 +10,7 @@ export type ReadTo = 'end' | { readonly offset: number } | { readonly time: numb
 
 export interface ReaderOptions<K = string, V = unknown> {
   topic: string;
-  /** Default: those that `from` names by a map, else all that the topic has when the reader starts. */
+  /** Default: those that `from` names by a map, else all that the topic has when the reader starts and, without `to`, gets later. */
   partitions?: readonly number[];
   /** For all partitions, or for each by its number. Default earliest. */
   from?: ReadFrom | ReadonlyMap<number, ReadFrom>;

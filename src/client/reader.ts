@@ -1,5 +1,5 @@
 import { Fault } from '../base/faults.ts';
-import type { Cursor } from './cursor.ts';
+import { type Cursor, cursorAt } from './cursor.ts';
 import { batchesOf, type DeliveryHooks, recordsOf } from './deliveries.ts';
 import { type Chunk, Fetcher, type FetcherParts } from './fetcher.ts';
 import { Inbox } from './inbox.ts';
@@ -54,8 +54,25 @@ export class Reader<K = string, V = unknown> implements AsyncDisposable {
     const cursors = await startCursors(cluster, this.#settings, callTimeoutMs);
     for (const cursor of cursors) this.#cursors.set(cursor.partition, cursor);
     const isEndless = this.#settings.to === undefined;
-    const settings = { ...this.#settings, endsWhenFetched: true, usesSessions: isEndless };
-    new Fetcher(cursors, this.#inbox, settings, this.#parts).assign();
+    const onRound = (): void => {
+      if (isEndless && this.#settings.partitions === undefined) this.#addNewPartitions(fetcher);
+    };
+    const settings = { ...this.#settings, endsWhenFetched: true, usesSessions: isEndless, onRound };
+    const fetcher = new Fetcher(cursors, this.#inbox, settings, this.#parts);
+    fetcher.assign();
+  }
+
+  /** Partitions that the topic got after the start are read from their beginning: their records came after it, too. */
+  #addNewPartitions(fetcher: Fetcher): void {
+    const { topic } = this.#settings;
+    const known = this.#parts.cluster.topic(topic)?.partitions.length ?? 0;
+    const added: Cursor[] = [];
+    for (let partition = this.#cursors.size; partition < known; partition += 1) {
+      const cursor = cursorAt({ topic, partition }, 0, Number.POSITIVE_INFINITY);
+      this.#cursors.set(partition, cursor);
+      added.push(cursor);
+    }
+    if (added.length > 0) fetcher.add(added);
   }
 
   /**
