@@ -142,7 +142,16 @@ function explained(message: string, named: string): string {
   if (message.startsWith('Not enough non-option arguments')) return `an argument is missing: ${named}`;
   const flag = /^Not enough arguments following: (.*)$/.exec(message)?.[1];
   if (flag !== undefined) return `${flag.length === 1 ? '-' : '--'}${flag} needs a value`;
+  const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1];
+  if (unknown !== undefined) return unknownArguments(unknown.split(', '));
   return `${message.charAt(0).toLowerCase()}${message.slice(1)}`;
+}
+
+/** A flag with a dash in its name is told twice: as it was written, and as yargs has it for programs. */
+function unknownArguments(names: readonly string[]): string {
+  const inPrograms = names.map((name) => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase()));
+  const written = names.filter((name) => !inPrograms.some((other, i) => other === name && names[i] !== name));
+  return `unknown ${written.length === 1 ? 'argument' : 'arguments'}: ${written.join(', ')}`;
 }
 
 /** What yargs lets pass: a number that is none, and a flag given twice that can only have one value. @throws UsageError */

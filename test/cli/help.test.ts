@@ -86,11 +86,18 @@ test('a line that cannot be understood is answered with one line and exit code 2
   }
 });
 
+test('a flag that no command has is told as it was written, once', async () => {
+  const one = await runCli(['topic', 'trim', 'orders', '--strange-flag', '1', '--yes']);
+  expect(one.err).toBe('millrace: unknown argument: strange-flag; see millrace topic trim --help\n');
+  const two = await runCli(['topic', 'trim', 'orders', '--strange-flag', '--odd']);
+  expect(two.err).toBe('millrace: unknown arguments: strange-flag, odd; see millrace topic trim --help\n');
+});
+
 test('a broker that is not there is exit code 3, and with --verbose never a stack trace', async () => {
   const { code, err } = await runCli(['topic', 'list', '-b', '127.0.0.1:1', '--timeout', '200ms', '--verbose']);
   expect(code).toBe(3);
   expect(err).toMatch(/^millrace: .*127\.0\.0\.1:1/);
-  expect(err).not.toMatch(/\bat .*\.ts:\d+/);
+  expect(err).not.toMatch(/\bat .*\.[jt]s:\d+/);
 });
 
 test('an input file that is not there is one line', async () => {
