@@ -183,6 +183,19 @@ for (const target of brokerTargets) {
       expect(await offsetsOf(two)).toEqual([]);
     });
 
+    test('a shell completes the names of groups', async () => {
+      const topic = await filledTopic();
+      const group = newName('group');
+      await client.admin.groups.setOffsets(group, [{ topic, partition: 0, offset: 4 }]);
+      const complete = async (...words: string[]): Promise<string[]> => {
+        const args = ['--get-yargs-completions', 'millrace', 'group', ...words];
+        const { out } = await runCli(args, { env: { MILLRACE_BROKER: broker } });
+        return out.trimEnd().split('\n');
+      };
+      expect(await complete('lag', group.slice(0, -1))).toContain(group);
+      expect(await complete('seek', '')).toContain(group);
+    });
+
     test('what the broker refuses is exit code 4, and what cannot be meant is 2', async () => {
       const topic = await filledTopic();
       const group = newName('group');
