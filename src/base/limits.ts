@@ -49,6 +49,10 @@ export const limits = {
   fetchWaitMaxMs: 60_000,
   /** Groups that have settings of their own. */
   groupsWithSettingsMax: 10_000,
+  /** Groups that have members or had them, and as many that hold offsets; each takes 1 KB and more. Further ones are refused. */
+  groupsMax: 100_000,
+  /** Member ids of one classic group that were given out and not joined with yet; past it newcomers are refused until some lapse. */
+  groupPendingMembersMax: 10_000,
   /** Characters of a pattern of topic names that a group's member subscribes to. */
   topicPatternCharactersMax: 1_000,
   /** Instructions of such a pattern when it is compiled: what one topic's name costs to match, and some 100 bytes each. */

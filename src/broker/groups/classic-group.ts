@@ -1,4 +1,5 @@
 import { Fault } from '../../base/faults.ts';
+import { limits } from '../../base/limits.ts';
 import {
   type ClassicMember,
   type JoinAnswer,
@@ -191,6 +192,10 @@ export class ClassicGroup extends ClassicRebalance implements Group {
     if (oldId !== undefined) {
       this.#joinInPlaceOf(ask, request, this.roster.get(oldId)!, nowMs, out);
     } else if (instanceId === null && mustKnowId) {
+      if (this.pending.size >= limits.groupPendingMembersMax) {
+        out.push(answer(ask, refusedJoin(new Fault('groupFull', { detail: 'too many newcomers' }), '')));
+        return;
+      }
       this.pending.set(newMemberId, nowMs + sessionTimeoutMs);
       this.deadline(nowMs + sessionTimeoutMs);
       out.push(answer(ask, refusedJoin(new Fault('memberIdRequired'), newMemberId)));

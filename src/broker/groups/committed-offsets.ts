@@ -18,6 +18,11 @@ export class CommittedOffsets {
     return this.#groups.keys();
   }
 
+  /** Groups that have committed something. */
+  get size(): number {
+    return this.#groups.size;
+  }
+
   has(group: string): boolean {
     return this.#groups.has(group);
   }

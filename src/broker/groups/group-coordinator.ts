@@ -1,5 +1,6 @@
 import type { CancelTimer, Clock } from '../../base/clock.ts';
 import { Fault } from '../../base/faults.ts';
+import { limits } from '../../base/limits.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Random } from '../../base/random.ts';
 import { Ledger } from '../../ledger/ledger.ts';
@@ -126,6 +127,13 @@ export class GroupCoordinator {
     return new ClassicGroup(id, this.#classicSettings);
   }
 
+  #beginNew(id: string): ClassicGroup {
+    if (this.#groups.size >= limits.groupsMax || this.#state.offsets.size >= limits.groupsMax) {
+      throw new Fault('policyViolation', { detail: `there are ${limits.groupsMax} groups` });
+    }
+    return this.#begin(id);
+  }
+
   /** An id for a new member, which begins with what it calls itself. */
   newMemberId(name: string): string {
     const hex = this.#context.random.bytes(16).toString('hex');
@@ -143,7 +151,7 @@ export class GroupCoordinator {
       await this.#remove(id, []);
       group = this.find(id);
     }
-    group ??= request.memberId === '' ? this.#begin(id) : null;
+    group ??= request.memberId === '' ? this.#beginNew(id) : null;
     if (group === null) return refusedJoin(new Fault('unknownMember'), request.memberId);
     if (group instanceof LiveConsumerGroup) return this.consumers.classicJoin(id, request);
     if (!(group instanceof ClassicGroup)) return refusedJoin(new Fault('inconsistentGroupProtocol'), request.memberId);
@@ -259,7 +267,7 @@ export class GroupCoordinator {
     this.#checkServing(id);
     let group = this.find(id);
     // Who is no member may begin a group that only holds offsets.
-    if (group === null && committer.generation < 0) group = this.#begin(id);
+    if (group === null && committer.generation < 0) group = this.#beginNew(id);
     if (group === null) throw new Fault('groupNotFound', { detail: JSON.stringify(id) });
     group.checkCommit(committer, nowMs, commits);
     this.#alarms.watch(group);
