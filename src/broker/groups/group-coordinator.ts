@@ -271,6 +271,8 @@ export class GroupCoordinator {
     if (group === null) throw new Fault('groupNotFound', { detail: JSON.stringify(id) });
     group.checkCommit(committer, nowMs, commits);
     this.#alarms.watch(group);
+    // When each was refused for itself, as with too much metadata, there is nothing to write.
+    if (commits.length === 0) return;
     const expiresAtMs = retentionMs === null ? null : nowMs + retentionMs;
     const byTopic = Map.groupBy(commits, ({ topic }) => topic);
     await this.#append(
