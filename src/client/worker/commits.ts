@@ -1,4 +1,5 @@
 import type { CancelTimer, Clock } from '../../base/clock.ts';
+import { Fault } from '../../base/faults.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { NewOffset } from '../group-offsets.ts';
 import type { AssignedPartition } from './assigned-partition.ts';
@@ -19,9 +20,11 @@ export class Commits {
   #inFlight: Promise<void> | null = null;
   #cancelTimer: CancelTimer | null = null;
   #isStopped = false;
+  #metadataBytesMax: number;
 
   constructor(parts: CommitsParts) {
     this.#parts = parts;
+    this.#metadataBytesMax = parts.metadataBytesMax;
   }
 
   /** Something was finished: it is committed when the interval is over. */
@@ -58,13 +61,13 @@ export class Commits {
   }
 
   async #perform(partitions: readonly AssignedPartition<unknown, unknown>[]): Promise<void> {
-    const { clock, logger, commit, onCommit, metadataBytesMax } = this.#parts;
+    const { clock, logger, commit, onCommit } = this.#parts;
     const finished = partitions.map((partition) => partition.finished);
     const offsets = partitions.map(({ topic, partition, tracker }) => ({
       topic,
       partition,
       offset: tracker.committableNext,
-      metadata: tracker.metadata(metadataBytesMax),
+      metadata: tracker.metadata(this.#metadataBytesMax),
     }));
     const startMs = clock.monotonicMs();
     let failed: unknown = null;
@@ -72,6 +75,7 @@ export class Commits {
       await commit(offsets);
       for (const [index, partition] of partitions.entries()) partition.wasCommitted(finished[index]!);
     } catch (error) {
+      if (this.#toldLess(error)) return this.#perform(partitions);
       failed = error;
       logger.warn(
         { offsets, err: error },
@@ -79,5 +83,15 @@ export class Commits {
       );
     }
     onCommit({ offsets, durationMs: clock.monotonicMs() - startMs, error: failed });
+  }
+
+  /** Whether the broker takes less metadata than was sent: from now on it gets half as much, which only means more repeats. */
+  #toldLess(error: unknown): boolean {
+    if (!(error instanceof Fault) || error.kafka !== 'OFFSET_METADATA_TOO_LARGE') return false;
+    if (this.#metadataBytesMax === 0) return false;
+    this.#metadataBytesMax = Math.floor(this.#metadataBytesMax / 2);
+    const facts = { err: error, metadataBytesMax: this.#metadataBytesMax };
+    this.#parts.logger.warn(facts, 'the broker keeps less of what is finished beyond the committed offsets');
+    return true;
   }
 }

@@ -3,7 +3,7 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { Fault } from '../../../src/base/faults.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { systemRandom } from '../../../src/base/random.ts';
-import { bytes } from '../../../src/client/codecs.ts';
+import { bytes, text } from '../../../src/client/codecs.ts';
 import { decodeFinished } from '../../../src/client/worker/finished-beyond.ts';
 import { Worker } from '../../../src/client/worker/worker.ts';
 import type { Handler, WorkerOptions } from '../../../src/client/worker/worker-options.ts';
@@ -131,6 +131,52 @@ test('a slow record does not let the window grow: its partition is paused until 
   await waitFor(() => expect(consumer.paused.size).toBe(0));
   expect(worker.stats().windowRecords).toBe(1);
   await worker.close({ timeoutMs: 0 });
+});
+
+test('a window has its bytes too, which the partitions share', async () => {
+  const { worker, consumer, held } = await holding('t', { concurrency: 10, windowBytesMax: 10_000 });
+  await consumer.assign(nothingCommitted('t', 0), nothingCommitted('t', 1));
+  consumer.give('t', 0, [{ offset: 0, value: 'x'.repeat(4000) }]);
+  await waitFor(() => expect(held.size).toBe(1));
+  expect(consumer.paused.size).toBe(0);
+  consumer.give('t', 0, [{ offset: 1, value: 'x'.repeat(1000) }]);
+  await waitFor(() => expect(consumer.paused).toEqual(new Set(['t:0'])));
+  held.get(1)!.end();
+  await waitFor(() => expect(worker.stats().finished).toBe(1));
+  // What is finished behind the first one still lies in the same answer of the broker.
+  expect(consumer.paused.size).toBe(1);
+  held.get(0)!.end();
+  await waitFor(() => expect(consumer.paused.size).toBe(0));
+  await worker.close();
+});
+
+test('a broker that keeps less metadata is given less, and the offsets are committed all the same', async () => {
+  await using small = await Millrace.open(undefined, { settings: { 'offset.metadata.max.bytes': '40' } });
+  await small.admin.createTopic({ name: 't' });
+  await using producer = small.producer({ value: text });
+  await producer.sendMany(Array.from({ length: 400 }, (_, index) => ({ topic: 't', value: `${index}` })));
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const options = { group: 'g', order: 'none', concurrency: 400, commitIntervalMs: 5, value: text } as const;
+  const worker = small.worker<string, string>('t', options, ({ offset }) => (offset % 2 === 0 ? released : null));
+  await waitFor(() => expect(worker.stats().finished).toBe(200));
+  const committed = async () => {
+    const found = (await small.admin.groups.offsets(['g'])).get('g');
+    return found instanceof Fault ? undefined : found?.[0];
+  };
+  await vi.waitFor(async () => expect((await committed())?.metadata.length).toBeGreaterThan(10), { timeout: 50_000 });
+  const { offset, metadata } = (await committed())!;
+  expect(metadata.length).toBeLessThanOrEqual(40);
+  const finished = finishedBy({ offset, metadata }, 400);
+  expect(finished.length).toBeGreaterThan(10);
+  expect(finished).toEqual(Array.from({ length: finished.length }, (_, index) => 2 * index + 1));
+  release();
+  await vi.waitFor(async () => expect(await committed()).toMatchObject({ offset: 400, metadata: '' }), {
+    timeout: 50_000,
+  });
+  await worker.close();
 });
 
 test('a revoked partition is drained: what is in work ends, what waits is left, the rest goes on, and all is committed before it is given up', async () => {
