@@ -328,6 +328,55 @@ export const consumerGroupScenarios: Scenario[] = [
     },
   },
   {
+    api: 'DescribeGroups',
+    says: 'groups of the new protocol, which it does not know',
+    run: async (side, place) => {
+      const group = await Group.on(side, { ...place, version: 1 });
+      const describe = async () => {
+        const { groups } = (await side.ask('DescribeGroups', place.version, { groups: [group.id] }))!;
+        return groups.map(({ errorMessage: _, ...more }) => more);
+      };
+      await group.join('a');
+      const seen = await describe();
+      await group.beat({ memberId: 'a', memberEpoch: -1 });
+      return [seen, await describe()];
+    },
+  },
+  {
+    api: 'DeleteGroups',
+    says: 'groups of the new protocol, with members and without',
+    run: async (side, place) => {
+      const group = await Group.on(side, { ...place, version: 1 });
+      const remove = async () => {
+        const { results } = (await side.ask('DeleteGroups', place.version, { groupsNames: [group.id] }))!;
+        return results[0]!.errorCode;
+      };
+      await group.join('a');
+      const seen: unknown[] = [await remove()];
+      await group.beat({ memberId: 'a', memberEpoch: -1 });
+      seen.push(await remove(), await remove(), await group.list());
+      return [...seen, await group.join('a')];
+    },
+  },
+  {
+    api: 'OffsetDelete',
+    says: 'offsets of groups of the new protocol, of topics that they read and of others',
+    run: async (side, place) => {
+      const group = await Group.on(side, { ...place, version: 1 });
+      const other = `${place.topic}-other`;
+      await side.topic(other, 1);
+      const remove = async (name: string) => {
+        const topics = [{ name, partitions: [{ partitionIndex: 0 }] }];
+        const answer = (await side.ask('OffsetDelete', place.version, { groupId: group.id, topics }))!;
+        return [answer.errorCode, answer.topics[0]?.partitions[0]?.errorCode];
+      };
+      await group.join('a');
+      const seen = [await remove(place.topic), await remove(other)];
+      await group.beat({ memberId: 'a', memberEpoch: -1 });
+      return [...seen, await remove(place.topic)];
+    },
+  },
+  {
     api: 'IncrementalAlterConfigs',
     says: 'settings of a group',
     run: async (side, { topic, version }) => {
