@@ -75,6 +75,7 @@ export class TestGroup {
   readonly events: ConsumerGroupEvent[] = [];
   settings = testSettings;
   nowMs = 0;
+  becomesClassic = false;
   group = new ConsumerGroup('g');
   live: LiveConsumerGroup;
 
@@ -89,7 +90,7 @@ export class TestGroup {
         topics: this.topics,
         settings: () => this.settings,
         mayHaveClassicMembers: () => true,
-        mayBecomeClassic: () => true,
+        mayBecomeClassic: () => this.becomesClassic,
       },
       this.nowMs,
     );
