@@ -3,7 +3,7 @@ import type { Admin } from '../client/admin.ts';
 import { brokerFlags, defineCommand } from './command.ts';
 import { confirm, yesFlag } from './confirm.ts';
 import { withAdmin } from './connect.ts';
-import { countText, faultJson, known, reportFaults } from './group-output.ts';
+import { countText, faultJson, known, outcomesOr, reportFaults } from './group-output.ts';
 import { write, writeJson } from './output.ts';
 import { choosePartitions, topicFlag } from './topic-choice.ts';
 
@@ -51,7 +51,7 @@ async function deleteOffsets(admin: Admin, { group: names, topic, json, verbose 
   const groups = [];
   for (const group of names) {
     const there = known(committed.get(group), group).filter(({ offset }) => offset >= 0);
-    groups.push({ group, outcomes: await admin.groups.deleteOffsets(group, there) });
+    groups.push({ group, outcomes: await outcomesOr(there, () => admin.groups.deleteOffsets(group, there)) });
   }
   const shown = groups.map(({ group, outcomes }) => ({
     group,

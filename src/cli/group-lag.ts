@@ -4,7 +4,7 @@ import type { PartitionLag } from '../client/group-lag.ts';
 import { brokerFlags, defineCommand, type Values } from './command.ts';
 import { withAdmin } from './connect.ts';
 import { durationText, parseDurationMs } from './duration.ts';
-import { countText, describeGroups, faultJson, memberText, reportFaults } from './group-output.ts';
+import { countText, faultJson, memberText, reportFaults } from './group-output.ts';
 import { write, writeJson } from './output.ts';
 import { type Cell, table } from './table.ts';
 import { UsageError } from './usage-error.ts';
@@ -48,7 +48,6 @@ async function show(
   admin: Admin,
   args: Values<typeof flags> & { group: string[]; json: boolean; verbose: boolean },
 ): Promise<void> {
-  await describeGroups(admin, args.group);
   const groups = await Promise.all(
     args.group.map(async (group) => ({ group, partitions: await admin.groups.lag(group) })),
   );

@@ -2,7 +2,7 @@ import { Fault } from '../base/faults.ts';
 import type { Admin } from '../client/admin.ts';
 import type { TopicPartitions } from '../client/assignment-bytes.ts';
 import type { GroupDescription, GroupMember } from '../client/group-description.ts';
-import type { PartitionOutcome } from '../client/group-offsets.ts';
+import type { PartitionOfTopic, PartitionOutcome } from '../client/group-offsets.ts';
 import { exitCodes } from './exit-codes.ts';
 import { failureText } from './failure.ts';
 
@@ -26,10 +26,24 @@ export function faultJson(fault: Fault | null): { fault: string; kafka: string; 
 
 /** Tells of each partition that failed and makes the exit code say that some did; those that did not are none the worse. */
 export function reportFaults(outcomes: readonly PartitionOutcome[], verbose: boolean): void {
-  for (const { fault } of outcomes) {
+  // What is said of a whole group is the same at each of its partitions.
+  for (const fault of new Set(outcomes.map((one) => one.fault))) {
     if (fault === null) continue;
     process.stderr.write(failureText(fault, verbose));
     process.exitCode = exitCodes.refused;
+  }
+}
+
+/** How it went with each of a group's partitions; what is said against the group is said of all of them, and of no other group's. */
+export async function outcomesOr(
+  partitions: readonly PartitionOfTopic[],
+  operation: () => Promise<PartitionOutcome[]>,
+): Promise<PartitionOutcome[]> {
+  try {
+    return await operation();
+  } catch (fault) {
+    if (!(fault instanceof Fault)) throw fault;
+    return partitions.map(({ topic, partition }) => ({ topic, partition, fault }));
   }
 }
 

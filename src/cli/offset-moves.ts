@@ -3,7 +3,7 @@ import type { Admin } from '../client/admin.ts';
 import type { GroupMember } from '../client/group-description.ts';
 import { byTopic, inOrder, type NewOffset, type PartitionOutcome } from '../client/group-offsets.ts';
 import { confirm } from './confirm.ts';
-import { countText, faultJson, known, memberText, reportFaults } from './group-output.ts';
+import { countText, faultJson, known, memberText, outcomesOr, reportFaults } from './group-output.ts';
 import { note, write, writeJson } from './output.ts';
 import { table } from './table.ts';
 
@@ -100,7 +100,9 @@ export async function carryOut(admin: Admin, plans: readonly GroupMoves[], choic
   const outcomes: PartitionOutcome[][] = [];
   if (!dryRun) {
     await confirm(`Move the offsets of ${plans.map(({ group }) => group).join(', ')}?`, yes);
-    for (const { group, moves } of plans) outcomes.push(await admin.groups.setOffsets(group, moves));
+    for (const { group, moves } of plans) {
+      outcomes.push(await outcomesOr(moves, () => admin.groups.setOffsets(group, moves)));
+    }
   }
   const all = outcomes.flat();
   const done = all.filter(({ fault }) => fault === null).length;

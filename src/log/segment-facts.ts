@@ -63,6 +63,8 @@ export async function segmentFacts(log: PartitionLog): Promise<SegmentFacts[]> {
       offsetEntries: offsets.length,
       timeEntries: times.length,
     });
+    // The indexes of a long log together are more than should be held because somebody looked.
+    if (i < segments.length - 1) await segment.rest();
   }
   return facts;
 }
