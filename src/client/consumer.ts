@@ -344,8 +344,15 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
     const { clock } = this.#parts.cluster;
     // Of a broker that is gone nothing is waited for beyond this.
     const patienceMs = Math.max(1, timeoutMs / 2);
-    await this.#ownership.revoke(this.#ownership.owned, patienceMs);
-    const deadlineMs = clock.monotonicMs() + patienceMs;
+    try {
+      await this.#ownership.revoke(this.#ownership.owned, patienceMs);
+    } finally {
+      await this.#sayLeave(clock.monotonicMs() + patienceMs, forGood);
+    }
+  }
+
+  async #sayLeave(deadlineMs: number, forGood: boolean): Promise<void> {
+    const { clock } = this.#parts.cluster;
     for (let failures = 1; this.#member !== null; failures++) {
       try {
         await this.#member.leave(forGood);

@@ -123,9 +123,8 @@ export class Fetcher {
     const session = new FetchSession(this.#settings.usesSessions);
     try {
       while (!this.#inbox.hasEnded) {
-        const cursors = this.#fetchableAt(leader);
-        if (cursors.length === 0) break;
-        await this.#fetch(leader, cursors, session);
+        if (this.#fetchableAt(leader).length === 0) break;
+        await this.#fetch(leader, session);
         this.#parts.cluster.refreshIfStale();
         this.#settings.onRound?.();
       }
@@ -146,12 +145,14 @@ export class Fetcher {
   }
 
   /** One round trip. @throws what no repetition cures. */
-  async #fetch(leader: number, cursors: readonly Cursor[], session: FetchSession): Promise<void> {
+  async #fetch(leader: number, session: FetchSession): Promise<void> {
     const maxBytes = await this.#inbox.reserve(this.#settings.fetchBytesMax);
     if (maxBytes === false) return;
-    const asked = cursors.filter((cursor) => !cursor.paused).map((cursor) => ({ cursor, round: cursor.round }));
+    // Not before: while it waited for room, partitions may have been taken away, moved or paused.
+    const asked = this.#fetchableAt(leader).map((cursor) => ({ cursor, round: cursor.round }));
     let response: FetchResponse;
     try {
+      if (asked.length === 0) return;
       response = await this.#request(leader, asked, session, maxBytes);
       const fault = faultFromKafka(response.errorCode, `fetch from broker ${leader}`);
       if (fault !== null) throw fault;

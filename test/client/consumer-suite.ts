@@ -165,42 +165,48 @@ export function consumerSuite(client: () => Millrace, protocol: GroupProtocol): 
     await expect(strict.start()).rejects.toMatchObject({ fault: 'noCommittedOffset' });
   });
 
-  test('while members come and go, each record is handled once and those of a partition in order', async () => {
-    const topic = await fill('churn', 6, 0);
-    const handled: { partition: number; value: number }[] = [];
-    const member = () => {
-      const joined = consumer({ group: topic, topics: topic, autoCommitIntervalMs: 100 });
-      const loop = (async () => {
-        for await (const { partition, value } of joined) {
-          handled.push({ partition, value: value! });
-          if (value! % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
-        }
-      })();
-      return { joined, loop };
-    };
-    let sent = 0;
-    const send = async (): Promise<void> => {
-      for (const end = sent + 600; sent < end; sent += 60) await append(topic, sent, sent + 60, 6);
-    };
-    const members = [member()];
-    await send();
-    for (const change of ['join', 'join', 'leave', 'join', 'leave', 'leave']) {
-      if (change === 'join') members.push(member());
-      const leaving = change === 'leave' ? members.shift() : undefined;
-      leaving?.joined.stop();
-      await Promise.all([leaving?.loop, send()]);
-      await expect.poll(() => handled.length, PATIENCE).toBeGreaterThanOrEqual(sent - 300);
-    }
-    await expect.poll(() => handled.length, PATIENCE).toBeGreaterThanOrEqual(sent);
-    for (const { joined, loop } of members) {
-      joined.stop();
-      await loop;
-    }
-    for (let partition = 0; partition < 6; partition++) {
-      const values = handled.filter((one) => one.partition === partition).map(({ value }) => value);
-      expect(values).toEqual(Array.from({ length: sent / 6 }, (_, index) => index * 6 + partition));
-    }
-  });
+  test.each([
+    ['much', 16_000_000],
+    ['little', 400],
+  ])(
+    'while members come and go that fetch %s ahead, each record is handled once and in order',
+    async (_, prefetchBytesMax) => {
+      const topic = await fill('churn', 6, 0);
+      const handled: { partition: number; value: number }[] = [];
+      const member = () => {
+        const joined = consumer({ group: topic, topics: topic, autoCommitIntervalMs: 100, prefetchBytesMax });
+        const loop = (async () => {
+          for await (const { partition, value } of joined) {
+            handled.push({ partition, value: value! });
+            if (value! % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+          }
+        })();
+        return { joined, loop };
+      };
+      let sent = 0;
+      const send = async (): Promise<void> => {
+        for (const end = sent + 600; sent < end; sent += 60) await append(topic, sent, sent + 60, 6);
+      };
+      const members = [member()];
+      await send();
+      for (const change of ['join', 'join', 'leave', 'join', 'leave', 'leave']) {
+        if (change === 'join') members.push(member());
+        const leaving = change === 'leave' ? members.shift() : undefined;
+        leaving?.joined.stop();
+        await Promise.all([leaving?.loop, send()]);
+        await expect.poll(() => handled.length, PATIENCE).toBeGreaterThanOrEqual(sent - 300);
+      }
+      await expect.poll(() => handled.length, PATIENCE).toBeGreaterThanOrEqual(sent);
+      for (const { joined, loop } of members) {
+        joined.stop();
+        await loop;
+      }
+      for (let partition = 0; partition < 6; partition++) {
+        const values = handled.filter((one) => one.partition === partition).map(({ value }) => value);
+        expect(values).toEqual(Array.from({ length: sent / 6 }, (_, index) => index * 6 + partition));
+      }
+    },
+  );
 
   test('an offset out of range is an error, or reset', async () => {
     const topic = await fill('range', 1, 10);
