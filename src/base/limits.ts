@@ -53,6 +53,8 @@ export const limits = {
   groupsMax: 100_000,
   /** Member ids of one classic group that were given out and not joined with yet; past it newcomers are refused until some lapse. */
   groupPendingMembersMax: 10_000,
+  /** Topics that one member of a group names; there cannot be more. */
+  subscribedTopicsMax: 100_000,
   /** Characters of a pattern of topic names that a group's member subscribes to. */
   topicPatternCharactersMax: 1_000,
   /** Instructions of such a pattern when it is compiled: what one topic's name costs to match, and some 100 bytes each. */

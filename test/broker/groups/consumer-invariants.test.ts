@@ -4,13 +4,13 @@ import type { ConsumerGroupEvent } from '../../../src/broker/groups/consumer/con
 import { exchange, plain, TestGroup, TestMember } from './consumer-model.ts';
 
 /*
- * A group of the new protocol under random members, lost answers, silence, topics that come and go, and restarts.
+ * A group of the new protocol under random members, lost answers, a disk that refuses, silence, topics that come and go, restarts.
  * Whatever happens: no partition is in the hands of two members, no epoch goes back, and the events make the state. When it
  * calms down, everyone reaches the target within a bounded number of rounds.
  */
 
 type Action =
-  | { readonly type: 'beat' | 'takeUp' | 'lose' | 'leave' | 'pause' | 'crash'; readonly member: number }
+  | { readonly type: 'beat' | 'takeUp' | 'lose' | 'refuse' | 'leave' | 'pause' | 'crash'; readonly member: number }
   | { readonly type: 'subscribe'; readonly member: number; readonly topics: readonly string[] }
   | { readonly type: 'topic'; readonly name: string; readonly partitions: number }
   | { readonly type: 'pass'; readonly ms: number }
@@ -22,7 +22,7 @@ const member = fc.nat(MEMBERS - 1);
 const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 12, arbitrary: fc.record({ type: fc.constant('beat' as const), member }) },
   { weight: 8, arbitrary: fc.record({ type: fc.constant('takeUp' as const), member }) },
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('lose' as const), member }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constantFrom('lose' as const, 'refuse' as const), member }) },
   {
     weight: 1,
     arbitrary: fc.record({ type: fc.constantFrom('leave' as const, 'pause' as const, 'crash' as const), member }),
@@ -62,8 +62,11 @@ class World {
     switch (action.type) {
       case 'beat':
       case 'lose':
-        exchange(this.group, this.members[action.member]!, action.type === 'lose');
+      case 'refuse': {
+        const fate = { beat: 'answered', lose: 'lost', refuse: 'refused' } as const;
+        exchange(this.group, this.members[action.member]!, fate[action.type]);
         return;
+      }
       case 'takeUp':
         this.members[action.member]!.takeUp();
         return;

@@ -124,6 +124,11 @@ export class TestGroup {
     return this.perform(this.live.heartbeat(beat, beat.memberId, this.nowMs));
   }
 
+  /** The disk refuses what the group decides: nothing of it happens. */
+  refuse(beat: ConsumerHeartbeat): void {
+    this.live.heartbeat(beat, beat.memberId, this.nowMs);
+  }
+
   leave(beat: ConsumerHeartbeat): HeartbeatReply {
     return this.perform(this.live.leave(beat, this.nowMs));
   }
@@ -211,12 +216,17 @@ export class TestMember {
   }
 }
 
-/** Sends a member's heartbeat; `lost`: its answer never comes. */
-export function exchange(group: TestGroup, member: TestMember, lost = false): void {
+/** Sends a member's heartbeat. It may be that its answer never comes, or that the disk refuses what it would change. */
+export function exchange(
+  group: TestGroup,
+  member: TestMember,
+  fate: 'answered' | 'lost' | 'refused' = 'answered',
+): void {
   const sent = member.beat();
   try {
-    const reply = group.heartbeat(sent);
-    if (lost) member.unanswered();
+    if (fate === 'refused') group.refuse(sent);
+    const reply = fate === 'refused' ? null : group.heartbeat(sent);
+    if (reply === null || fate === 'lost') member.unanswered();
     else member.answered(sent, reply);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;

@@ -56,10 +56,7 @@ export class ConsumerGroups {
     this.#context = context;
     this.#uptimeMs = uptimeMs;
     const { topics } = context;
-    this.#patterns = new TopicPatterns(() => ({
-      version: topics.version,
-      names: Array.from(topics, ({ name }) => name),
-    }));
+    this.#patterns = new TopicPatterns(topics);
     this.#groupContext = {
       topics: {
         get version() {

@@ -1,4 +1,5 @@
 import { Fault } from '../../../base/faults.ts';
+import { limits } from '../../../base/limits.ts';
 import { isAssignor, type TopicPartitions } from './assignor.ts';
 import { JOIN_EPOCH, LEAVE_EPOCH, STATIC_LEAVE_EPOCH } from './consumer-member.ts';
 
@@ -40,6 +41,9 @@ export function checkHeartbeat(beat: ConsumerHeartbeat, memberIdRequired: boolea
   if (isBlank(beat.groupId)) refuse('the group id is empty');
   if (isBlank(instanceId)) refuse('the instance id is empty');
   if (isBlank(rackId)) refuse('the rack id is empty');
+  if ((beat.topicNames?.length ?? 0) > limits.subscribedTopicsMax) {
+    refuse(`it names more than ${limits.subscribedTopicsMax} topics`);
+  }
   if (memberEpoch === JOIN_EPOCH) {
     if (beat.rebalanceTimeoutMs === -1) refuse('a join needs a rebalance timeout');
     if (beat.owned === null || beat.owned.size > 0) refuse('who joins owns no partitions, and must say so');

@@ -12,19 +12,24 @@ interface Known {
   matched: ReadonlySet<string>;
 }
 
+/** All topics; `version` is another number after each that comes or goes. */
+interface NamedTopics extends Iterable<{ readonly name: string }> {
+  readonly version: number;
+}
+
 /**
  * Patterns of topic names in RE2's syntax (KIP-848), matched in time linear in the name. Each is tried on each name once,
  * however often topics come and go.
  */
 export class TopicPatterns {
   #engine: Engine | null = null;
-  readonly #names: () => { readonly version: number; readonly names: Iterable<string> };
+  readonly #topics: NamedTopics;
   #all: { readonly version: number; readonly names: ReadonlySet<string> } | null = null;
   /** The one used last is last. */
   readonly #known = new Map<string, Known>();
 
-  constructor(names: () => { readonly version: number; readonly names: Iterable<string> }) {
-    this.#names = names;
+  constructor(topics: NamedTopics) {
+    this.#topics = topics;
   }
 
   /** Loads the engine: before patterns that were found good earlier are matched. */
@@ -63,8 +68,9 @@ export class TopicPatterns {
   }
 
   #allNames(): ReadonlySet<string> {
-    const { version, names } = this.#names();
-    if (this.#all?.version !== version) this.#all = { version, names: new Set(names) };
+    const { version } = this.#topics;
+    if (this.#all?.version !== version)
+      this.#all = { version, names: new Set(Array.from(this.#topics, ({ name }) => name)) };
     return this.#all.names;
   }
 
