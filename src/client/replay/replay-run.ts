@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/clock.ts';
+import { type Clock, sleep } from '../../base/clock.ts';
 import { batchBytes, compressionOf, nextOffset, recordCount } from '../../record/batch.ts';
 import type { Compression } from '../../record/compression.ts';
 import { type PackedRecord, unpack } from '../../record/records.ts';
@@ -25,6 +25,8 @@ const PREFETCH_BYTES = 64 * 1024 * 1024;
 const PARTITION_PREFETCH_BYTES_MIN = 128 * 1024;
 const PARTITION_PREFETCH_BYTES_MAX = 16 * 1024 * 1024;
 const PROGRESS_INTERVAL_MS = 200;
+/** What was fetched ahead is worked off without a pause; so long at most, that others in the process have their turn. */
+const YIELD_INTERVAL_MS = 20;
 /** How long what was sent may take to be stored once the replay was told to end. */
 const ENDING_MS_MAX = 10_000;
 
@@ -48,6 +50,7 @@ export class ReplayRun<K, V> {
   #marking: Promise<void> | null = null;
   #markingFailure: { error: unknown } | null = null;
   #markedAtMs: number;
+  #yieldedAtMs = 0;
   #shownAtMs = Number.NEGATIVE_INFINITY;
   #wakePacer: () => void = () => {};
 
@@ -192,6 +195,10 @@ export class ReplayRun<K, V> {
     await this.#waitForRoom();
     this.#options.signal?.throwIfAborted();
     if (this.#markingFailure !== null) throw this.#markingFailure.error;
+    if (this.#clock.monotonicMs() - this.#yieldedAtMs >= YIELD_INTERVAL_MS) {
+      await sleep(this.#clock, 0);
+      this.#yieldedAtMs = this.#clock.monotonicMs();
+    }
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#shownAtMs >= PROGRESS_INTERVAL_MS) this.#show();
     const { checkpointIntervalMs = CHECKPOINT_INTERVAL_MS } = this.#options;
@@ -231,6 +238,7 @@ export class ReplayRun<K, V> {
   }
 
   async #finish(): Promise<void> {
+    this.#target?.checkFound();
     await this.#target?.seal();
     await this.#marking;
     await this.#save(true);
@@ -241,7 +249,8 @@ export class ReplayRun<K, V> {
    * says so. After any other failure the last checkpoint stands, and the next run finds what it does not tell of.
    */
   async #saveWhatIsSafe(cause: unknown): Promise<void> {
-    const isOrderly = this.#options.signal?.aborted || this.#target === null;
+    const { signal } = this.#options;
+    const isOrderly = (signal?.aborted && cause === signal.reason) || this.#target === null;
     if (this.#order === null || this.#markingFailure !== null || !isOrderly) return;
     try {
       await within(this.#clock, ENDING_MS_MAX, this.#sealAndSave(), () => new Error('not stored in time'));

@@ -1,5 +1,5 @@
 import { Fault } from '../../base/faults.ts';
-import { compressionOf } from '../../record/batch.ts';
+import { compressionOf, recordCount } from '../../record/batch.ts';
 import type { Compression } from '../../record/compression.ts';
 import type { PackedRecord } from '../../record/records.ts';
 import type { Admin } from '../admin.ts';
@@ -147,9 +147,8 @@ export class TargetTopic {
     // Plain records fill larger batches than they came in.
     if (slot.next < slot.storedNext || compression === 'none' || !slot.target.passes(batch, chosen)) return false;
     await this.#count(slot.target.seal());
-    const { records: before } = slot.target.state;
+    slot.next += recordCount(batch.bytes, batch.at);
     await this.#count(Promise.resolve(slot.target.addBatch(batch)));
-    slot.next += slot.target.state.records - before;
     return true;
   }
 
@@ -163,6 +162,15 @@ export class TargetTopic {
   /** Ends the batches that are being filled, so that what was taken is on its way. */
   async seal(): Promise<void> {
     for (const { target } of this.#slots.values()) await this.#count(target.seal());
+  }
+
+  /** At the end of the range: whether all that was found stored has come by. @throws Fault replayDiverged. */
+  checkFound(): void {
+    for (const { target, next, storedNext } of this.#slots.values()) {
+      if (next >= storedNext) continue;
+      const detail = `partition ${target.partition} of the target has ${storedNext} records of the replay, the source now gives ${next}`;
+      throw new Fault('replayDiverged', { detail });
+    }
   }
 
   /** As it is once all that was taken is stored, which `whenStored` waits for; to be called after seal. */
@@ -182,7 +190,8 @@ export class TargetTopic {
   }
 
   async #count(sealed: Promise<number>): Promise<void> {
-    this.#unstoredBytes += await sealed;
+    const bytes = await sealed;
+    this.#unstoredBytes += bytes;
     if (this.#failure !== null) throw this.#failure.error;
   }
 
