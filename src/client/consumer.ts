@@ -63,6 +63,7 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
   readonly #settled: { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void };
   #starting: Promise<void> | null = null;
   #cancelAutoCommit: CancelTimer | null = null;
+  #iterated = false;
   #stopping = false;
   #closing: Promise<void> | null = null;
 
@@ -133,7 +134,8 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Batch by batch, which is faster than record by record; a batch counts as handled when the next one is asked for.
+   * Batch by batch, which is faster than record by record; a batch counts as handled when the next one is asked for. A consumer is
+   * looped over once.
    * @throws what start throws; Fault offsetOutOfRange, noCommittedOffset, corruptBatch, fencedInstance and others.
    */
   async *batches(): AsyncGenerator<ReadBatch<K, V>, void, undefined> {
@@ -142,13 +144,13 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
 
   [Symbol.asyncIterator](): AsyncIterator<ReadRecord<K, V>, void, undefined> {
     let records: AsyncIterator<ReadRecord<K, V>, void, undefined> | null = null;
-    const started = async (): Promise<AsyncIterator<ReadRecord<K, V>, void, undefined>> => {
-      const inbox = await this.#startedInbox();
-      records ??= recordsOf(inbox, this.#settings, this.#hooks);
-      return records;
+    let starting: Promise<void> | null = null;
+    const start = async (): Promise<void> => {
+      records = recordsOf(await this.#startedInbox(), this.#settings, this.#hooks);
     };
     return {
-      next: () => (records === null ? started().then((iterator) => iterator.next()) : records.next()),
+      // Callers may ask for several at once.
+      next: () => (records === null ? (starting ??= start()).then(() => records!.next()) : records.next()),
       return: async () => {
         await (records?.return?.() ?? this.close());
         return { value: undefined, done: true };
@@ -157,6 +159,13 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
   }
 
   async #startedInbox(): Promise<Inbox<Chunk>> {
+    // Two would take turns at one partition, and the one would say that the other's record is handled.
+    if (this.#iterated && this.#closing === null) {
+      throw new Fault('invalidArgument', {
+        detail: 'a consumer is looped over once; for work side by side there is worker()',
+      });
+    }
+    this.#iterated = true;
     try {
       await this.start();
       return this.#inbox;

@@ -345,6 +345,17 @@ export function consumerSuite(client: () => Millrace, protocol: GroupProtocol): 
     await expect.poll(() => again.values, PATIENCE).toEqual([1, 2]);
   });
 
+  test('is looped over once', async () => {
+    const topic = await fill('once', 1, 3);
+    await using first = reading({ group: topic, topics: topic });
+    await expect.poll(() => first.values.length, PATIENCE).toBe(3);
+    await expect(first.member.batches().next()).rejects.toThrow(/looped over once/);
+    await append(topic, 3, 4, 1);
+    await expect.poll(() => first.values, PATIENCE).toEqual(range(0, 4));
+    await first.member.close();
+    for await (const _ of first.member) expect.unreachable('read from a closed consumer');
+  });
+
   test('a topic that is deleted under a consumer is let go, and the others go on', async () => {
     const doomed = await fill('doomed', 1, 3);
     const kept = await fill('kept', 1, 3);
