@@ -370,6 +370,42 @@ test('a limit per key holds, a closed worker takes nothing more, a signal closes
   expect(finishedBy(consumer.commits.at(-1)!, 5)).toEqual([0, 1, 4]);
 });
 
+test('hooks tell of each step of a record, in order and with timings', async () => {
+  const told: string[] = [];
+  const timings: number[] = [];
+  const note =
+    (name: string) => (event: { attempt: number; waitedMs?: number; durationMs?: number; delayMs?: number }) => {
+      told.push(`${name} ${event.attempt}`);
+      timings.push(event.waitedMs ?? event.durationMs ?? -1);
+    };
+  const hooks = {
+    onStart: note('start'),
+    onSuccess: note('success'),
+    onRetry: note('retry'),
+    onSkip: note('skip'),
+    onCommit: ({ offsets, durationMs, error }: { offsets: readonly unknown[]; durationMs: number; error: unknown }) => {
+      if (told.at(-1) !== 'commit') told.push('commit');
+      timings.push(durationMs);
+      expect([offsets.length, error]).toEqual([1, null]);
+    },
+  };
+  const retry = { attempts: 2, minMs: 1 };
+  const handler: Handler<string, string> = ({ offset }, { attempt }) => {
+    if (offset === 1 || attempt === 1) throw new Error('fails');
+  };
+  const { worker, consumer } = await scripted('t', { retry, hooks, onExhausted: 'skip', order: 'partition' }, handler);
+  await consumer.assign({ topic: 't', partition: 0, offset: 0, metadata: '' });
+  consumer.give('t', 0, [{ offset: 0 }, { offset: 1 }]);
+  await waitFor(() => expect(consumer.commits.at(-1)).toMatchObject({ offset: 2 }));
+  await worker.close();
+  expect(told.filter((name) => name !== 'commit')).toEqual([
+    ...['start 1', 'retry 1', 'start 2', 'success 2'],
+    ...['start 1', 'retry 1', 'start 2', 'skip 2'],
+  ]);
+  expect(told).toContain('commit');
+  expect(timings.every((ms) => ms >= 0)).toBe(true);
+});
+
 test('options that contradict each other are refused', () => {
   const make = (options: Partial<WorkerOptions>): unknown =>
     new Worker('t', { group: 'g', ...options } as WorkerOptions, () => {}, {} as never);
