@@ -27,3 +27,12 @@ export function answered<Answer>(
     }
   }, refuse);
 }
+
+/** Without access control everybody may read (3), delete (6) and describe (8) a group, and describe (10) and alter (11) its settings. */
+const ALL_OPERATIONS = (1 << 3) | (1 << 6) | (1 << 8) | (1 << 10) | (1 << 11);
+const UNTOLD = -2147483648;
+
+/** What may be done with a group, as Kafka's bits. */
+export function groupOperations(wanted: boolean): number {
+  return wanted ? ALL_OPERATIONS : UNTOLD;
+}

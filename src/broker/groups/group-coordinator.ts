@@ -153,7 +153,8 @@ export class GroupCoordinator {
     }
     group ??= request.memberId === '' ? this.#beginNew(id) : null;
     if (group === null) return refusedJoin(new Fault('unknownMember'), request.memberId);
-    if (group instanceof LiveConsumerGroup) return this.consumers.classicJoin(id, request);
+    if (group instanceof LiveConsumerGroup && !group.isEmpty) return this.consumers.classicJoin(id, request);
+    if (group instanceof LiveConsumerGroup) return refusedJoin(new Fault('unknownMember'), request.memberId);
     if (!(group instanceof ClassicGroup)) return refusedJoin(new Fault('inconsistentGroupProtocol'), request.memberId);
     return this.#ask(group, (ask, nowMs) => group.join(ask, request, nowMs));
   }

@@ -3,18 +3,29 @@ import type { Broker } from '../../broker/broker.ts';
 import type { TopicPartitions } from '../../broker/groups/consumer/assignor.ts';
 import { type ConsumerMember, partitionsIn, union } from '../../broker/groups/consumer/consumer-member.ts';
 import type { LiveConsumerGroup } from '../../broker/groups/consumer/live-consumer-group.ts';
+import { groupOperations } from '../group-requests.ts';
 import { answerOr, handler } from '../handler.ts';
 
 /** Kafka's numbers for the protocol that a member speaks. */
 const memberType = { classic: 0, consumer: 1 };
 
 /** KIP-848. Groups of the classic protocol are not told here: tools ask DescribeGroups for them. */
-export const consumerGroupDescribe = handler('ConsumerGroupDescribe', [0, 1], async ({ groupIds }, { broker }) => ({
+export const consumerGroupDescribe = handler('ConsumerGroupDescribe', [0, 1], async (request, { broker }) => ({
   groups: await Promise.all(
-    groupIds.map((groupId) =>
+    request.groupIds.map((groupId) =>
       answerOr(
-        () => ({ errorCode: 0, errorMessage: null as string | null, ...described(broker, groupId) }),
-        (fault) => ({ errorCode: fault.code, errorMessage: fault.message, ...nothing(groupId) }),
+        () => ({
+          errorCode: 0,
+          errorMessage: null as string | null,
+          ...described(broker, groupId),
+          authorizedOperations: groupOperations(request.includeAuthorizedOperations),
+        }),
+        (fault) => ({
+          errorCode: fault.code,
+          errorMessage: fault.message,
+          ...nothing(groupId),
+          authorizedOperations: groupOperations(false),
+        }),
       ),
     ),
   ),

@@ -328,6 +328,41 @@ export const consumerGroupScenarios: Scenario[] = [
     },
   },
   {
+    api: 'ConsumerGroupDescribe',
+    says: 'what may be done with a group',
+    run: async (side, place) => {
+      const group = await Group.on(side, place);
+      await group.join('a');
+      const wanted = { groupIds: [group.id, 'no-such'], includeAuthorizedOperations: true };
+      const { groups } = (await side.ask('ConsumerGroupDescribe', place.version, wanted))!;
+      return groups.map(({ groupId, authorizedOperations }) => [groupId, authorizedOperations]);
+    },
+  },
+  {
+    api: 'JoinGroup',
+    says: 'an empty group of the new protocol, with a member id and without',
+    versions: [5],
+    run: async (side, place) => {
+      const group = await Group.on(side, { ...place, version: 1 });
+      await group.join('a');
+      await group.beat({ memberId: 'a', memberEpoch: -1 });
+      const ask = async (memberId: string) => {
+        const { errorCode } = (await side.ask('JoinGroup', 5, {
+          ...{
+            groupId: group.id,
+            memberId,
+            sessionTimeoutMs: 10_000,
+            rebalanceTimeoutMs: 1000,
+            protocolType: 'consumer',
+          },
+          protocols: [{ name: 'range', metadata: Buffer.alloc(0) }],
+        }))!;
+        return errorCode;
+      };
+      return [await ask('stranger'), await ask('')];
+    },
+  },
+  {
     api: 'DescribeGroups',
     says: 'groups of the new protocol, which it does not know',
     run: async (side, place) => {

@@ -124,7 +124,7 @@ export class ConsumerGroups {
   /** A member that speaks the classic protocol joins a group of the new one. */
   async classicJoin(groupId: string, request: JoinRequest): Promise<JoinAnswer> {
     try {
-      return await this.#coordinator.change(groupId, (_, nowMs) => this.get(groupId).classic.join(request, nowMs));
+      return await this.#coordinator.change(groupId, (_, nowMs) => this.#mixed(groupId).classic.join(request, nowMs));
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       return refusedJoin(error, error.fault === 'memberIdRequired' ? request.newMemberId : request.memberId);
@@ -134,12 +134,19 @@ export class ConsumerGroups {
   async classicSync(groupId: string, request: SyncRequest): Promise<SyncAnswer> {
     try {
       return await this.#coordinator.change(groupId, (_, nowMs) => {
-        return { events: [], result: this.get(groupId).classic.sync(request, nowMs) };
+        return { events: [], result: this.#mixed(groupId).classic.sync(request, nowMs) };
       });
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       return refusedSync(error);
     }
+  }
+
+  /** @throws Fault rebalanceInProgress when the group has become a classic one, or empty: the member is to join that */
+  #mixed(id: string): LiveConsumerGroup {
+    const group = this.find(id);
+    if (group === null || group.isEmpty) throw new Fault('rebalanceInProgress');
+    return group;
   }
 
   /** @throws Fault groupNotFound */
