@@ -185,12 +185,18 @@ export class Journal {
   }
 
   /**
-   * Makes one round durable; one at a time. @throws Fault diskFull: none of it is stored, nor will be after a crash. Any
-   * other failure is fatal to the broker.
+   * Makes one round durable; one at a time. False when the disk refused it: none of it is stored, nor will be after a crash.
+   * @throws what is fatal to the broker: the round may be stored or not
    */
-  async write(entries: readonly JournalEntry[], logs: readonly JournaledLog[]): Promise<void> {
+  async write(entries: readonly JournalEntry[], logs: readonly JournaledLog[]): Promise<boolean> {
     const roundBytes = padded(entries.reduce((sum, entry) => sum + entryBytes(entry), ROUND_HEADER_BYTES));
-    const active = await this.#activeWith(roundBytes);
+    let active: Active;
+    try {
+      active = await this.#activeWith(roundBytes);
+    } catch (error) {
+      this.#giveUp(error);
+      return false;
+    }
     if (this.#round.length < roundBytes) this.#round = Buffer.allocUnsafeSlow(roundBytes * 2);
     const number = this.#lastNumber + 1;
     encodeRound(this.#round, this.#checksum!, { generation: active.generation, number }, entries);
@@ -201,11 +207,12 @@ export class Journal {
       if (!(error instanceof Fault) || error.fault !== 'diskFull') throw error;
       // The round may be whole on the disk all the same. Nothing may follow before it is certain that it is not.
       await active.handle.write([Buffer.alloc(JOURNAL_BLOCK_BYTES)], active.position);
-      throw error;
+      return false;
     }
     this.#lastNumber = number;
     active.position += roundBytes;
     for (const [i, { nextOffset }] of entries.entries()) active.logs.set(logs[i]!, nextOffset);
+    return true;
   }
 
   /** Notes that segment files were synced further than their log's checkpoint says, so that the next proofs tell of it. */
@@ -226,12 +233,14 @@ export class Journal {
 
   /** Ends: nothing is written any more. After a clean stop of every log nothing needs to be replayed. */
   async close(clean: boolean): Promise<void> {
+    // After a failure nothing is given up, whoever thinks that it was a clean stop.
+    const failed = this.#closed;
     this.abort();
     await this.settled();
     await this.#active?.handle.close();
     this.#active = null;
     this.#proven.clear();
-    if (clean && this.#dirty) await this.#writeProofs(this.#generation + 1);
+    if (clean && !failed && this.#dirty) await this.#writeProofs(this.#generation + 1);
   }
 
   async #activeWith(roundBytes: number): Promise<Active> {

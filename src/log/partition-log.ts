@@ -220,7 +220,7 @@ export class PartitionLog {
       } catch (error) {
         if (!(error instanceof Fault) || error.fault !== 'diskFull') throw error;
         // Deleting is what makes room on a full disk. Until the checkpoint says so, the oldest file's name says where the log starts.
-        await this.#removal.before(this.marks.logStart);
+        await this.#removal.before(this.marks.logStart, () => this.#context.disk.syncFolder(this.folder));
         await this.#checkpoint.write();
       }
     }
@@ -342,7 +342,7 @@ export class PartitionLog {
     if (run.length === 0) return;
     const active = this.#active;
     try {
-      await active.write(run.map((pending) => pending.batch));
+      await this.#context.syncer.writes.run(() => active.write(run.map((pending) => pending.batch)));
     } catch (error) {
       await active.cutBack().catch((fatal) => this.fail(fatal));
       this.#rollBack(run, error);

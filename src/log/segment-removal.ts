@@ -10,13 +10,17 @@ export class SegmentRemoval {
     this.#segments = segments;
   }
 
-  /** Those that lie wholly before `logStart`, which must be durable. */
-  async before(logStart: number): Promise<void> {
+  /**
+   * Those that lie wholly before `logStart`, oldest first. `afterEach` is awaited after each: where nothing else says durably
+   * where the log starts, a power cut must not bring an older one back when a younger one is gone.
+   */
+  async before(logStart: number, afterEach?: () => Promise<void>): Promise<void> {
     const keptFrom = this.#segments.findLastIndex((segment) => segment.baseOffset <= logStart);
     for (const segment of this.#segments.splice(0, keptFrom)) this.#removing.add(segment);
     for (const segment of this.#removing) {
       await segment.remove();
       this.#removing.delete(segment);
+      await afterEach?.();
     }
   }
 }

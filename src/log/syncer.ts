@@ -1,5 +1,6 @@
 import { Fault } from '../base/faults.ts';
 import { invariant } from '../base/invariant.ts';
+import { Semaphore } from '../base/semaphore.ts';
 import { AppendGroup, type AppendStage } from './append-group.ts';
 import type { Journal } from './journal.ts';
 import { entryBytes, type JournalEntry, ROUND_HEADER_BYTES } from './journal-round.ts';
@@ -8,6 +9,9 @@ import { WriteAhead } from './write-ahead.ts';
 
 /** Logs synced in place at the same time. Each takes one of libuv's threads while it waits for the disk. */
 const SYNCS_AT_ONCE_MAX = 4;
+
+/** Enough for every thread to have one waiting. */
+const WRITES_AT_ONCE_MAX = 16;
 
 /** Bytes of one round, but for a group's: what is left waits for the next. */
 const ROUND_BYTES_MAX = 4 * 1024 * 1024;
@@ -34,6 +38,11 @@ export interface Appended {
  * much, each segment file is synced in place. Nothing outside this class and recovery knows which of the two it was.
  */
 export class Syncer {
+  /**
+   * Writes of segment files that run at once. All of a thousand logs' would stand before the round that makes the first of
+   * them durable, since the operating system is asked in the order of the calls.
+   */
+  readonly writes = new Semaphore(WRITES_AT_ONCE_MAX);
   #journal: Journal | null = null;
   readonly #waiting = new Set<PartitionLog>();
   readonly #groups: WriteAhead[] = [];
@@ -179,10 +188,8 @@ export class Syncer {
     const journal = this.#journal!;
     if (!journal.canWrite(roundBytes(entries))) return false;
     try {
-      await journal.write(entries, logs);
-      return true;
+      return await journal.write(entries, logs);
     } catch (error) {
-      if (error instanceof Fault && error.fault === 'diskFull') return false;
       for (const log of logs) log.fail(error);
       return false;
     }
