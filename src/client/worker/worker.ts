@@ -142,6 +142,8 @@ export class Worker<K = string, V = unknown> implements AsyncDisposable {
     if (this.#settings.from !== 'earliest') await this.#beginRetryTopics(partitions);
     for (const committed of partitions) {
       const partition = new AssignedPartition<K, V>(committed, committed);
+      // A worker that is being closed begins nothing new.
+      partition.isDraining = this.#closing !== null;
       this.#assigned.set(partition.key, partition);
     }
   }

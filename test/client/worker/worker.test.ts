@@ -370,6 +370,21 @@ test('a limit per key holds, a closed worker takes nothing more, a signal closes
   expect(finishedBy(consumer.commits.at(-1)!, 5)).toEqual([0, 1, 4]);
 });
 
+test('what is assigned while a worker drains is not begun', async () => {
+  const { worker, consumer, held, begun } = await holding('t');
+  await consumer.assign(nothingCommitted('t', 0));
+  consumer.give('t', 0, [{ offset: 0 }]);
+  await waitFor(() => expect(begun).toEqual([0]));
+  const closing = worker.close();
+  await consumer.assign(nothingCommitted('t', 1));
+  consumer.give('t', 1, [{ offset: 7 }]);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  held.get(0)!.end();
+  await closing;
+  expect(begun).toEqual([0]);
+  expect(consumer.commits.at(-1)).toMatchObject({ partition: 0, offset: 1 });
+});
+
 test('hooks tell of each step of a record, in order and with timings', async () => {
   const told: string[] = [];
   const timings: number[] = [];
