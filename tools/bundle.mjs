@@ -1,4 +1,4 @@
-// Bundles src/ into a few files of dist/, since opening a file for each module is most of what a start takes. What commands
+// Bundles src/ into a few files of the folder that is named, since opening a file for each module is most of what a start takes. What commands
 // load on demand stays in files of its own. Dependencies are not taken in, nor is the file of layouts.
 import { copyFileSync } from 'node:fs';
 import path from 'node:path';
@@ -7,6 +7,7 @@ import { rolldown } from 'rolldown';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const at = (...names) => path.join(root, ...names);
+const [target] = process.argv.slice(2);
 
 const bundle = await rolldown({
   input: { index: at('src', 'index.ts'), cli: at('src', 'cli', 'main.ts') },
@@ -18,5 +19,5 @@ const bundle = await rolldown({
   },
 });
 // All lie side by side, so that what code finds relative to its own file is the same for each.
-await bundle.write({ dir: at('dist'), format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' });
-copyFileSync(at('src', 'wire', 'messages.txt'), at('dist', 'messages.txt'));
+await bundle.write({ dir: target, format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' });
+copyFileSync(at('src', 'wire', 'messages.txt'), path.join(target, 'messages.txt'));

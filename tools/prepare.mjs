@@ -3,7 +3,7 @@
 // on whatever Node is there.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -50,8 +50,12 @@ unlessDone(at('node_modules', '.prepared'), ['package.json', 'package-lock.json'
 if (process.argv.includes('--build')) {
   const files = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', 'tools/bundle.mjs', ...sources('src')];
   unlessDone(at('dist', '.built'), files, () => {
+    // Beside, and put in place at once: what runs from dist/ meanwhile must not miss it.
+    const fresh = at('node_modules', '.dist');
+    rmSync(fresh, { recursive: true, force: true });
+    run(at('node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json', '--outDir', fresh]);
+    run(process.execPath, [at('tools', 'bundle.mjs'), fresh]);
     rmSync(at('dist'), { recursive: true, force: true });
-    run(at('node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json']);
-    run(process.execPath, [at('tools', 'bundle.mjs')]);
+    renameSync(fresh, at('dist'));
   });
 }
