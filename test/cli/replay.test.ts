@@ -118,27 +118,31 @@ for (const target of brokerTargets) {
       expect(err).toMatch(/60 records, .* in \d+\.\d s to topic/);
     });
 
-    test('what makes no sense is refused with exit code 2 and one line', async () => {
-      const name = await filled(2);
-      const wrong = [
-        ['--to-topic', name],
-        ['--to-topic', 'x', '--exec', 'cat'],
-        ['--checkpoint', 'file.json'],
-        ['--create'],
-        ['--map', '0=1'],
-        ['--to-topic', 'x', '--map', '0'],
-        ['--rate', '1', '--pace', '1'],
-        ['--rate', '-1'],
-        ['--from', 'soon'],
-        ['--from', '7=earliest'],
-        ['--from', '1', '--from', '2'],
-        ['--from', '0=1', '--from', '0=2'],
-      ];
-      for (const args of wrong) {
-        const { code, out, err } = await cli(['replay', name, ...args]);
-        expect([args, code, out, isOneLine(err)]).toEqual([args, 2, '', true]);
-      }
-      await done(['replay', name, '--to-topic', name, '--into-itself']);
-    });
+    // Which broker it is makes no difference.
+    test.skipIf(target.name !== 'Millrace')(
+      'what makes no sense is refused with exit code 2 and one line',
+      async () => {
+        const name = await filled(2);
+        const wrong = [
+          ['--to-topic', name],
+          ['--to-topic', 'x', '--exec', 'cat'],
+          ['--checkpoint', 'file.json'],
+          ['--create'],
+          ['--map', '0=1'],
+          ['--to-topic', 'x', '--map', '0'],
+          ['--rate', '1', '--pace', '1'],
+          ['--rate', '-1'],
+          ['--from', 'soon'],
+          ['--from', '7=earliest'],
+          ['--from', '1', '--from', '2'],
+          ['--from', '0=1', '--from', '0=2'],
+        ];
+        for (const args of wrong) {
+          const { code, out, err } = await cli(['replay', name, ...args]);
+          expect([args, code, out, isOneLine(err)]).toEqual([args, 2, '', true]);
+        }
+        await done(['replay', name, '--to-topic', name, '--into-itself']);
+      },
+    );
   });
 }

@@ -113,6 +113,40 @@ export function resumeSuite(client: () => Millrace): void {
     expect(await contentOf(client(), target, (record) => record.header('stranger') === null)).toEqual(all);
   });
 
+  test('a target that stamps records itself is gone on with as well', async () => {
+    const topic = await fill(client(), 'stamped', { records: 6000, partitions: 2 });
+    const target = newTopic('stamped-again');
+    const settings = { 'message.timestamp.type': 'LogAppendTime' };
+    await client().admin.createTopic({ name: target, partitions: 2, settings });
+    const checkpoint = new MemoryCheckpoint();
+    const { result } = await runThrough(
+      { topic, checkpoint, checkpointIntervalMs: 1, target: { topic: target } },
+      (run) => {
+        checkpoint.savesLeft = run < 4 ? 2 : Number.POSITIVE_INFINITY;
+        return undefined;
+      },
+    );
+    expect(result.records).toBe(6000);
+    expect((await contentOf(client(), target)).counts).toEqual([3000, 3000]);
+  });
+
+  test('a target whose beginning was deleted is gone on with, as long as something of the replay is left', async () => {
+    const { options, checkpoint, target } = await interrupted();
+    // As a run leaves it that is killed right after its first checkpoint.
+    const state = JSON.parse(checkpoint.text!);
+    for (const one of state.source) one.next = 0;
+    Object.assign(state, { turn: { partition: null, endNext: null }, records: 0, bytes: 0 });
+    for (const one of state.target.partitions) Object.assign(one, { records: 0, acknowledged: 0, offset: 0 });
+    checkpoint.text = JSON.stringify(state);
+    await client().admin.trim(target, new Map([[0, 500]]));
+    const begun = checkpoint.text;
+    expect((await client().replay(options)).foundInTarget).toBeGreaterThanOrEqual(900);
+    expect((await client().admin.offsets(target, 'latest')).get(0)?.offset).toBe(2000);
+    await client().admin.trim(target, new Map([[0, 'latest']]));
+    checkpoint.text = begun;
+    await expect(client().replay(options)).rejects.toMatchObject({ fault: 'replayDiverged' });
+  });
+
   test('two runs at once from one checkpoint store every record once', async () => {
     const topic = await fill(client(), 'twice', { records: 6000, partitions: 2 });
     const target = newTopic('twice-again');
