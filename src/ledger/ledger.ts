@@ -22,6 +22,8 @@ const REWRITE_FACTOR = 4;
 const REWRITE_BYTES_MIN = 1024 * 1024;
 /** Events written again at once, so that others are not kept waiting. */
 const SLICE_EVENTS = 1000;
+/** … and about how many bytes of them. */
+const SLICE_BYTES = 1024 * 1024;
 
 /** The state that a ledger's events make. */
 export interface Fold<Event> {
@@ -170,9 +172,13 @@ export class Ledger<Event> {
     for (const event of events) this.#fold.apply(event);
   }
 
-  async #write(events: readonly Event[]): Promise<void> {
+  #write(events: readonly Event[]): Promise<void> {
+    return this.#writeValues(events.map((event) => encode(event)));
+  }
+
+  async #writeValues(values: readonly Buffer[]): Promise<void> {
     const timestampMs = this.#context.clock.wallMs();
-    const records: NewRecord[] = events.map((event) => ({ timestampMs, key: null, value: encode(event), headers: [] }));
+    const records: NewRecord[] = values.map((value) => ({ timestampMs, key: null, value, headers: [] }));
     await this.#context.syncer.append([{ log: this.#log, batch: buildBatch(records) }], 'visible').settled;
   }
 
@@ -206,7 +212,7 @@ export class Ledger<Event> {
    * in between leaves both, which fold to the same state.
    */
   async #rewrite(): Promise<void> {
-    const startOffset = this.#log.marks.acceptedNext;
+    let startOffset = -1;
     const live = this.#fold.live()[Symbol.iterator]();
     let bytes = 0;
     for (let done = false; !done; ) {
@@ -215,12 +221,14 @@ export class Ledger<Event> {
       await this.#turn(async () => {
         // The state lacks what is under way, which lies before the slice: folded again, the slice would undo it.
         await this.#drain();
+        // Not before: the disk may have refused what was under way, and given its offsets to the slice.
+        if (startOffset < 0) startOffset = this.#log.marks.acceptedNext;
         const before = this.#log.sizeBytes;
         let written: Promise<void> | null = null;
         try {
-          const slice = nextOf(live, SLICE_EVENTS);
-          done = slice.length < SLICE_EVENTS;
-          if (slice.length > 0) written = this.#write(slice);
+          const slice = nextSlice(live);
+          done = slice.last;
+          if (slice.values.length > 0) written = this.#writeValues(slice.values);
         } finally {
           // The slice has its place in the log: what was held comes after it.
           this.#release();
@@ -234,14 +242,17 @@ export class Ledger<Event> {
   }
 }
 
-function nextOf<T>(iterator: Iterator<T>, count: number): T[] {
-  const taken: T[] = [];
-  while (taken.length < count) {
-    const next = iterator.next();
-    if (next.done === true) break;
-    taken.push(next.value);
+/** The next events, encoded: as many as are written again at once. */
+function nextSlice<Event>(live: Iterator<Event>): { values: Buffer[]; last: boolean } {
+  const values: Buffer[] = [];
+  for (let bytes = 0; values.length < SLICE_EVENTS && bytes < SLICE_BYTES; ) {
+    const next = live.next();
+    if (next.done === true) return { values, last: true };
+    const value = encode(next.value);
+    values.push(value);
+    bytes += value.length;
   }
-  return taken;
+  return { values, last: false };
 }
 
 /** A log whose files are gone would begin anew, as if nothing had ever been decided. */

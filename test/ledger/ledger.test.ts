@@ -88,3 +88,35 @@ test('live state that is written again does not undo what was on its way', async
   await (await Ledger.open('l', contextOn(realDisk(root)), again)).close();
   expect([again.values.get('x'), again.values.get('y')]).toEqual(['new', 'newest']);
 });
+
+test('live state that is written again is whole when what was on its way is refused', async () => {
+  const root = tempFolder();
+  let onWrite = (): void => {};
+  const disk = hookedDisk(realDisk(root), ({ name, path }, proceed) => {
+    if (name === 'write' && isLogFile(path)) onWrite();
+    return proceed();
+  });
+  const fold = new Values();
+  const ledger = await Ledger.open('l', contextOn(disk), fold);
+  for (let i = 0; i < 10; i += 1) await ledger.append([{ key: `k${i}`, value: 'kept' }]);
+  const appends: Promise<void>[] = [];
+  let refused = false;
+  // Many are on their way when the ledger has become long enough, and the disk refuses them.
+  onWrite = () => {
+    for (let i = 0; i < 5; i += 1) appends.push(ledger.append([{ key: 'x', value: '' }]));
+    onWrite = () => {
+      onWrite = () => {};
+      refused = true;
+      throw new Fault('diskFull');
+    };
+  };
+  await ledger.append([{ key: 'big', value: BIG }]);
+  await Promise.allSettled(appends);
+  expect(refused).toBe(true);
+  await ledger.append([{ key: 'last', value: '' }]);
+  await ledger.close();
+  const again = new Values();
+  await (await Ledger.open('l', contextOn(realDisk(root)), again)).close();
+  expect([...again.values.keys()].sort()).toEqual([...fold.values.keys()].sort());
+  expect(again.values.size).toBe(12);
+});

@@ -1,5 +1,8 @@
 import type { Uuid } from '../../base/random.ts';
-import type { CommittedOffset, GroupEvent } from './group-events.ts';
+import type { CommittedOffset, GroupEvent, StoredOffset } from './group-events.ts';
+
+/** Offsets told again in one event. */
+const EVENT_OFFSETS_MAX = 1000;
 
 /** What a group has committed of one topic. */
 export interface TopicOffsets {
@@ -32,7 +35,7 @@ export class CommittedOffsets {
     return this.#groups.get(group) ?? null;
   }
 
-  commit(group: string, topic: string, topicId: Uuid, partitions: Iterable<readonly [number, CommittedOffset]>): void {
+  commit({ group, topic, topicId, partitions }: Extract<GroupEvent, { type: 'offsets' }>): void {
     let topics = this.#groups.get(group);
     if (topics === undefined) this.#groups.set(group, (topics = new Map()));
     let offsets = topics.get(topic);
@@ -41,7 +44,9 @@ export class CommittedOffsets {
       offsets?.partitions.clear();
       topics.set(topic, (offsets = { topicId, partitions: new Map() }));
     }
-    for (const [partition, committed] of partitions) offsets.partitions.set(partition, committed);
+    for (const [partition, offset, leaderEpoch, metadata, committedAtMs, expiresAtMs] of partitions) {
+      offsets.partitions.set(partition, { offset, leaderEpoch, metadata, committedAtMs, expiresAtMs });
+    }
   }
 
   remove({
@@ -74,7 +79,15 @@ export class CommittedOffsets {
   *live(): Generator<GroupEvent> {
     for (const [group, topics] of this.#groups) {
       for (const [topic, { topicId, partitions }] of topics) {
-        if (partitions.size > 0) yield { type: 'offsets', group, topic, topicId, partitions: [...partitions] };
+        let stored: StoredOffset[] = [];
+        for (const [partition, committed] of partitions) {
+          const { offset, leaderEpoch, metadata, committedAtMs, expiresAtMs } = committed;
+          stored.push([partition, offset, leaderEpoch, metadata, committedAtMs, expiresAtMs]);
+          if (stored.length < EVENT_OFFSETS_MAX) continue;
+          yield { type: 'offsets', group, topic, topicId, partitions: stored };
+          stored = [];
+        }
+        if (stored.length > 0) yield { type: 'offsets', group, topic, topicId, partitions: stored };
       }
     }
   }

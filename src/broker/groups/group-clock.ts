@@ -14,7 +14,8 @@ export class GroupClock {
     this.#startMs = clock.monotonicMs() - ranForMs;
   }
 
+  /** Whole milliseconds. */
   uptimeMs(): number {
-    return this.#clock.monotonicMs() - this.#startMs;
+    return Math.floor(this.#clock.monotonicMs() - this.#startMs);
   }
 }

@@ -284,10 +284,9 @@ export class GroupCoordinator {
           group: id,
           topic,
           topicId,
-          partitions: ofTopic.map(({ partition, offset, leaderEpoch, metadata }) => [
-            partition,
-            { offset, leaderEpoch, metadata: metadata ?? '', committedAtMs: nowMs, expiresAtMs },
-          ]),
+          partitions: ofTopic.map(({ partition, offset, leaderEpoch, metadata }) => {
+            return [partition, offset, leaderEpoch, metadata ?? '', nowMs, expiresAtMs];
+          }),
         }),
       ),
     );

@@ -12,6 +12,16 @@ export interface CommittedOffset {
   readonly expiresAtMs: number | null;
 }
 
+/** One partition's committed offset as the ledger has it, without names, since there are so many. */
+export type StoredOffset = readonly [
+  partition: number,
+  offset: number,
+  leaderEpoch: number,
+  metadata: string,
+  committedAtMs: number,
+  expiresAtMs: number | null,
+];
+
 /** A member of a classic group as it survives a restart: with the metadata of the protocol that was chosen, and its work. */
 export interface ClassicMemberRecord {
   readonly memberId: string;
@@ -45,7 +55,7 @@ export type GroupEvent =
       readonly group: string;
       readonly topic: string;
       readonly topicId: Uuid;
-      readonly partitions: readonly (readonly [partition: number, committed: CommittedOffset])[];
+      readonly partitions: readonly StoredOffset[];
     }
   /**
    * `partitions` null: all of the topic. Of another topic of that name (with another id) nothing is removed, and nothing

@@ -14,7 +14,7 @@ export class GroupState implements Fold<GroupEvent> {
   apply(event: GroupEvent): void {
     switch (event.type) {
       case 'offsets':
-        this.offsets.commit(event.group, event.topic, event.topicId, event.partitions);
+        this.offsets.commit(event);
         return;
       case 'offsetsRemoved':
         this.offsets.remove(event);
