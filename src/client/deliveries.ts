@@ -100,26 +100,38 @@ export function recordsOf<K, V>(
     return record;
   };
   const end: IteratorReturnResult<void> = { value: undefined, done: true };
-  return {
-    next: async () => {
-      hooks.onAsked?.();
-      try {
-        for (;;) {
-          const record = take();
-          if (record !== null) return { value: record, done: false };
-          if (ended) break;
-          pulling ??= pull().finally(() => {
-            pulling = null;
-          });
-          await pulling;
-        }
-      } catch (error) {
-        ended = true;
-        await hooks.onLeft();
-        throw error;
+  const takeOrPull = async (): Promise<IteratorResult<ReadRecord<K, V>, void>> => {
+    try {
+      for (;;) {
+        const record = take();
+        if (record !== null) return { value: record, done: false };
+        if (ended) break;
+        pulling ??= pull().finally(() => {
+          pulling = null;
+        });
+        await pulling;
       }
+    } catch (error) {
+      ended = true;
       await hooks.onLeft();
-      return end;
+      throw error;
+    }
+    await hooks.onLeft();
+    return end;
+  };
+  return {
+    next: () => {
+      hooks.onAsked?.();
+      // The way of most records, which should cost little.
+      const records = delivery?.batch.records;
+      if (records === undefined || index >= records.length) return takeOrPull();
+      try {
+        const record = take();
+        return record === null ? takeOrPull() : Promise.resolve({ value: record, done: false });
+      } catch {
+        // Thrown again there, which also leaves.
+        return takeOrPull();
+      }
     },
     return: async () => {
       // First, so that a call of next that waits for records ends too.
