@@ -56,6 +56,8 @@ export async function joinConsumer(
   memberId: string,
 ): Promise<number> {
   const joining = { rebalanceTimeoutMs: SESSION_TIMEOUT_MS, subscribedTopicNames: [topic], topicPartitions: [] };
+  // Asking for the coordinator is what makes a Kafka broker begin to be one; then it takes its time to load.
+  await admin.groups.offsets([group]);
   const answer = await admin.request('ConsumerGroupHeartbeat', {
     groupId: group,
     memberId,
