@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
+import { Fault } from '../../src/base/faults.ts';
+import { realDisk } from '../../src/disk/real-disk.ts';
 import { consumerAssignment, owningMetadata } from '../broker/groups/consumer-metadata.ts';
+import { hookedDisk } from '../log/hooked-disk.ts';
 import { makeTopic, type RawClient, startBroker, tempFolder } from './support.ts';
 
 /*
@@ -9,6 +12,7 @@ import { makeTopic, type RawClient, startBroker, tempFolder } from './support.ts
 
 const TOPIC = 't';
 const PARTITIONS = 4;
+const COORDINATOR_NOT_AVAILABLE = 15;
 const REBALANCE_IN_PROGRESS = 27;
 const INCONSISTENT_PROTOCOL = 23;
 const GROUP_NOT_FOUND = 69;
@@ -142,6 +146,37 @@ test('a leader that gave one partition to two, or one that there is not, does no
   );
   expect([...new Set(owned)].sort()).toEqual(owned.sort());
   expect(owned).toEqual([0, 1, 2, 3].filter((partition) => owned.includes(partition)));
+});
+
+test('a disk that refuses leaves the group as it was, of either kind; when it takes writes again all goes on', async () => {
+  const folder = tempFolder();
+  let isFull = false;
+  const disk = hookedDisk(realDisk(folder), async (call, proceed) => {
+    if (isFull && call.name === 'write') throw new Fault('diskFull');
+    return proceed();
+  });
+  const target = await startBroker({ folder, disk });
+  const client = await target.client();
+  const classic = await classicGroup(client);
+  const member = { groupId: 'g', memberId: 'new', memberEpoch: 0 };
+
+  isFull = true;
+  expect((await joinNew(client, 'new')).errorCode).toBe(COORDINATOR_NOT_AVAILABLE);
+  expect(await typeOf(client)).toBe('classic');
+  isFull = false;
+  expect(await heartbeat(client, classic)).toBe(0);
+
+  const { memberEpoch } = await joinNew(client, 'new');
+  expect(await typeOf(client)).toBe('consumer');
+  const before = await client.request('ConsumerGroupDescribe', 1, { groupIds: ['g'] });
+  isFull = true;
+  const change = { ...member, memberEpoch, subscribedTopicNames: [] };
+  expect((await client.request('ConsumerGroupHeartbeat', 1, change)).errorCode).toBe(COORDINATOR_NOT_AVAILABLE);
+  expect((await leaveNew(client, 'new')).errorCode).toBe(COORDINATOR_NOT_AVAILABLE);
+  expect(await client.request('ConsumerGroupDescribe', 1, { groupIds: ['g'] })).toEqual(before);
+  isFull = false;
+  expect((await leaveNew(client, 'new')).errorCode).toBe(0);
+  expect(await typeOf(client)).toBe('classic');
 });
 
 test.each([
