@@ -10,7 +10,7 @@ import { type Opened, openJournaled, SMALL_JOURNAL } from './journaled.ts';
 import { batchOf, contextOn } from './support.ts';
 
 /** States to check; MILLRACE_POWER_CUTS makes it more (100000 takes some minutes). */
-const STATES = Number(process.env['MILLRACE_POWER_CUTS'] ?? 1500);
+const STATES = Number(process.env['MILLRACE_POWER_CUTS'] ?? 900);
 const FOLDERS = ['a', 'b', 'c'];
 const settings = { segmentBytes: 1500, indexIntervalBytes: 200 };
 const openAll = (disk: SimulatedDisk): Promise<Opened> => openJournaled(disk, FOLDERS, settings);
