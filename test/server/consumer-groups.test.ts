@@ -175,6 +175,23 @@ describe('time', () => {
     expect(commit.topics[0]!.partitions[0]!.errorCode).toBe(25);
   });
 
+  test('a group that everyone left is forgotten, when it holds no offsets', async () => {
+    const target = await startBroker({
+      settings: {
+        'group.consumer.session.timeout.ms': '200',
+        'group.consumer.heartbeat.interval.ms': '50',
+        'offsets.retention.check.interval.ms': '50',
+      },
+    });
+    const client = await target.client();
+    await makeTopic(client, 't', 1);
+    const last = await member(target, 'g', 'm', { subscribedTopicNames: ['t'] });
+    await last.beat();
+    await last.leave();
+    await until(async () => (await client.request('ListGroups', 5, {})).groups.length === 0);
+    expect((await describeGroup(client, 'g')).errorCode).toBe(69);
+  });
+
   test.each([TEN_YEARS_MS, -TEN_YEARS_MS])('a jump of the clock by %d ms removes nobody', async (jumpMs) => {
     let wallAheadMs = 0;
     const clock = { ...systemClock, wallMs: () => systemClock.wallMs() + wallAheadMs };

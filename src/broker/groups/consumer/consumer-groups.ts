@@ -1,4 +1,5 @@
 import { Fault } from '../../../base/faults.ts';
+import { limits } from '../../../base/limits.ts';
 import type { Logger } from '../../../base/logger.ts';
 import { type Random, randomUuid } from '../../../base/random.ts';
 import type { BrokerSettings } from '../../broker-settings.ts';
@@ -97,7 +98,7 @@ export class ConsumerGroups {
   /**
    * A sign of life of a member, a join or a leave. `memberIdRequired`: whether members give themselves their ids, as they do
    * since version 1. @throws Fault invalidRequest, unsupportedAssignor, invalidRegularExpression, groupNotFound, groupFull,
-   * unknownMember, fencedMemberEpoch, unreleasedInstance, fencedInstance
+   * unknownMember, fencedMemberEpoch, unreleasedInstance, fencedInstance, policyViolation when there are too many groups
    */
   async heartbeat(beat: ConsumerHeartbeat, memberIdRequired: boolean): Promise<HeartbeatReply> {
     checkHeartbeat(beat, memberIdRequired);
@@ -110,6 +111,9 @@ export class ConsumerGroups {
     return this.#coordinator.change(groupId, (found, nowMs) => {
       if (found instanceof LiveConsumerGroup) return found.heartbeat(beat, memberId, nowMs);
       if (memberEpoch !== JOIN_EPOCH) throw notFound(groupId);
+      if (this.#states.size >= limits.groupsMax) {
+        throw new Fault('policyViolation', { detail: `there are ${limits.groupsMax} groups` });
+      }
       // A classic group, or one that only holds offsets, becomes one of the new protocol.
       const removed: GroupEvent[] = found === null ? [] : [{ type: 'groupRemoved', group: groupId }];
       const upgraded = found instanceof ClassicGroup && !found.isEmpty ? this.#upgrade(found) : [];
