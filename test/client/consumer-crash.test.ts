@@ -64,6 +64,14 @@ const startMember = (topic: string, protocol: GroupProtocol): ChildProcess => {
 const counts = (): number[] =>
   Array.from({ length: PARTITIONS }, (_, partition) => new Set(handled.get(partition) ?? []).size);
 
+/** A record that is handled for the first time follows the one before it: none was passed over and come back to. */
+const expectInOrder = (sent: number): void => {
+  for (const offsets of handled.values()) {
+    const firsts = offsets.filter((offset, at) => offsets.indexOf(offset) === at);
+    expect(firsts).toEqual(Array.from({ length: sent }, (_, offset) => offset));
+  }
+};
+
 /** Sends for as long as `during` takes, and returns how many went to each partition. */
 const sendingDuring = async (topic: string, during: () => Promise<void>): Promise<number> => {
   let over = false;
@@ -99,11 +107,39 @@ describe.each(['classic', 'consumer'] as const)('by the protocol %s', (protocol)
       }
     });
     await expect.poll(counts, PATIENCE).toEqual(Array(PARTITIONS).fill(sent));
-    for (const offsets of handled.values()) {
-      // A record that is handled for the first time follows the one before it: none was passed over and come back to.
-      const firsts = offsets.filter((offset, at) => offsets.indexOf(offset) === at);
-      expect(firsts).toEqual(Array.from({ length: sent }, (_, offset) => offset));
-    }
+    expectInOrder(sent);
+  });
+
+  test('a member that was frozen and wakes up commits nothing over the one that took its place, and joins again', async () => {
+    const topic = 'frozen';
+    await client.admin.createTopic({ name: topic, partitions: PARTITIONS });
+    const sleeper = startMember(topic, protocol);
+    const sent = await sendingDuring(topic, async () => {
+      await expect.poll(() => Math.min(...counts()), PATIENCE).toBeGreaterThan(5);
+      sleeper.kill('SIGSTOP');
+      startMember(topic, protocol);
+      const before = Math.min(...counts());
+      await expect.poll(() => Math.min(...counts()), PATIENCE).toBeGreaterThan(before + 20);
+    });
+    await expect.poll(counts, PATIENCE).toEqual(Array(PARTITIONS).fill(sent));
+    const committed = async (): Promise<number[]> => {
+      const offsets = (await client.admin.groups.offsets([topic])).get(topic);
+      return Array.isArray(offsets) ? offsets.map(({ offset }) => offset) : [];
+    };
+    await expect.poll(committed, PATIENCE).toEqual(Array(PARTITIONS).fill(sent));
+    sleeper.kill('SIGCONT');
+    const lowest = async (): Promise<number> => Math.min(...(await committed()));
+    const sharedBy = async (): Promise<number> => {
+      const group = (await client.admin.groups.describe([topic])).get(topic);
+      const members = group !== undefined && group !== null && 'members' in group ? group.members : [];
+      return members.filter(({ assignment }) => (assignment ?? []).length > 0).length;
+    };
+    await expect.poll(sharedBy, PATIENCE).toBe(2);
+    expect(await lowest()).toBe(sent);
+    const more = await sendingDuring(topic, async () => {});
+    await expect.poll(counts, PATIENCE).toEqual(Array(PARTITIONS).fill(sent + more));
+    await expect.poll(committed, PATIENCE).toEqual(Array(PARTITIONS).fill(sent + more));
+    expectInOrder(sent + more);
   });
 
   test('a broker that is killed and comes back finds its members waiting, and nothing is skipped', async () => {
@@ -120,10 +156,7 @@ describe.each(['classic', 'consumer'] as const)('by the protocol %s', (protocol)
       }
     });
     await expect.poll(counts, PATIENCE).toEqual(Array(PARTITIONS).fill(sent));
-    for (const offsets of handled.values()) {
-      const firsts = offsets.filter((offset, at) => offsets.indexOf(offset) === at);
-      expect(firsts).toEqual(Array.from({ length: sent }, (_, offset) => offset));
-    }
+    expectInOrder(sent);
     expect(members.every(({ exitCode }) => exitCode === null)).toBe(true);
   });
 });
