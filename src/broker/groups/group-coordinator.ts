@@ -142,13 +142,15 @@ export class GroupCoordinator {
 
   /** Joins a classic group; resolves when its members know each other, which the slowest of them decides. */
   async join(id: string, request: JoinRequest): Promise<JoinAnswer> {
-    // It may be on its way to another kind, or out.
-    for (let change = this.#changes.get(id); change !== undefined; change = this.#changes.get(id))
+    // It may be on its way to another kind, or out. One of the new protocol puts its own changes in their order.
+    for (let change = this.#changes.get(id); change !== undefined; change = this.#changes.get(id)) {
+      if (this.consumers.find(id)?.isEmpty === false) break;
       await change.catch(() => {});
+    }
     this.#checkServing(id);
     let group = this.find(id);
     if (group instanceof LiveConsumerGroup && group.isEmpty && request.memberId === '') {
-      await this.#remove(id, []);
+      await this.#makeWay(id);
       group = this.find(id);
     }
     group ??= request.memberId === '' ? this.#beginNew(id) : null;
@@ -157,6 +159,16 @@ export class GroupCoordinator {
     if (group instanceof LiveConsumerGroup) return refusedJoin(new Fault('unknownMember'), request.memberId);
     if (!(group instanceof ClassicGroup)) return refusedJoin(new Fault('inconsistentGroupProtocol'), request.memberId);
     return this.#ask(group, (ask, nowMs) => group.join(ask, request, nowMs));
+  }
+
+  /** An empty group of the new protocol goes, but for its offsets, unless somebody joins it or removes it meanwhile. */
+  async #makeWay(id: string): Promise<void> {
+    try {
+      await this.#remove(id, []);
+    } catch (error) {
+      const overtaken = error instanceof Fault && ['nonEmptyGroup', 'groupNotFound'].includes(error.fault);
+      if (!overtaken) throw error;
+    }
   }
 
   /** Resolves to the member's assignment, when the leader's division of the work is durable. */

@@ -234,6 +234,27 @@ describe('time', () => {
   });
 });
 
+test('members of the classic protocol who join a group that those of the new one have left find each other', async () => {
+  const folder = tempFolder();
+  const broker = await withTopic({ folder, settings: { 'group.initial.rebalance.delay.ms': '50' } });
+  const beat = (memberEpoch: number, memberId: string) =>
+    broker.groups.consumers.heartbeat(
+      {
+        ...{ groupId: 'g', memberId, memberEpoch, instanceId: null, rackId: null, rebalanceTimeoutMs: 30_000 },
+        ...{ topicNames: ['t'], topicRegex: null, serverAssignor: null, owned: new Map() },
+        ...{ clientId: 'test', clientHost: '/127.0.0.1' },
+      },
+      true,
+    );
+  const { memberEpoch } = await beat(0, 'new-protocol');
+  await commit(broker, 'g', 't', 5, { memberId: 'new-protocol', generation: memberEpoch });
+  await beat(-1, 'new-protocol');
+  const joined = await Promise.all(Array.from({ length: 5 }, () => join(broker, 'g')));
+  expect(joined.map(({ generation }) => generation)).toEqual([1, 1, 1, 1, 1]);
+  expect(joined.find(({ members }) => members.length > 0)!.members.length).toBe(5);
+  expect([broker.groups.find('g')!.kind, committed(broker, 'g', 't')]).toEqual(['classic', 5]);
+});
+
 describe('committed offsets', () => {
   test('of a deleted topic are gone, also for a new one of its name', async () => {
     const folder = tempFolder();
