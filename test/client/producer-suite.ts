@@ -12,7 +12,7 @@ export function producerSuite(client: () => Millrace): void {
     settings: Record<string, string | number> = {},
   ): Promise<string> => {
     const topic = newTopic(what);
-    await client().admin.createTopic({ name: topic, partitions, settings });
+    await client().admin.createTopic({ name: topic, partitions, settings: { 'retention.ms': -1, ...settings } });
     return topic;
   };
   const readAll = async (topic: string): Promise<ReadRecord<string, string>[]> => {

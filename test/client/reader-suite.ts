@@ -7,11 +7,14 @@ import type { Millrace } from '../../src/millrace.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
 import { newTopic } from './targets.ts';
 
+/** Records of long ago stay. */
+const keepsAll = { 'retention.ms': -1 };
+
 export function readerSuite(client: () => Millrace): void {
   /** A topic whose records' values are their places in each partition, and whose timestamps are a second apart. */
   const fill = async (what: string, count: number, partitions = 1): Promise<string> => {
     const topic = newTopic(what);
-    await client().admin.createTopic({ name: topic, partitions });
+    await client().admin.createTopic({ name: topic, partitions, settings: keepsAll });
     await append(topic, 0, count, partitions);
     return topic;
   };
@@ -154,7 +157,7 @@ export function readerSuite(client: () => Millrace): void {
 
   test('a value that is not of the format does not end the reading', async () => {
     const topic = newTopic('poison');
-    await client().admin.createTopic({ name: topic });
+    await client().admin.createTopic({ name: topic, settings: keepsAll });
     await using producer = client().producer({ value: bytes });
     for (const value of ['1', '{', '3']) await producer.send({ topic, value: Buffer.from(value) });
     const found: string[] = [];
@@ -179,7 +182,7 @@ export function readerSuite(client: () => Millrace): void {
   test('leaves out what was written in transactions that were aborted', async ({ skip }) => {
     const topic = newTopic('transactions');
     const { admin } = client();
-    await admin.createTopic({ name: topic });
+    await admin.createTopic({ name: topic, settings: keepsAll });
     const transactionalId = `${topic}-writer`;
     const beginning = await admin.request('InitProducerId', { transactionalId, transactionTimeoutMs: 60_000 });
     if (beginning.errorCode === kafkaErrors.UNSUPPORTED_VERSION.code) skip('the broker serves no transactions');

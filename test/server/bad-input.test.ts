@@ -28,7 +28,8 @@ let healthy: RawClient;
 beforeEach(async () => {
   target = await startBroker({ clock: clockThatWaits(50) });
   [client, healthy] = [await target.client(), await target.client()];
-  await makeTopic(healthy, 'kept');
+  // The clock's short waits let retention run all the time.
+  await makeTopic(healthy, 'kept', 1, { 'retention.ms': '-1' });
   await produce(healthy, 'kept', batch(['one', 'two'], { timestampMs: 1_700_000_000_000 }));
 });
 

@@ -20,7 +20,7 @@ export function workerSuite(client: () => Millrace): void {
 
 async function create(client: Millrace, what: string, partitions = 1): Promise<string> {
   const topic = newTopic(what);
-  await client.admin.createTopic({ name: topic, partitions });
+  await client.admin.createTopic({ name: topic, partitions, settings: { 'retention.ms': -1 } });
   return topic;
 }
 

@@ -12,7 +12,8 @@ type FetchRequest = Draft<Messages['Fetch']['request']>;
 
 /** A topic of two partitions; the first holds ten batches of two records, one second apart. */
 async function filled(side: Side, topic: string): Promise<string> {
-  const id = await side.topic(topic, 2);
+  // They are old: neither broker may come and delete them.
+  const id = await side.topic(topic, 2, { 'retention.ms': '-1' });
   for (let i = 0; i < 10; i += 1) {
     const records = batch([`a${i}`.padEnd(50), `b${i}`], { timestampMs: START_MS + i * 1000 });
     await side.ask('Produce', 9, {
