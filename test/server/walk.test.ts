@@ -261,6 +261,12 @@ const walk: Walk = {
   ],
   DescribeConfigs: [
     {
+      says: 'tells the settings of a group that need not exist',
+      ask: () => ({ resources: [{ ...resource(32, 'any'), configurationKeys: null }] }),
+      check: ({ results }) =>
+        expect(results[0]!.configs.map(({ name }) => name)).toContain('consumer.session.timeout.ms'),
+    },
+    {
       says: 'tells the settings of a topic and of the broker',
       ask: (version, { topic }) => ({
         resources: [

@@ -412,6 +412,28 @@ export const consumerGroupScenarios: Scenario[] = [
     },
   },
   {
+    api: 'DescribeConfigs',
+    says: 'settings of a group, as they are and as they were set',
+    run: async (side, { topic, version }) => {
+      const names = ['consumer.heartbeat.interval.ms', 'consumer.session.timeout.ms'];
+      const describe = async (resourceName: string) => {
+        const { results } = (await side.ask('DescribeConfigs', version, {
+          resources: [{ resourceType: GROUP_RESOURCE, resourceName, configurationKeys: names }],
+          includeSynonyms: true,
+        }))!;
+        const { errorCode, configs } = results[0]!;
+        const told = configs.map(({ documentation: _, ...config }) => config);
+        return { errorCode, configs: told.sort((a, b) => (a.name < b.name ? -1 : 1)) };
+      };
+      const before = await describe(topic);
+      await alter(side, 1, [[GROUP_RESOURCE, topic, [['consumer.session.timeout.ms', '50000']]]]);
+      await until(async () => (await describe(topic)).configs.some(({ value }) => value === '50000'));
+      const listed = (await side.ask('ListConfigResources', 1, { resourceTypes: [GROUP_RESOURCE] }))!;
+      const own = listed.configResources.filter(({ resourceName }) => resourceName === topic);
+      return [before, await describe(topic), await describe(''), own];
+    },
+  },
+  {
     api: 'IncrementalAlterConfigs',
     says: 'settings of a group',
     run: async (side, { topic, version }) => {
