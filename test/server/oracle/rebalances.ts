@@ -178,4 +178,23 @@ export const rebalanceScenarios = [
     ),
     versions: [5, 6, 7, 8, 9],
   },
+  {
+    ...scenario(
+      'Heartbeat',
+      'a member that falls silent, and an id that nobody joins with',
+      async (side, { topic }) => {
+        await side.topic(topic);
+        const a = await Member.of(side, topic, { sessionTimeoutMs: 6000 });
+        await a.join(5);
+        await a.sync({ [a.memberId]: 'all' });
+        const given = await side.ask('JoinGroup', 5, joinOf(topic, 5, { sessionTimeoutMs: 6000 }));
+        const before = [await stateOf(side, topic), await a.beat(), await a.commit(topic)];
+        await until(async () => (await stateOf(side, topic)) === 'Empty');
+        const late = await side.ask('JoinGroup', 5, joinOf(topic, 5, { memberId: given!.memberId }));
+        const after = [await a.beat(), await a.commit(topic), await a.sync(), await a.leave(), await a.join(5)];
+        return plain({ given, before, late, after }, a.memberId, given!.memberId);
+      },
+    ),
+    versions: [3],
+  },
 ];
