@@ -6,7 +6,7 @@ import { realDisk } from '../../src/disk/real-disk.ts';
 import { type Fold, Ledger } from '../../src/ledger/ledger.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
 import { hookedDisk, unsyncedDisk } from '../log/hooked-disk.ts';
-import { contextOn, copyOf, oneSegment, openLog, type TestContext, tempFolder } from '../log/support.ts';
+import { contextOn, copyOf, oneSegment, openLog, type TestContext, tempFolder, until } from '../log/support.ts';
 
 const FOLDER = 'ledger/t';
 
@@ -55,6 +55,12 @@ const bytesIn = (folder: string): number =>
     .readdirSync(path.join(folder, FOLDER))
     .reduce((sum, name) => sum + fs.statSync(path.join(folder, FOLDER, name)).size, 0);
 
+/** Where the oldest file of the ledger begins: above 0 when a rewrite has dropped what it repeats. */
+const firstOffset = (folder: string): number => {
+  const oldest = fs.readdirSync(path.join(folder, FOLDER)).find((name) => name.endsWith('.log'));
+  return Number(oldest!.slice(0, 20));
+};
+
 describe('a ledger that has grown', () => {
   test('is written again: it stays small, and a kill at any call of the disk loses nothing', async () => {
     const folder = tempFolder();
@@ -89,20 +95,14 @@ describe('a ledger that has grown', () => {
     await put(3, '');
     watched = true;
     for (let i = 53; i < 60; i += 1) await put(i % 20, `${i}-`.padEnd(20_000, 'x'));
+    // Closing would leave the rest of it to the next start.
+    await until(() => firstOffset(folder) > 0);
     await ledger.close();
     watched = false;
     expect(kills).toBeGreaterThan(15);
     expect(context.fatal).toEqual([]);
     expect(bytesIn(folder)).toBeLessThan(1.5 * 1024 * 1024);
     expect(await found(folder)).toBe(state.facts);
-    expect(
-      Number(
-        fs
-          .readdirSync(path.join(folder, FOLDER))
-          .find((name) => name.endsWith('.log'))!
-          .slice(0, 20),
-      ),
-    ).toBeGreaterThan(0);
   }, 120_000);
 
   test('whose rewriting fails for want of room goes on, and is written again later', async () => {
