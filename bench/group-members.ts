@@ -48,6 +48,9 @@ function check(code: number): void {
   if (fault !== null) throw fault;
 }
 
+/** The coordinator is still to come about: load in progress, not available, not coordinator. */
+const notYet: ReadonlySet<number> = new Set([14, 15, 16]);
+const NOT_YET_MS = 200;
 const MEMBER_ID_REQUIRED = 79;
 const REBALANCE_IN_PROGRESS = 27;
 
@@ -97,6 +100,10 @@ export class ClassicMember implements Member {
         protocolType: 'consumer',
         protocols: [{ name: 'range', metadata }],
       });
+      if (notYet.has(joined.errorCode)) {
+        await sleep(NOT_YET_MS);
+        continue;
+      }
       this.#memberId = joined.memberId;
       if (joined.errorCode === MEMBER_ID_REQUIRED) continue;
       check(joined.errorCode);
@@ -175,6 +182,10 @@ export class NewMember implements Member {
       for (let intervalMs = 0; await pause(intervalMs, this.#left.signal); ) {
         const memberEpoch = Math.max(0, this.generation);
         const answer = await connection.request('ConsumerGroupHeartbeat', { groupId, memberId, memberEpoch, ...told });
+        if (notYet.has(answer.errorCode)) {
+          intervalMs = NOT_YET_MS;
+          continue;
+        }
         check(answer.errorCode);
         this.heartbeats++;
         const { assignment, heartbeatIntervalMs } = answer;

@@ -94,7 +94,11 @@ const flags = {
     default: 'same',
     describe: "Of the topic's batches",
   },
-  create: { type: 'boolean', default: false, describe: 'Make the topic, with as many partitions, if it is not there' },
+  create: {
+    type: 'boolean',
+    default: false,
+    describe: "Make the topic, with the source's partitions and settings, if it is not there",
+  },
   'into-itself': { type: 'boolean', default: false, describe: 'Allow the topic to be the source itself' },
   rate: { type: 'number', requiresArg: true, describe: 'So many records a second [default: at full speed]' },
   pace: { type: 'number', requiresArg: true, describe: 'The recorded pace, times this factor' },

@@ -81,8 +81,7 @@ function numbersOf({ partitions }: TopicMetadata): number[] {
 export async function prepare<K, V>(options: ReplayOptions<K, V>, clients: ReplayClients): Promise<Prepared> {
   const found = await find(options, clients);
   const { earlier } = found;
-  const target =
-    typeof options.target === 'function' ? null : await prepareTarget(options.target, found, clients.target);
+  const target = typeof options.target === 'function' ? null : await prepareTarget(options.target, found, clients);
   if (earlier !== null) return { state: earlier, target };
   const begun: TopicState | null =
     target === null ? null : await TargetTopic.begin(target.client.side, target.client.admin, target.facts);
@@ -106,13 +105,12 @@ export async function prepare<K, V>(options: ReplayOptions<K, V>, clients: Repla
 async function prepareTarget(
   target: ReplayTopic,
   { sourceTopic, source, earlier }: Found,
-  client: ReplayClient,
+  clients: ReplayClients,
 ): Promise<PreparedTarget> {
+  const client = clients.target;
   const { topic, partition = 'same', compression = 'same', create = false } = target;
   if (create && earlier === null) {
-    await client.admin.createTopic({ name: topic, partitions: sourceTopic.partitions.length }).catch((error) => {
-      if (!(error instanceof Fault) || error.fault !== 'topicExists') throw error;
-    });
+    await createAlike(topic, sourceTopic, clients);
   }
   const metadata = await client.admin.describeTopic(topic);
   const route = routeOf(partition, {
@@ -136,13 +134,25 @@ async function prepareTarget(
   return { client, facts, route, compression };
 }
 
+/** With as many partitions as the source, and what is set of it: records that live long there should not die young here. */
+async function createAlike(name: string, source: TopicMetadata, clients: ReplayClients): Promise<void> {
+  const ofSource = await clients.source.admin.settings({ topic: source.name });
+  const set = ofSource.filter((setting) => setting.source === 'topic' && setting.value !== null);
+  const settings = Object.fromEntries(set.map((setting) => [setting.name, setting.value!]));
+  try {
+    await clients.target.admin.createTopic({ name, partitions: source.partitions.length, settings });
+  } catch (error) {
+    if (!(error instanceof Fault) || error.fault !== 'topicExists') throw error;
+  }
+}
+
 /** What `prepare` would begin with; nothing is changed, and a target that is to be created need not be there. */
 export async function plan<K, V>(options: ReplayOptions<K, V>, clients: ReplayClients): Promise<ReplayPlan> {
   const found = await find(options, clients);
   if (typeof options.target !== 'function') {
     const { create = false, topic } = options.target;
     const isMissing = create && !(await clients.target.admin.listTopics()).some(({ name }) => name === topic);
-    if (!isMissing) await prepareTarget({ ...options.target, create: false }, found, clients.target);
+    if (!isMissing) await prepareTarget({ ...options.target, create: false }, found, clients);
   }
   const bytes = await bytesOf(options.topic, clients.source.admin);
   const { isolation = 'committed', topic } = options;

@@ -43,7 +43,7 @@ export interface ReplayTopic {
   partition?: ReplayPartition;
   /** Default same: what the source's batches have. */
   compression?: Compression | 'same';
-  /** Makes the topic, with as many partitions as the source, if it is not there. Default false. */
+  /** Makes the topic, with as many partitions and the settings that are set of the source, if it is not there. Default false. */
   create?: boolean;
   /** Allows the topic to be the source itself. Default false. */
   intoItself?: boolean;

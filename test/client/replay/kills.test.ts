@@ -9,7 +9,7 @@ import { Millrace } from '../../../src/millrace.ts';
 import { millraceProgram } from '../../../tools/millrace.ts';
 import { Broker, type BrokerKind } from '../../foreign/broker.ts';
 import { targets } from '../targets.ts';
-import { contentOf, fill } from './replayed-topics.ts';
+import { contentOf, fill, KEPT } from './replayed-topics.ts';
 
 /*
  * Replays in a process of their own, from broker to broker, which are killed again and again, as is the broker that they write to.
@@ -42,7 +42,7 @@ for (const [from, to] of routes) {
       const there = await Millrace.connect(target.bootstrap);
       try {
         const topic = await fill(here, 'killed', { records: RECORDS, partitions: 4, batchBytesMax: 16 * 1024 });
-        await there.admin.createTopic({ name: topic, partitions: 4 });
+        await there.admin.createTopic({ name: topic, partitions: 4, settings: KEPT });
         const checkpoint = path.join(folder, 'checkpoint.json');
         const args = [
           'replay',

@@ -5,7 +5,7 @@ import { murmur2 } from '../../../src/client/murmur2.ts';
 import type { ReplayOptions } from '../../../src/client/replay/replay-options.ts';
 import type { Millrace } from '../../../src/millrace.ts';
 import { newTopic } from '../targets.ts';
-import { contentOf, FIRST_MS, fill, MemoryCheckpoint } from './replayed-topics.ts';
+import { contentOf, FIRST_MS, fill, KEPT, MemoryCheckpoint } from './replayed-topics.ts';
 
 /** What a replay does in one go. */
 export function replaySuite(client: () => Millrace): void {
@@ -32,6 +32,20 @@ export function replaySuite(client: () => Millrace): void {
     const zipped = newTopic('whole-zipped');
     await client().replay({ topic, pace: 1e9, target: { topic: zipped, create: true, compression: 'gzip' } });
     expect(await contentOf(client(), zipped)).toEqual(await contentOf(client(), topic));
+  });
+
+  test('a topic that is made is like the source', async () => {
+    const topic = await fill(client(), 'alike', { records: 10, partitions: 3 });
+    await client().admin.alterSettings({ topic }, { set: { 'max.message.bytes': 123_456 } });
+    const target = newTopic('alike-again');
+    // In a cluster the setting may take a moment to be heard of.
+    await expect
+      .poll(async () => (await client().admin.settings({ topic }, ['max.message.bytes']))[0]?.value)
+      .toBe('123456');
+    await client().replay({ topic, target: { topic: target, create: true } });
+    const settings = await client().admin.settings({ topic: target });
+    const set = settings.filter(({ source }) => source === 'topic').map(({ name, value }) => `${name}=${value}`);
+    expect(set.sort()).toEqual(['max.message.bytes=123456', 'retention.ms=-1']);
   });
 
   test('a range begins and ends at offsets, times, ages and counts, for all partitions or for each', async () => {
@@ -88,7 +102,7 @@ export function replaySuite(client: () => Millrace): void {
       partition: NonNullable<Exclude<ReplayOptions['target'], (r: never) => unknown>['partition']>,
     ) => {
       const target = newTopic('remapped-into');
-      await client().admin.createTopic({ name: target, partitions: 5 });
+      await client().admin.createTopic({ name: target, partitions: 5, settings: KEPT });
       await client().replay({ topic, target: { topic: target, partition } });
       return target;
     };
@@ -107,7 +121,7 @@ export function replaySuite(client: () => Millrace): void {
     const chosen = await into(({ timestampMs }) => (timestampMs < FIRST_MS ? 0 : 1));
     expect((await contentOf(client(), chosen)).counts.slice(2)).toEqual([0, 0, 0]);
     const narrow = newTopic('narrow');
-    await client().admin.createTopic({ name: narrow, partitions: 2 });
+    await client().admin.createTopic({ name: narrow, partitions: 2, settings: KEPT });
     await expect(client().replay({ topic, target: { topic: narrow } })).rejects.toMatchObject({
       fault: 'invalidArgument',
     });

@@ -10,6 +10,9 @@ export const COMPRESSIONS: readonly Compression[] = ['none', 'gzip', 'snappy', '
 /** Of record 0; record n comes n seconds later. */
 export const FIRST_MS = 1_700_000_000_000;
 
+/** The records are old by their timestamps: retention must not take them. */
+export const KEPT = { 'retention.ms': -1 };
+
 export interface Filling {
   records: number;
   partitions: number;
@@ -24,7 +27,7 @@ export interface Filling {
 export async function fill(client: Millrace, what: string, filling: Filling): Promise<string> {
   const { records, partitions, batchBytesMax = 2000, compressions = COMPRESSIONS } = filling;
   const topic = newTopic(what);
-  await client.admin.createTopic({ name: topic, partitions });
+  await client.admin.createTopic({ name: topic, partitions, settings: KEPT });
   const share = Math.ceil(records / compressions.length);
   for (const [index, compression] of compressions.entries()) {
     await using producer = client.producer({ key: bytes, value: bytes, compression, batchBytesMax });

@@ -3,7 +3,7 @@ import { bytes } from '../../../src/client/codecs.ts';
 import type { ReplayOptions } from '../../../src/client/replay/replay-options.ts';
 import type { Millrace } from '../../../src/millrace.ts';
 import { newTopic } from '../targets.ts';
-import { contentOf, fill, MemoryCheckpoint } from './replayed-topics.ts';
+import { contentOf, fill, KEPT, MemoryCheckpoint } from './replayed-topics.ts';
 
 const RUNS_MAX = 200;
 
@@ -56,7 +56,7 @@ export function resumeSuite(client: () => Millrace): void {
     test(`ended without notice after any checkpoint, partitions by ${partition}, it stores every record once`, async () => {
       const topic = await fill(client(), 'killed', { records: 20_000, partitions: 3 });
       const target = newTopic('killed-again');
-      await client().admin.createTopic({ name: target, partitions: 3 });
+      await client().admin.createTopic({ name: target, partitions: 3, settings: KEPT });
       const checkpoint = new MemoryCheckpoint();
       const { runs, result } = await runThrough(
         { topic, checkpoint, checkpointIntervalMs: 1, target: { topic: target, partition } },
@@ -69,7 +69,7 @@ export function resumeSuite(client: () => Millrace): void {
       // The last run that was ended had stored what it could not note down.
       expect(result.foundInTarget).toBeGreaterThan(0);
       const reference = newTopic('never-killed');
-      await client().admin.createTopic({ name: reference, partitions: 3 });
+      await client().admin.createTopic({ name: reference, partitions: 3, settings: KEPT });
       await client().replay({ topic, target: { topic: reference, partition } });
       expect(await contentOf(client(), target)).toEqual(await contentOf(client(), reference));
     });
@@ -78,7 +78,7 @@ export function resumeSuite(client: () => Millrace): void {
   test('other writers to the target are in nobody’s way', async () => {
     const topic = await fill(client(), 'shared', { records: 10_000, partitions: 2 });
     const target = newTopic('shared-target');
-    await client().admin.createTopic({ name: target, partitions: 2 });
+    await client().admin.createTopic({ name: target, partitions: 2, settings: KEPT });
     const checkpoint = new MemoryCheckpoint();
     await using producer = client().producer({ value: bytes });
     let stranger = 0;
@@ -116,7 +116,7 @@ export function resumeSuite(client: () => Millrace): void {
   test('a target that stamps records itself is gone on with as well', async () => {
     const topic = await fill(client(), 'stamped', { records: 6000, partitions: 2 });
     const target = newTopic('stamped-again');
-    const settings = { 'message.timestamp.type': 'LogAppendTime' };
+    const settings = { ...KEPT, 'message.timestamp.type': 'LogAppendTime' };
     await client().admin.createTopic({ name: target, partitions: 2, settings });
     const checkpoint = new MemoryCheckpoint();
     const { result } = await runThrough(
@@ -150,7 +150,7 @@ export function resumeSuite(client: () => Millrace): void {
   test('two runs at once from one checkpoint store every record once', async () => {
     const topic = await fill(client(), 'twice', { records: 6000, partitions: 2 });
     const target = newTopic('twice-again');
-    await client().admin.createTopic({ name: target, partitions: 2 });
+    await client().admin.createTopic({ name: target, partitions: 2, settings: KEPT });
     const [first, second] = [new MemoryCheckpoint(), new MemoryCheckpoint()];
     const options: ReplayOptions = { topic, target: { topic: target } };
     first.savesLeft = 1;
@@ -216,7 +216,7 @@ export function resumeSuite(client: () => Millrace): void {
       const { options, target } = await interrupted();
       const name = end === 'source' ? options.topic : target;
       await client().admin.deleteTopic(name);
-      await client().admin.createTopic({ name, partitions: 1 });
+      await client().admin.createTopic({ name, partitions: 1, settings: KEPT });
       await expect(client().replay(options)).rejects.toMatchObject({ fault: 'replayDiverged' });
     }
   });
