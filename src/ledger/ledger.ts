@@ -55,6 +55,8 @@ export class Ledger<Event> {
   #last: Promise<unknown> = Promise.resolve();
   /** Events of `append` that are written and not durable yet, oldest first. */
   readonly #underWay: (readonly Event[])[] = [];
+  /** Of the last append. */
+  #newest: Promise<void> = Promise.resolve();
   /** While a slice of the live state waits for those before it, later ones wait for the slice. */
   #held: HeldAppend<Event>[] | null = null;
   #onDrained: (() => void) | null = null;
@@ -115,11 +117,16 @@ export class Ledger<Event> {
       held === null
         ? this.#pipe(events)
         : new Promise<void>((resolve) => held.push({ events, started: (appended) => resolve(appended) }));
-    void appended.then(
+    this.#newest = appended.then(
       () => this.#considerRewrite(),
       () => {},
     );
     return appended;
+  }
+
+  /** Resolves when all that was appended so far is folded, or refused. */
+  settled(): Promise<void> {
+    return this.#newest;
   }
 
   async #pipe(events: readonly Event[]): Promise<void> {

@@ -1,10 +1,22 @@
 import { describe, expect, test } from 'vitest';
 import { joinOf } from './oracle/groups.ts';
-import { startBroker, until } from './support.ts';
+import { makeTopic, startBroker, until } from './support.ts';
 
 /* What a group's requests do that wait: on a server that stops, and for a client that goes. */
 
 const PATIENT = { 'group.initial.rebalance.delay.ms': '600000' };
+
+test('a fetch of stable offsets finds those that are on their way', async () => {
+  const target = await startBroker();
+  const client = await target.client();
+  await makeTopic(client, 't');
+  for (let offset = 1; offset <= 20; offset += 1) {
+    const partitions = [{ partitionIndex: 0, committedOffset: offset, committedMetadata: '' }];
+    client.post('OffsetCommit', 7, { groupId: 'g', topics: [{ name: 't', partitions }] });
+    const { topics } = await client.request('OffsetFetch', 7, { groupId: 'g', topics: null, requireStable: true });
+    expect(topics[0]?.partitions[0]?.committedOffset).toBe(offset);
+  }
+});
 
 describe('a join that waits for others', () => {
   test('is told to look for its coordinator again when the server stops, which waits for nobody', async () => {

@@ -1,8 +1,18 @@
 import type { Uuid } from '../../base/random.ts';
+import type { Topic } from '../topic.ts';
 import type { CommittedOffset, GroupEvent, StoredOffset } from './group-events.ts';
 
 /** Offsets told again in one event. */
 const EVENT_OFFSETS_MAX = 1000;
+
+/** One partition of a commit. `metadata` null is none. */
+export interface OffsetCommit {
+  readonly topic: Topic;
+  readonly partition: number;
+  readonly offset: number;
+  readonly leaderEpoch: number;
+  readonly metadata: string | null;
+}
 
 /** What a group has committed of one topic. */
 export interface TopicOffsets {
@@ -91,4 +101,20 @@ export class CommittedOffsets {
       }
     }
   }
+}
+
+/** What makes commits of a group durable. */
+export function offsetEvents(
+  group: string,
+  commits: readonly OffsetCommit[],
+  committedAtMs: number,
+  expiresAtMs: number | null,
+): GroupEvent[] {
+  const byTopic = Map.groupBy(commits, ({ topic }) => topic);
+  return Array.from(byTopic, ([{ id: topicId, name: topic }, ofTopic]) => {
+    const partitions = ofTopic.map(({ partition, offset, leaderEpoch, metadata }): StoredOffset => {
+      return [partition, offset, leaderEpoch, metadata ?? '', committedAtMs, expiresAtMs];
+    });
+    return { type: 'offsets', group, topic, topicId, partitions };
+  });
 }

@@ -20,6 +20,7 @@ import {
   type SyncRequest,
 } from './classic-member.ts';
 import type { ClassicSettings } from './classic-rebalance.ts';
+import { type OffsetCommit, offsetEvents } from './committed-offsets.ts';
 import { ConsumerGroups } from './consumer/consumer-groups.ts';
 import { LiveConsumerGroup } from './consumer/live-consumer-group.ts';
 import type { Ask, Committer, Effect, Group } from './group.ts';
@@ -30,15 +31,6 @@ import { GroupState } from './group-state.ts';
 import { expiredOffsets } from './offset-expiry.ts';
 
 const MS_PER_MINUTE = 60_000;
-
-/** One partition of a commit. `metadata` null is none. */
-export interface OffsetCommit {
-  readonly topic: Topic;
-  readonly partition: number;
-  readonly offset: number;
-  readonly leaderEpoch: number;
-  readonly metadata: string | null;
-}
 
 /** What the coordinator needs of the broker. */
 export interface CoordinatorContext {
@@ -250,6 +242,11 @@ export class GroupCoordinator {
     });
   }
 
+  /** Resolves when every commit that came before is durable, or refused. */
+  settled(): Promise<void> {
+    return this.#ledger.settled();
+  }
+
   /** What a group has committed, by topic name; topics that are gone are left out. @throws Fault as the group's kind says */
   offsets(
     id: string,
@@ -287,21 +284,7 @@ export class GroupCoordinator {
     // When each was refused for itself, as with too much metadata, there is nothing to write.
     if (commits.length === 0) return;
     const expiresAtMs = retentionMs === null ? null : nowMs + retentionMs;
-    const byTopic = Map.groupBy(commits, ({ topic }) => topic);
-    await this.#append(
-      Array.from(
-        byTopic,
-        ([{ id: topicId, name: topic }, ofTopic]): GroupEvent => ({
-          type: 'offsets',
-          group: id,
-          topic,
-          topicId,
-          partitions: ofTopic.map(({ partition, offset, leaderEpoch, metadata }) => {
-            return [partition, offset, leaderEpoch, metadata ?? '', nowMs, expiresAtMs];
-          }),
-        }),
-      ),
-    );
+    await this.#append(offsetEvents(id, commits, nowMs, expiresAtMs));
   }
 
   /**

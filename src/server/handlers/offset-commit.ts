@@ -1,6 +1,6 @@
 import { Fault } from '../../base/faults.ts';
 import type { Broker } from '../../broker/broker.ts';
-import type { OffsetCommit } from '../../broker/groups/group-coordinator.ts';
+import type { OffsetCommit } from '../../broker/groups/committed-offsets.ts';
 import type { Topic } from '../../broker/topic.ts';
 import type { OffsetCommitRequest } from '../../wire/messages.generated.ts';
 import { faultOf, handler } from '../handler.ts';

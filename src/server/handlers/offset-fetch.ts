@@ -25,11 +25,9 @@ interface WantedGroup {
 
 const NOTHING_COMMITTED = { committedOffset: -1, committedLeaderEpoch: -1, metadata: '' as string | null };
 
-/**
- * What a commit was answered for is what a fetch finds: there are no offsets in between (requireStable asks for that, for the
- * sake of transactions).
- */
+/** What a commit was answered for is what a fetch finds; with requireStable it also waits for those that are on their way. */
 export const offsetFetch = readingHandler('OffsetFetch', [1, 10], async (request, { broker, version }) => {
+  if (request.requireStable) await broker.groups.settled();
   if (version >= GROUPS_FROM) {
     return { groups: await Promise.all(request.groups.map((wanted) => groupAnswer(broker, wanted, version))) };
   }
