@@ -83,7 +83,6 @@ export class ClassicMember implements GroupMember {
     const { link, instanceId } = this.#parts;
     if (this.#memberId === '' || (instanceId !== null && !forGood)) return;
     const memberId = this.#memberId;
-    this.#memberId = '';
     this.#generation = -1;
     const version = (await link.connection()).versionOf('LeaveGroup');
     const leaving =
@@ -91,6 +90,8 @@ export class ClassicMember implements GroupMember {
     const response = await link.request('LeaveGroup', { groupId: link.group, ...leaving });
     const fault = link.faultOf(response.errorCode || (response.members[0]?.errorCode ?? 0));
     if (fault !== null && fault.kafka !== 'UNKNOWN_MEMBER_ID') throw fault;
+    // Not before: whoever asks to leave again after a failure is still a member.
+    this.#memberId = '';
   }
 
   /** Round after round: join, do as planned, wait for a change. */

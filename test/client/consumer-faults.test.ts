@@ -18,6 +18,8 @@ let told: string[];
 let commits: { generation: number; memberId: string; offset: number }[];
 /** The generation or epoch that the group is in. */
 let generation: number;
+/** Members that the coordinator let go. */
+let left: string[];
 let joins: { memberId: string; generation: number }[];
 
 const PATIENCE = { timeout: 20_000, interval: 5 };
@@ -48,6 +50,7 @@ beforeEach(async () => {
   told = [];
   commits = [];
   joins = [];
+  left = [];
   generation = 0;
   let fetches = 0;
   const script: Script = {
@@ -78,11 +81,17 @@ beforeEach(async () => {
       assignment: encodeAssignment([{ topic: TOPIC, partitions: [0] }]),
     })),
     ...answering('Heartbeat', (errorCode) => ({ errorCode })),
-    ...answering('LeaveGroup', (errorCode) => ({ errorCode, members: [] })),
+    ...answering('LeaveGroup', (errorCode, { members }: { members: { memberId: string }[] }) => {
+      if (errorCode === 0) left.push(...members.map(({ memberId }) => memberId));
+      return { errorCode, members: [] };
+    }),
     ...answering(
       'ConsumerGroupHeartbeat',
       (errorCode, { memberId, memberEpoch }: { memberId: string; memberEpoch: number }) => {
-        if (memberEpoch < 0) return { errorCode, memberId, memberEpoch };
+        if (memberEpoch < 0) {
+          if (errorCode === 0) left.push(memberId);
+          return { errorCode, memberId, memberEpoch };
+        }
         if (memberEpoch === 0) joins.push({ memberId, generation });
         if (errorCode !== 0) return { errorCode, errorMessage: 'as scripted' };
         if (memberEpoch === 0) generation++;
@@ -392,6 +401,18 @@ describe.each(['classic', 'consumer'] as const)('closing, by the protocol %s', (
       failing.set(leaving, [error]);
       await member.close();
       expect(told).toEqual([assigned, 'revoked']);
+    },
+  );
+
+  test.each(['NOT_COORDINATOR', 'COORDINATOR_LOAD_IN_PROGRESS', 'hang up'] as const)(
+    'leaves the group all the same after %s, so that nobody waits for its session to end',
+    async (error) => {
+      const member = consumer(protocol, { heartbeatIntervalMs: 60_000 });
+      await member.start();
+      const { memberId } = member;
+      failing.set(protocol === 'classic' ? 'LeaveGroup' : 'ConsumerGroupHeartbeat', [error, error]);
+      await member.close();
+      expect(left).toEqual([memberId]);
     },
   );
 
