@@ -158,6 +158,23 @@ export function groupAdminSuite(client: () => Millrace): void {
     expect((await groups.delete([group])).get(group)).toMatchObject({ kafka: 'NON_EMPTY_GROUP' });
   });
 
+  test('members of the consumer protocol are removed by an operator too, static ones by their names', async () => {
+    const { groups } = client().admin;
+    const topic = await filledTopic('consumer-removal');
+    const group = newTopic('group-consumer-removal');
+    const [memberId, desk] = ['Zm9vYmFyZm9vYmFyZm9vYg', 'YmFyZm9vYmFyZm9vYmFyYg'];
+    await joinConsumer(client(), group, topic, memberId);
+    await joinConsumer(client(), group, topic, desk, 'desk-1');
+    const named = [{ instanceId: 'desk-1' }, { memberId }, { instanceId: 'nobody' }];
+    expect(await groups.removeMembers(group, named)).toMatchObject([
+      { instanceId: 'desk-1', fault: null },
+      { memberId, fault: null },
+      { instanceId: 'nobody', fault: { kafka: 'UNKNOWN_MEMBER_ID' } },
+    ]);
+    expect(await described(group)).toMatchObject({ state: 'Empty', members: [] });
+    expect(await groups.removeMembers(group)).toEqual([]);
+  });
+
   test('lag is counted in records and in time, for each partition and its member', async () => {
     const { groups } = client().admin;
     const topic = await filledTopic('lag');

@@ -54,6 +54,7 @@ export async function joinConsumer(
   group: string,
   topic: string,
   memberId: string,
+  instanceId: string | null = null,
 ): Promise<number> {
   const joining = { rebalanceTimeoutMs: SESSION_TIMEOUT_MS, subscribedTopicNames: [topic], topicPartitions: [] };
   // Asking for the coordinator is what makes a Kafka broker begin to be one; then it takes its time to load.
@@ -61,6 +62,7 @@ export async function joinConsumer(
   const answer = await admin.request('ConsumerGroupHeartbeat', {
     groupId: group,
     memberId,
+    instanceId,
     memberEpoch: 0,
     ...joining,
   });

@@ -104,13 +104,13 @@ export class ClassicSpeakers {
     if (member.epoch < epoch || member.state === 'unrevoked' || isFree) throw this.#mustJoin(member, nowMs);
   }
 
-  /** What each leaver is told, in their order. */
+  /** What each leaver is told, in their order. An operator removes members of the new protocol in this way too. */
   leave(leavers: readonly Leaver[], nowMs: number): Decided<(Fault | null)[]> {
     const { state } = this.#group;
     const gone = new Set<string>();
     const result = leavers.map(({ memberId, instanceId }) => {
       const known = instanceId === null ? state.members.get(memberId) : state.staticMember(instanceId);
-      if (known == null || known.classic === null || gone.has(known.memberId)) return new Fault('unknownMember');
+      if (known == null || gone.has(known.memberId)) return new Fault('unknownMember');
       // Named by its instance alone, an operator removes it.
       if (instanceId !== null && memberId !== '' && memberId !== known.memberId) return new Fault('fencedInstance');
       gone.add(known.memberId);
