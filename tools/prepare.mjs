@@ -1,6 +1,7 @@
 // Makes a checkout ready to run: `node tools/prepare.mjs` installs the dependencies when they are missing or stale, and with
 // `--build` bundles into dist/ when the sources have changed. Plain JavaScript, since it runs before anything is installed,
-// on whatever Node is there.
+// on whatever Node is there. It installs a Node too, and a shell keeps to the `node` it found first: so package.json's scripts run
+// theirs in another shell than this.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';

@@ -166,5 +166,5 @@ function startScript(): string {
   const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
     scripts: Record<'start', string>;
   };
-  return scripts.start.split('&&').at(-1)!.trim().replace('node bin/millrace.js', 'npx millrace');
+  return scripts.start.replace('node bin/millrace.js', 'npx millrace');
 }
