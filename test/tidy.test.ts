@@ -123,3 +123,9 @@ test('no test is switched off', () => {
   const offences = filesOf('test').filter((file) => /\b(it|test|describe)\.(only|todo)\(/.test(read(file)));
   expect(offences.filter((file) => file !== 'test/tidy.test.ts')).toEqual([]);
 });
+
+test('no script runs node in the shell that installs it: shells remember where they found the older one', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+  const offences = Object.entries(scripts).filter(([, script]) => /prepare\.mjs.*&& *node /.test(script));
+  expect(offences).toEqual([]);
+});
