@@ -64,13 +64,8 @@ export function entryBytes({ folder, bytes }: { folder: string; bytes: number })
   return ENTRY_FIXED_BYTES + Buffer.byteLength(folder) + bytes;
 }
 
-/** Writes a round to the start of `target`, which has room for it; returns its bytes, without the padding. */
-export function encodeRound(
-  target: Buffer,
-  checksum: Checksum,
-  { generation, number }: { generation: number; number: number },
-  entries: readonly JournalEntry[],
-): number {
+/** Writes a round to the start of `target`, which has room for it; it is none before it is sealed. */
+export function encodeRound(target: Buffer, entries: readonly JournalEntry[]): void {
   let at = ROUND_HEADER_BYTES;
   for (const { folder, segmentBase, position, nextOffset, batches, bytes } of entries) {
     const folderBytes = target.write(folder, at + 2);
@@ -81,12 +76,15 @@ export function encodeRound(
   }
   target.writeUInt32BE(MAGIC, 0);
   target.writeUInt32BE(at, 4);
+  target.writeUInt32BE(entries.length, 32);
+  target.fill(0, at, padded(at));
+}
+
+/** Says of an encoded round which one it is. */
+export function sealRound(target: Buffer, checksum: Checksum, generation: number, number: number): void {
   target.writeBigUInt64BE(BigInt(generation), 16);
   target.writeBigUInt64BE(BigInt(number), 24);
-  target.writeUInt32BE(entries.length, 32);
-  target.writeBigUInt64BE(checksum(target.subarray(16, at)), 8);
-  target.fill(0, at, padded(at));
-  return at;
+  target.writeBigUInt64BE(checksum(target.subarray(16, target.readUInt32BE(4))), 8);
 }
 
 /** Null when no round begins here. */

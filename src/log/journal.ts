@@ -12,6 +12,7 @@ import {
   type JournalEntry,
   padded,
   ROUND_HEADER_BYTES,
+  sealRound,
   UNUSED_GENERATION,
 } from './journal-round.ts';
 import { writeSealed } from './sealed-file.ts';
@@ -98,6 +99,7 @@ export class Journal {
   /** Whether rounds were written, or found, that `proofs` does not say are released. */
   #dirty: boolean;
   #making: Promise<void> | null = null;
+  #writing: Promise<unknown> = Promise.resolve();
   #releasing: Promise<void> = Promise.resolve();
   #releasingFull = false;
   #retryAtMs = Number.NEGATIVE_INFINITY;
@@ -188,8 +190,18 @@ export class Journal {
    * Makes one round durable; one at a time. False when the disk refused it: none of it is stored, nor will be after a crash.
    * @throws what is fatal to the broker: the round may be stored or not
    */
-  async write(entries: readonly JournalEntry[], logs: readonly JournaledLog[]): Promise<boolean> {
+  write(entries: readonly JournalEntry[], logs: readonly JournaledLog[]): Promise<boolean> {
+    const writing = this.#write(entries, logs);
+    // Its caller is told of a failure.
+    this.#writing = writing.catch(() => {});
+    return writing;
+  }
+
+  async #write(entries: readonly JournalEntry[], logs: readonly JournaledLog[]): Promise<boolean> {
     const roundBytes = padded(entries.reduce((sum, entry) => sum + entryBytes(entry), ROUND_HEADER_BYTES));
+    if (this.#round.length < roundBytes) this.#round = Buffer.allocUnsafeSlow(roundBytes * 2);
+    // At once: a log that is synced in place while a file is opened lets go of its batches, and their memory is used again.
+    encodeRound(this.#round, entries);
     let active: Active;
     try {
       active = await this.#activeWith(roundBytes);
@@ -197,9 +209,8 @@ export class Journal {
       this.#giveUp(error);
       return false;
     }
-    if (this.#round.length < roundBytes) this.#round = Buffer.allocUnsafeSlow(roundBytes * 2);
     const number = this.#lastNumber + 1;
-    encodeRound(this.#round, this.#checksum!, { generation: active.generation, number }, entries);
+    sealRound(this.#round, this.#checksum!, active.generation, number);
     this.#dirty = true;
     try {
       await active.handle.write([this.#round.subarray(0, roundBytes)], active.position);
@@ -236,6 +247,8 @@ export class Journal {
     // After a failure nothing is given up, whoever thinks that it was a clean stop.
     const failed = this.#closed;
     this.abort();
+    // A write under way would go to whoever has the file, or its number, next.
+    await this.#writing;
     await this.settled();
     await this.#active?.handle.close();
     this.#active = null;
@@ -287,7 +300,8 @@ export class Journal {
     try {
       const zeros = Buffer.alloc(Math.min(ALLOCATE_BYTES, sizeBytes));
       const unused = Buffer.alloc(JOURNAL_BLOCK_BYTES);
-      encodeRound(unused, this.#checksum!, { generation: UNUSED_GENERATION, number: 0 }, []);
+      encodeRound(unused, []);
+      sealRound(unused, this.#checksum!, UNUSED_GENERATION, 0);
       for (let at = 0; at < sizeBytes; at += zeros.length) {
         if (this.#closed) throw new Fault('brokerStopped');
         await handle.write([zeros.subarray(0, Math.min(zeros.length, sizeBytes - at))], at);

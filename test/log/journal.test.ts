@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { JournalReplay } from '../../src/log/journal-replay.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
+import { Gate, hookedDisk } from './hooked-disk.ts';
 import { type Opened, openJournaled } from './journaled.ts';
-import { append, batchOf, contextOn, failureOf, openLog, readAll, settle } from './support.ts';
+import { append, batchOf, contextOn, failureOf, openLog, readAll, settle, until } from './support.ts';
 
 const FOLDERS = ['a', 'b'];
 const settings = { segmentBytes: 1 << 20 };
@@ -132,6 +133,56 @@ test('a journal file that cannot be opened is done without: appends are synced i
   const found = await tagsOf(await open(disk.afterPowerCut('nothing')));
   expect(found[0]).toContain('n38');
   for (const text of found) expect(text).toContain('together');
+});
+
+test('a round holds what was appended, also when its log is synced in place, and the memory used again, before it is written', async () => {
+  const disk = diskOf();
+  const gate = new Gate();
+  const gated = hookedDisk(disk, async ({ name, path }, proceed) => {
+    if (name === 'open' && isJournal(path)) await gate.pass();
+    return proceed();
+  });
+  const opened = await openJournaled(gated, FOLDERS, settings);
+  const { context, logs, journal } = opened;
+  // Fills the first file, so that the next round has to open the second.
+  await warm(opened);
+  for (let i = 0; i < 7; i += 1) await append(context, logs[1]!, { tag: `fill-${i}` });
+  await journal.settled();
+  gate.close();
+  const kept = append(context, logs[0]!, { tag: 'kept' });
+  await until(() => gate.arrived > 0);
+  await logs[0]!.sync();
+  await kept;
+  // As large as the whole cache.
+  const other = append(context, logs[1]!, { tag: 'other', valueBytes: 65_000 });
+  await settle();
+  gate.open();
+  await other;
+  const [found] = await tagsOf(await open(disk.afterPowerCut('nothing')));
+  expect(found).toContain('kept');
+});
+
+test('a journal is closed only when no write of it is under way any more', async () => {
+  const disk = diskOf();
+  const gate = new Gate();
+  const calls: string[] = [];
+  const gated = hookedDisk(disk, async ({ name, path }, proceed) => {
+    if (!isJournal(path)) return proceed();
+    if (name === 'write') await gate.pass();
+    return proceed().finally(() => calls.push(name));
+  });
+  const opened = await openJournaled(gated, FOLDERS, settings);
+  await warm(opened);
+  gate.close();
+  const pending = append(opened.context, opened.logs[0]!, { tag: 'pending' });
+  await until(() => gate.arrived > 0);
+  for (const log of opened.logs) await log.close();
+  await pending;
+  const closed = opened.journal.close(true);
+  await settle();
+  gate.open();
+  await closed;
+  expect(calls.slice(-2)).toEqual(['write', 'close']);
 });
 
 describe('a disk without room for the journal', () => {

@@ -1,8 +1,8 @@
+import type { Disk } from '../../src/disk/disk.ts';
 import { Journal } from '../../src/log/journal.ts';
 import { JournalReplay } from '../../src/log/journal-replay.ts';
 import type { LogSettings } from '../../src/log/log-settings.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
-import type { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { contextOn, openLog, type TestContext } from './support.ts';
 
 /** Small enough that some rounds fill a file. */
@@ -17,7 +17,7 @@ export interface Opened {
 
 /** As a broker opens its logs: what the journal holds first, and the journal anew when all have taken their part. */
 export async function openJournaled(
-  disk: SimulatedDisk,
+  disk: Disk,
   folders: readonly string[],
   settings: Partial<LogSettings> = {},
 ): Promise<Opened> {
