@@ -222,6 +222,8 @@ export class Journal {
     }
     this.#lastNumber = number;
     active.position += roundBytes;
+    // One is ready before it is needed, and none is made for a broker that does not come so far.
+    if (this.#free.length === 0 && active.position > active.file.sizeBytes / 2) this.#makeUnlessRefused();
     for (const [i, { nextOffset }] of entries.entries()) active.logs.set(logs[i]!, nextOffset);
     return true;
   }
@@ -269,9 +271,11 @@ export class Journal {
     this.#generation += 1;
     this.#active = { file: fresh!, generation: this.#generation, logs: new Map(), handle, position: 0 };
     this.#release();
-    // One is always ready before it is needed.
-    if (this.#free.length === 0) this.#make();
     return this.#active;
+  }
+
+  #makeUnlessRefused(): void {
+    if (this.#clock.monotonicMs() >= this.#retryAtMs) this.#make();
   }
 
   #make(): void {

@@ -162,6 +162,21 @@ test('a round holds what was appended, also when its log is synced in place, and
   expect(found).toContain('kept');
 });
 
+test('a second file is made when half of the first is used, not before', async () => {
+  const disk = diskOf();
+  const opened = await open(disk);
+  const files = async (): Promise<string[]> => (await disk.list('journal')).filter((name) => /^\d+$/.test(name));
+  const rounds = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i += 1) await append(opened.context, opened.logs[0]!, { tag: `round-${i}` });
+    await opened.journal.settled();
+  };
+  await warm(opened);
+  await rounds(3);
+  expect(await files()).toEqual(['1']);
+  await rounds(1);
+  expect(await files()).toEqual(['1', '2']);
+});
+
 test('a journal is closed only when no write of it is under way any more', async () => {
   const disk = diskOf();
   const gate = new Gate();
