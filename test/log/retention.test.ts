@@ -79,12 +79,10 @@ describe('by age', () => {
     const timeless = await segmentsOf(context, [[-1], [NOW_MS]]);
     expect(await retire(timeless, byAge(0), NOW_MS)).toMatchObject({ segments: 0, futureMs: null });
     await timeless.close();
-    const other = contextIn(tempFolder());
     for (const aheadMs of [1, 10 * 365 * DAY_MS, 8.64e15 - NOW_MS]) {
-      const log = await segmentsOf(other, [[NOW_MS + aheadMs], [NOW_MS]]);
+      const log = await segmentsOf(contextIn(tempFolder()), [[NOW_MS + aheadMs], [NOW_MS]]);
       expect(await retire(log, byAge(0), NOW_MS)).toMatchObject({ segments: 0, futureMs: NOW_MS + aheadMs });
       await log.close();
-      break;
     }
   });
 
