@@ -87,6 +87,14 @@ function expectOneHandEach(members: readonly Member[], count: number | null = nu
   if (count !== null) expect(all).toHaveLength(count);
 }
 
+test('clients are told that the new protocol is served, from the version on that tells of features', async () => {
+  const client = await (await startBroker()).client();
+  const told = await client.request('ApiVersions', 4, { clientSoftwareName: 'test', clientSoftwareVersion: '1' });
+  expect(told.supportedFeatures).toEqual([{ name: 'group.version', minVersion: 0, maxVersion: 1 }]);
+  expect(told.finalizedFeatures).toEqual([{ name: 'group.version', minVersionLevel: 1, maxVersionLevel: 1 }]);
+  expect((await client.request('ApiVersions', 2, {})).finalizedFeatures).toEqual([]);
+});
+
 describe('a restart', () => {
   test('is not noticed: members, epochs, assignments, patterns and settings are as they were', async () => {
     const folder = tempFolder();
