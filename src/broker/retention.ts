@@ -8,6 +8,9 @@ import type { BrokerSettings } from './broker-settings.ts';
 import type { Topic } from './topic.ts';
 import type { Topics } from './topics.ts';
 
+/** Further ahead than clocks that are about right differ, and than what arrives in the course of one pass. */
+const AHEAD_TOLD_MS = 60 * 60 * 1000;
+
 export interface RetentionContext {
   readonly topics: Topics;
   readonly settings: BrokerSettings;
@@ -85,7 +88,7 @@ export class Retention {
           'segments over their limits were deleted',
         );
       }
-      if (futureMs !== null && !this.#toldOfFuture.has(log)) {
+      if (futureMs !== null && futureMs > nowMs + AHEAD_TOLD_MS && !this.#toldOfFuture.has(log)) {
         this.#toldOfFuture.add(log);
         logger.warn(
           { topic: topic.name, folder: log.folder, timestampMs: futureMs },

@@ -82,3 +82,17 @@ test('a clock that leaps ten years ahead deletes nothing for a day, and is told 
   await pass(clock, () => later() === 1);
   expect(logStart()).toBe(0);
 });
+
+test('a record of a day to come is told of, once; one of a clock that runs a little fast is not', async () => {
+  const clock = new SetClock();
+  const { broker, messages } = await start(clock);
+  clock.offMs = 30 * INTERVAL_MS;
+  await topicWith(broker, 'soon', { 'retention.ms': String(DAY_MS) });
+  clock.offMs = DAY_MS;
+  await topicWith(broker, 'tomorrow', { 'retention.ms': String(DAY_MS) });
+  clock.offMs = 0;
+  const expired = await topicWith(broker, 'expired', { 'retention.ms': '1000' });
+  await pass(clock, () => expired() === 1);
+  await pass(clock, () => messages().includes('a time to come'));
+  expect(messages().match(/a time to come/g)).toHaveLength(1);
+});
