@@ -155,6 +155,8 @@ export function consumerSettings<K, V>(options: ConsumerOptions<K, V>): Consumer
     ...{ fetchBytesMax, partitionBytesMax, prefetchBytesMax, retryTimeoutMs },
   };
   checkAssignors(settings.assignors);
+  if (settings.protocol !== null) checkChoice('protocol', settings.protocol, ['classic', 'consumer']);
+  checkChoice('from', settings.from, ['earliest', 'latest', 'error']);
   for (const name of [
     'autoCommitIntervalMs',
     'sessionTimeoutMs',
@@ -165,6 +167,12 @@ export function consumerSettings<K, V>(options: ConsumerOptions<K, V>): Consumer
     if (!(settings[name] >= 1 && settings[name] <= INTERVAL_MAX_MS)) {
       refuse(`${name} must be from 1 to ${INTERVAL_MAX_MS}, not ${settings[name]}`);
     }
+  }
+  const { sessionTimeoutMs, heartbeatIntervalMs } = settings;
+  if (settings.protocol !== 'consumer' && heartbeatIntervalMs >= sessionTimeoutMs) {
+    refuse(
+      `heartbeatIntervalMs must be below sessionTimeoutMs, which is ${sessionTimeoutMs}, not ${heartbeatIntervalMs}`,
+    );
   }
   return settings;
 }
@@ -180,6 +188,10 @@ function checkAssignors(names: readonly AssignorName[]): void {
   if (cooperative.length > 0 && cooperative.length < names.length) {
     refuse('cooperative-sticky cannot be mixed with assignors whose members give everything up first');
   }
+}
+
+function checkChoice(name: string, value: string, choices: readonly string[]): void {
+  if (!choices.includes(value)) refuse(`${name} must be one of ${choices.join(', ')}, not ${value}`);
 }
 
 function refuse(detail: string): never {

@@ -202,6 +202,20 @@ test.each(['classic', 'consumer'] as const)(
   },
 );
 
+test.each<[Partial<ConsumerOptions<string, string>> | { protocol: 'none' } | { from: 'here' }, string]>([
+  [{ protocol: 'none' }, 'protocol must be one of classic, consumer'],
+  [{ from: 'here' }, 'from must be one of earliest, latest, error'],
+  [{ group: '' }, 'a group has a name'],
+  [{ topics: [] }, 'name at least one topic'],
+  [{ pattern: 'a.*' }, 'either topics or a pattern'],
+  [{ assignors: ['range', 'cooperative-sticky'] }, 'cooperative-sticky cannot be mixed'],
+  // The group would take it for dead between any two.
+  [{ sessionTimeoutMs: 6_000, heartbeatIntervalMs: 6_000 }, 'heartbeatIntervalMs must be below sessionTimeoutMs'],
+  [{ rebalanceTimeoutMs: 0 }, 'rebalanceTimeoutMs must be from 1'],
+])('%j is refused before anything is asked of a broker', (options, says) => {
+  expect(() => consumer('classic', options as Partial<ConsumerOptions<string, string>>)).toThrow(says);
+});
+
 describe('the classic protocol', () => {
   test('joins again with the id it is given', async () => {
     failing.set('JoinGroup', ['MEMBER_ID_REQUIRED']);
@@ -407,7 +421,7 @@ describe.each(['classic', 'consumer'] as const)('closing, by the protocol %s', (
   test.each(['NOT_COORDINATOR', 'COORDINATOR_LOAD_IN_PROGRESS', 'hang up'] as const)(
     'leaves the group all the same after %s, so that nobody waits for its session to end',
     async (error) => {
-      const member = consumer(protocol, { heartbeatIntervalMs: 60_000 });
+      const member = consumer(protocol, { heartbeatIntervalMs: 40_000 });
       await member.start();
       const { memberId } = member;
       failing.set(protocol === 'classic' ? 'LeaveGroup' : 'ConsumerGroupHeartbeat', [error, error]);
