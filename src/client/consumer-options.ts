@@ -126,7 +126,8 @@ export function consumerSettings<K, V>(options: ConsumerOptions<K, V>): Consumer
   const reading = readerSettings({ ...options, topic: '', from: 'earliest' });
   const { key, value, isolation, onOutOfRange, maxWaitMs, minBytes, signal } = reading;
   const { fetchBytesMax, partitionBytesMax, prefetchBytesMax, retryTimeoutMs } = reading;
-  if (options.group === '') refuse('a group has a name');
+  // Whoever writes no TypeScript may leave it out.
+  if (!options.group) refuse('a group has a name');
   const { assignors: named } = options;
   if (named !== undefined && options.protocol === 'consumer') refuse('assignors are of the classic protocol');
   if (options.serverAssignor !== undefined && options.protocol === 'classic') {

@@ -202,10 +202,11 @@ test.each(['classic', 'consumer'] as const)(
   },
 );
 
-test.each<[Partial<ConsumerOptions<string, string>> | { protocol: 'none' } | { from: 'here' }, string]>([
+test.each<[Partial<ConsumerOptions<string, string>> | { [name: string]: unknown }, string]>([
   [{ protocol: 'none' }, 'protocol must be one of classic, consumer'],
   [{ from: 'here' }, 'from must be one of earliest, latest, error'],
   [{ group: '' }, 'a group has a name'],
+  [{ group: undefined }, 'a group has a name'],
   [{ topics: [] }, 'name at least one topic'],
   [{ pattern: 'a.*' }, 'either topics or a pattern'],
   [{ assignors: ['range', 'cooperative-sticky'] }, 'cooperative-sticky cannot be mixed'],

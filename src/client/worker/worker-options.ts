@@ -147,6 +147,7 @@ export function workerSettings<K, V>(
     signal: options.signal,
   };
   check(settings.topics.length > 0, 'name at least one topic');
+  check(Boolean(options.group), 'a group has a name');
   check(['key', 'partition', 'none'].includes(order), `order must be key, partition or none, not ${order}`);
   check(
     order === 'none' || options.concurrencyPerKey === undefined,

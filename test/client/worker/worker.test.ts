@@ -426,6 +426,7 @@ test('options that contradict each other are refused', () => {
     new Worker('t', { group: 'g', ...options } as WorkerOptions, () => {}, {} as never);
   expect(() => make({ order: 'key', concurrencyPerKey: 2 })).toThrow(/needs order 'none'/);
   expect(() => make({ concurrency: 0 })).toThrow(/concurrency must be at least 1/);
+  expect(() => make({ group: '' })).toThrow(/a group has a name/);
   expect(() => make({ order: 'random' as 'none' })).toThrow(/order must be/);
   expect(() => make({ retry: { attempts: 0 } })).toThrow(Fault);
 });
