@@ -4,7 +4,7 @@ import { brokerFlags, defineCommand } from './command.ts';
 import { withAdmin } from './connect.ts';
 import { lagJson, lagTable, totalText } from './group-lag.ts';
 import { membersTable } from './group-members.ts';
-import { countText, describeGroups, reportFaults } from './group-output.ts';
+import { countText, describeGroup, ofThoseThere, reportFaults } from './group-output.ts';
 import { write, writeJson } from './output.ts';
 
 export const groupDescribe = defineCommand({
@@ -18,8 +18,9 @@ export const groupDescribe = defineCommand({
   ],
   async run(args) {
     const groups = await withAdmin(args, async (admin) => {
-      const described = await describeGroups(admin, args.group);
-      return Promise.all(described.map(async (one) => ({ ...one, lag: await admin.groups.lag(one.group) })));
+      return ofThoseThere(args.group, args.verbose, async (group) => {
+        return { ...(await describeGroup(admin, group)), lag: await admin.groups.lag(group) };
+      });
     });
     if (args.json) await writeJson(groups.map((one) => ({ ...one, lag: lagJson(one.lag) })));
     else await write(groups.map(textOf).join('\n'));

@@ -4,7 +4,7 @@ import type { PartitionLag } from '../client/group-lag.ts';
 import { brokerFlags, defineCommand, type Values } from './command.ts';
 import { withAdmin } from './connect.ts';
 import { durationText, parseDurationMs } from './duration.ts';
-import { countText, faultJson, memberText, reportFaults } from './group-output.ts';
+import { countText, faultJson, memberText, ofThoseThere, reportFaults } from './group-output.ts';
 import { write, writeJson } from './output.ts';
 import { type Cell, table } from './table.ts';
 import { UsageError } from './usage-error.ts';
@@ -48,9 +48,9 @@ async function show(
   admin: Admin,
   args: Values<typeof flags> & { group: string[]; json: boolean; verbose: boolean },
 ): Promise<void> {
-  const groups = await Promise.all(
-    args.group.map(async (group) => ({ group, partitions: await admin.groups.lag(group) })),
-  );
+  const groups = await ofThoseThere(args.group, args.verbose, async (group) => {
+    return { group, partitions: await admin.groups.lag(group) };
+  });
   if (args.json) {
     const shown = groups.map(({ group, partitions }) => ({
       group,

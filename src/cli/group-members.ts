@@ -2,7 +2,7 @@ import type { GroupDescription } from '../client/group-description.ts';
 import { brokerFlags, defineCommand } from './command.ts';
 import { confirm, yesFlag } from './confirm.ts';
 import { withAdmin } from './connect.ts';
-import { describeGroups, faultJson, memberText, partitionsText } from './group-output.ts';
+import { describeGroup, faultJson, memberText, partitionsText } from './group-output.ts';
 import { write, writeJson } from './output.ts';
 import { table } from './table.ts';
 
@@ -29,9 +29,9 @@ export const groupMembers = defineCommand({
     'A member that is removed while it runs joins again.',
   async run(args) {
     if (args.remove !== undefined) return remove(args, args.group, args.remove);
-    const [group] = await withAdmin(args, (admin) => describeGroups(admin, [args.group]));
+    const group = await withAdmin(args, (admin) => describeGroup(admin, args.group));
     if (args.json) await writeJson(group);
-    else await write(membersTable(group!));
+    else await write(membersTable(group));
   },
 });
 
@@ -56,7 +56,7 @@ async function remove(
 ): Promise<void> {
   await confirm(`Make ${names.join(', ')} leave group ${group}?`, args.yes);
   const outcomes = await withAdmin(args, async (admin) => {
-    const [{ members }] = (await describeGroups(admin, [group])) as [GroupDescription];
+    const { members } = await describeGroup(admin, group);
     const isStatic = (name: string): boolean => members.some(({ instanceId }) => instanceId === name);
     const removed = await admin.groups.removeMembers(
       group,

@@ -6,10 +6,9 @@ import type { PartitionOfTopic, PartitionOutcome } from '../client/group-offsets
 import { exitCodes } from './exit-codes.ts';
 import { failureText } from './failure.ts';
 
-/** The groups that were named. @throws Fault groupNotFound and others, of the first that cannot be described */
-export async function describeGroups(admin: Admin, names: readonly string[]): Promise<GroupDescription[]> {
-  const described = await admin.groups.describe(names);
-  return names.map((name) => known(described.get(name), name));
+/** @throws Fault groupNotFound and others */
+export async function describeGroup(admin: Admin, group: string): Promise<GroupDescription> {
+  return known((await admin.groups.describe([group])).get(group), group);
 }
 
 /** What was said of a group. @throws Fault */
@@ -19,13 +18,40 @@ export function known<T>(answer: T | Fault | undefined, group: string): T {
   return answer;
 }
 
+/** What is found out of each group; one that is not there is told of and left out. @throws Fault groupNotFound where none is there, and others */
+export async function ofThoseThere<T>(
+  groups: readonly string[],
+  verbose: boolean,
+  ask: (group: string) => Promise<T>,
+): Promise<T[]> {
+  const missing: Fault[] = [];
+  const answers = await Promise.all(
+    groups.map(async (group) => {
+      try {
+        return [await ask(group)];
+      } catch (fault) {
+        if (!(fault instanceof Fault) || fault.fault !== 'groupNotFound') throw fault;
+        missing.push(fault);
+        return [];
+      }
+    }),
+  );
+  const found = answers.flat();
+  if (found.length === 0 && missing.length > 0) throw missing[0];
+  reportFaults(
+    missing.map((fault) => ({ fault })),
+    verbose,
+  );
+  return found;
+}
+
 /** As JSON shows it. */
 export function faultJson(fault: Fault | null): { fault: string; kafka: string; message: string } | null {
   return fault === null ? null : { fault: fault.fault, kafka: fault.kafka, message: fault.message };
 }
 
 /** Tells of each partition that failed and makes the exit code say that some did; those that did not are none the worse. */
-export function reportFaults(outcomes: readonly PartitionOutcome[], verbose: boolean): void {
+export function reportFaults(outcomes: readonly Pick<PartitionOutcome, 'fault'>[], verbose: boolean): void {
   // What is said of a whole group is the same at each of its partitions.
   for (const fault of new Set(outcomes.map((one) => one.fault))) {
     if (fault === null) continue;

@@ -100,6 +100,19 @@ for (const target of brokerTargets) {
       expect([seen[0], seen.at(-1), child.exitCode]).toEqual([6, 1, 130]);
     });
 
+    test('a group that is not there hides none of the others that were asked for', async () => {
+      const topic = await filledTopic();
+      const group = newName('group');
+      await client.admin.groups.setOffsets(group, [{ topic, partition: 0, offset: 4 }]);
+      for (const command of ['describe', 'lag']) {
+        const { code, out, err } = await cli([command, 'nobody', group]);
+        expect(code).toBe(4);
+        expect(out).toContain(`group ${group}`);
+        expect(err).toContain('no such group');
+      }
+      expect(await cli(['lag', 'nobody'])).toMatchObject({ code: 4, out: '' });
+    });
+
     test('a group with members is left alone, and the reason says who they are and what to do', async () => {
       const topic = await filledTopic();
       const group = newName('group');
