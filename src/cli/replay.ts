@@ -176,6 +176,14 @@ function checkArgs(args: Args): void {
   };
   if (isTopic(args) && args.exec !== undefined) wrong('--exec and --to-topic or --to-broker are two targets; give one');
   if (args.rate !== undefined && args.pace !== undefined) wrong('give --rate or --pace, not both');
+  for (const [flag, value] of [
+    ['--rate', args.rate],
+    ['--pace', args.pace],
+  ] as const) {
+    if (value !== undefined && !(value > 0)) wrong(`${flag} must be above 0, not ${value}`);
+  }
+  if (args.count !== undefined && !(Number.isSafeInteger(args.count) && args.count >= 0))
+    wrong(`--count must be a whole number from 0 up, not ${args.count}`);
   if (args.map !== undefined && args.partitionBy !== undefined) wrong('give --map or --partition-by, not both');
   if (isTopic(args)) return;
   // What a pipe has taken in, nobody knows to be handled.
@@ -270,6 +278,7 @@ function nameOf({ toTopic, toBroker, topic, exec }: Args): string {
 async function send(client: Millrace, args: Args, options: Common, target: ReplayTopic): Promise<void> {
   const startMs = systemClock.monotonicMs();
   const result = await withProgress(args, (onProgress) => client.replay({ ...options, target, onProgress }));
+  noteEmpty(result);
   if (args.json) return writeJson({ topic: args.topic, target: nameOf(args), ...result });
   const seconds = (systemClock.monotonicMs() - startMs) / 1000;
   const { records, bytes, foundInTarget } = result;
@@ -279,6 +288,10 @@ async function send(client: Millrace, args: Args, options: Common, target: Repla
   );
 }
 
+function noteEmpty({ offsetsTotal }: ReplayResult): void {
+  if (offsetsTotal === 0) note('nothing to replay: the range is empty in every partition');
+}
+
 async function print(client: Millrace, args: Args, options: Common, signal: AbortSignal): Promise<void> {
   const topic = await client.admin.describeTopic(args.topic);
   const printer = await printerOf(client, topic, args.frame ? { ...args, delimiter: '' } : args);
@@ -286,7 +299,7 @@ async function print(client: Millrace, args: Args, options: Common, signal: Abor
   const output = new BufferedOutput(command?.write);
   const printed = args.frame ? framed(printer) : printer;
   try {
-    await withProgress(args, (onProgress) =>
+    const result = await withProgress(args, (onProgress) =>
       client.replay({
         ...options,
         signal: command === null ? signal : AbortSignal.any([signal, command.closed]),
@@ -298,6 +311,7 @@ async function print(client: Millrace, args: Args, options: Common, signal: Abor
       }),
     );
     await output.flush();
+    noteEmpty(result);
   } catch (error) {
     // How the command ended says more than that it did.
     if (command === null || !command.closed.aborted) throw error;

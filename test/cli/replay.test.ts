@@ -63,6 +63,22 @@ for (const target of brokerTargets) {
       expect(JSON.parse(json)).toMatchObject({ topic: name, partition: 1, offset: 9, key: 'a', payload: '19' });
     });
 
+    test('a range from beyond the end is refused, and an empty one is said to be', async () => {
+      const name = await filled(20);
+      for (const more of [[], ['--dry-run'], ['--to-topic', 'never-made', '--create', '--checkpoint', 'beyond.json']]) {
+        const { code, out, err } = await cli(['replay', name, '--from', '11', ...more]);
+        expect([more, code, out, isOneLine(err)]).toEqual([more, 4, '', true]);
+        expect(err).toContain('ends at 10, before 11');
+      }
+      expect(await readFile(path.join(folder, 'beyond.json')).catch(() => null)).toBeNull();
+      const empty = 'nothing to replay: the range is empty in every partition';
+      const printed = await done(['replay', name, '--from', '3', '--to', '3']);
+      expect([printed.out, printed.err]).toEqual(['', expect.stringContaining(empty)]);
+      const sent = await done(['replay', name, '--from', 'end', '--to-topic', `${name}-again`, '--create']);
+      expect(sent.err).toContain(empty);
+      expect((await done(['replay', name, '--from', '9', ...FORMAT])).err).not.toContain(empty);
+    });
+
     test('a command is given the records, in lines or in frames, as fast as it reads, and its exit code counts', async () => {
       const name = await filled(20_000);
       const slow = await done(['replay', name, '--exec', 'sleep 1; wc -l > lines']);
@@ -132,6 +148,8 @@ for (const target of brokerTargets) {
           ['--to-topic', 'x', '--map', '0'],
           ['--rate', '1', '--pace', '1'],
           ['--rate', '-1'],
+          ['--from', '1', '--to', '0'],
+          ['--from', '-1h', '--to', '-2h'],
           ['--from', 'soon'],
           ['--from', '7=earliest'],
           ['--from', '1', '--from', '2'],
@@ -141,6 +159,10 @@ for (const target of brokerTargets) {
           const { code, out, err } = await cli(['replay', name, ...args]);
           expect([args, code, out, isOneLine(err)]).toEqual([args, 2, '', true]);
         }
+        for (const flag of ['--rate', '--pace']) {
+          expect((await cli(['replay', name, flag, '0'])).err).toContain(`${flag} must be above 0, not 0`);
+        }
+        expect((await cli(['replay', name, '--count', '-1'])).err).toContain('--count must be a whole number');
         await done(['replay', name, '--to-topic', name, '--into-itself']);
       },
     );

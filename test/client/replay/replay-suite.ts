@@ -214,6 +214,34 @@ export function replaySuite(client: () => Millrace): void {
     expect(seen).toEqual(Array.from({ length: 50 }, (_, index) => index));
   });
 
+  test('a range from beyond the end is refused, and with a checkpoint nothing is marked done', async () => {
+    const topic = await fill(client(), 'beyond', { records: 10, partitions: 2 });
+    const checkpoint = new MemoryCheckpoint();
+    const beyond = { topic, target: () => {}, checkpoint };
+    for (const from of [{ offset: 1e9 }, new Map([[1, { offset: 6 }]])]) {
+      await expect(client().replay({ ...beyond, from })).rejects.toMatchObject({ fault: 'offsetOutOfRange' });
+      await expect(client().planReplay({ ...beyond, from })).rejects.toMatchObject({ fault: 'offsetOutOfRange' });
+    }
+    expect(await checkpoint.load()).toBeNull();
+    // The end itself is a place: what is there now may be all there is.
+    const atEnd = await client().replay({ ...beyond, from: { offset: 5 } });
+    expect(atEnd).toMatchObject({ records: 0, offsetsTotal: 0 });
+  });
+
+  test('a range that ends before it begins is refused', async () => {
+    const topic = await fill(client(), 'backwards', { records: 10, partitions: 1 });
+    const backwards: Pick<ReplayOptions, 'from' | 'to'>[] = [
+      { from: { offset: 3 }, to: { offset: 1 } },
+      { from: new Map([[0, { offset: 3 }]]), to: { offset: 2 } },
+      { from: { time: FIRST_MS + 1 }, to: { time: FIRST_MS } },
+      { from: { ago: 1000 }, to: { ago: 2000 } },
+    ];
+    for (const range of backwards) {
+      const refused = client().replay({ topic, target: () => {}, ...range });
+      await expect(refused).rejects.toMatchObject({ fault: 'invalidArgument' });
+    }
+  });
+
   test('what cannot be asked for is refused by name', async () => {
     const topic = await fill(client(), 'refused', { records: 10, partitions: 1 });
     const wrong: Partial<ReplayOptions>[] = [
