@@ -15,12 +15,14 @@ export interface WrittenBatch {
 }
 
 /**
- * A log's youngest batches, which are in its file and not durable yet, kept at hand for the journal: all of them from the
- * first that is not durable on, or, when they became too many, none.
+ * A log's youngest batches, which are in its file and not durable yet, kept at hand for the journal. When they become too
+ * many, all are dropped, and those that follow are kept: syncs in place make up for what was dropped.
  */
 export class KeptBatches {
   #batches: WrittenBatch[] = [];
   #bytes = 0;
+  /** What lay before this was dropped. */
+  #droppedNext = 0;
   #isWhole = true;
 
   /** Whether these are all that is not durable. */
@@ -52,21 +54,17 @@ export class KeptBatches {
 
   /** Takes what was written, with its pins; `keep` says whether the journal may want it. */
   add(run: readonly WrittenBatch[], keep: boolean): void {
-    if (this.#isWhole && keep) {
-      for (const written of run) {
-        this.#batches.push(written);
-        this.#bytes += written.batch.length;
-      }
-      if (this.#bytes <= KEPT_BYTES_MAX) return;
-      this.drop();
-    } else {
-      for (const { page } of run) page.pins -= 1;
-      this.drop();
+    for (const written of run) {
+      this.#batches.push(written);
+      this.#bytes += written.batch.length;
     }
+    if (keep && this.#bytes <= KEPT_BYTES_MAX) return;
+    this.drop();
+    this.#droppedNext = run.at(-1)!.nextOffset;
   }
 
-  /** All before `durableNext` is durable; `isAll` when that is all that was written. */
-  durable(durableNext: number, isAll: boolean): void {
+  /** All before `durableNext` is durable. */
+  durable(durableNext: number): void {
     let count = 0;
     for (const { batch, page, nextOffset } of this.#batches) {
       if (nextOffset > durableNext) break;
@@ -75,7 +73,8 @@ export class KeptBatches {
       count += 1;
     }
     if (count > 0) this.#batches.splice(0, count);
-    if (isAll) this.#isWhole = true;
+    // Also while more is written all the time: what was dropped is what counts.
+    if (durableNext >= this.#droppedNext) this.#isWhole = true;
   }
 
   drop(): void {

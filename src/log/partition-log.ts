@@ -433,8 +433,7 @@ export class PartitionLog {
 
   #durable(next: number): void {
     this.marks.durable(next);
-    const { durableNext, writtenNext } = this.marks;
-    this.#kept.durable(durableNext, durableNext === writtenNext);
+    this.#kept.durable(this.marks.durableNext);
     this.#show();
   }
 

@@ -366,6 +366,40 @@ test('a log of which much is written at once is synced in place', async () => {
   expect(after.logs[0]!.marks.highWatermark).toBe(4);
 });
 
+describe('a log that fell to syncs in place', () => {
+  /** Appends `valueBytes` during each sync of log a's file, ten times at most, so that no sync ever finds all of it written. */
+  async function neverPausing(valueBytes: number): Promise<{ inPlace: number; journaled: number }> {
+    const disk = diskOf();
+    let [inPlace, journaled] = [0, 0];
+    const during: Promise<unknown>[] = [];
+    const watched = hookedDisk(disk, async ({ name, path }, proceed) => {
+      if (name === 'write' && isJournal(path) && inPlace > 0) journaled += 1;
+      if (name !== 'sync' || !path.startsWith('a/') || inPlace >= 10) return proceed();
+      inPlace += 1;
+      during.push(append(opened.context, opened.logs[0]!, { valueBytes, tag: inPlace }));
+      const { acceptedNext } = opened.logs[0]!.marks;
+      await until(() => opened.logs[0]!.marks.writtenNext === acceptedNext);
+      return proceed();
+    });
+    const opened = await openJournaled(watched, FOLDERS, { segmentBytes: 1 << 30 });
+    await warm(opened);
+    await append(opened.context, opened.logs[0]!, { valueBytes: 1_500_000 });
+    for (const one of during) await one;
+    expect(during).toHaveLength(inPlace);
+    return { inPlace, journaled };
+  }
+
+  test('goes back to the journal when its syncs have passed the bulk, though load never pauses', async () => {
+    const { inPlace, journaled } = await neverPausing(50);
+    expect(inPlace).toBeLessThan(10);
+    expect(journaled).toBeGreaterThan(0);
+  });
+
+  test('stays there while more than the limit comes between two syncs', async () => {
+    expect(await neverPausing(1_500_000)).toEqual({ inPlace: 10, journaled: 0 });
+  });
+});
+
 test('logs without a journal and with one open the same files', async () => {
   const disk = diskOf();
   const opened = await open(disk);
