@@ -172,6 +172,11 @@ export const faults = {
     kafka: 'KAFKA_STORAGE_ERROR',
     says: 'the data folder cannot be written; check its owner, its mode and how it is mounted',
   },
+  notAFolder: {
+    kafka: 'KAFKA_STORAGE_ERROR',
+    retriable: false,
+    says: 'what is there is no folder; choose another place for the data',
+  },
   brokerStopped: { kafka: 'BROKER_NOT_AVAILABLE', retriable: true, says: 'the broker is stopping or has stopped' },
   folderInUse: {
     kafka: 'KAFKA_STORAGE_ERROR',

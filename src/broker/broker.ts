@@ -88,7 +88,7 @@ export class Broker {
 
   /**
    * Takes the folder's lock and reads what is in it. @throws Fault folderInUse, folderTooNew, damagedMetadata,
-   * invalidConfig, diskFull, readOnlyDisk, diskError
+   * invalidConfig, diskFull, notAFolder, readOnlyDisk, diskError
    */
   static async open(options: BrokerOptions): Promise<Broker> {
     const settings = new BrokerSettings(options.settings);

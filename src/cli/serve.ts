@@ -1,6 +1,8 @@
+import { lookup } from 'node:dns/promises';
 import { existsSync } from 'node:fs';
+import { Fault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
-import type { ServerSetup } from '../compose.ts';
+import type { RunningServer, ServerSetup } from '../compose.ts';
 import { defineCommand, type Values } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { type HostPort, parseHostPort } from './host-port.ts';
@@ -71,7 +73,7 @@ export const serve = defineCommand({
     'Stops cleanly on Ctrl-C and SIGTERM; one more, a second or later, ends it at once.\nEvery flag is also an environment variable: MILLRACE_DATA, MILLRACE_LISTEN (with commas), MILLRACE_LOG_LEVEL …',
   async run(args) {
     process.env['UV_THREADPOOL_SIZE'] ??= THREADS;
-    const setup = setupOf(args);
+    const setup = await setupOf(args);
     const asText = args.logFormat === 'text' || (args.logFormat === 'auto' && process.stdout.isTTY && !args.json);
     if (asText) return runServer(setup, textLogger(args.logLevel));
     const logger = new JsonLogger(args.logLevel);
@@ -83,7 +85,7 @@ export const serve = defineCommand({
   },
 });
 
-function setupOf(args: Values<typeof flags>): ServerSetup {
+async function setupOf(args: Values<typeof flags>): Promise<ServerSetup> {
   const settings = Object.fromEntries(parsePairs(args.set, '--set'));
   const advertise = (args.advertise ?? []).map((text) => parseHostPort(text, '--advertise'));
   if (advertise.some(({ host, port }) => host === '' || port === 0)) {
@@ -96,6 +98,7 @@ function setupOf(args: Values<typeof flags>): ServerSetup {
   const listen = args.listen.map((text) => parseHostPort(text, '--listen'));
   const far = listen.find(({ host }) => !isLoopback(host));
   if (far !== undefined && !args.allowRemoteWithoutLogin) {
+    await checkKnown(far);
     throw new UsageError(
       `--listen ${far.host}:${far.port} is open to other machines, without a login; if that is meant, add --allow-remote-without-login`,
     );
@@ -113,6 +116,16 @@ function setupOf(args: Values<typeof flags>): ServerSetup {
   return { dataFolder: args.data, settings, listen: listeners };
 }
 
+/** A name that nobody knows is open to nobody. @throws Fault addressUnavailable */
+async function checkKnown({ host, port }: HostPort): Promise<void> {
+  if (host === '') return;
+  try {
+    await lookup(host);
+  } catch (cause) {
+    throw new Fault('addressUnavailable', { detail: `${host}:${port} (no machine of this name is known)`, cause });
+  }
+}
+
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
@@ -121,7 +134,9 @@ function isLoopback(host: string): boolean {
 async function runServer(setup: ServerSetup, logger: Logger, onReady = async (): Promise<void> => {}): Promise<void> {
   const { startServer } = await import('../compose.ts');
   const signal = firstSignal();
-  const server = await startServer({ ...setup, logger });
+  const start = startServer({ ...setup, logger });
+  const server = await Promise.race([signal, start]);
+  if (typeof server === 'string') return endStart(start, server, logger, onReady);
   const at = server.addresses.map(addressText);
   logger.info({ data: setup.dataFolder, listen: at }, 'ready');
   warnOfContainer(setup.listen ?? [], logger);
@@ -138,6 +153,34 @@ async function runServer(setup: ServerSetup, logger: Logger, onReady = async ():
   }
 }
 
+/** How long a start that is told to stop may take to come to where it can be closed. */
+const START_GRACE_MS = 5000;
+
+/**
+ * A start cannot be broken off in its middle. One that does not end in time ends with the process, as it would by a crash:
+ * the next start makes good for it. @throws Fault when it could not have started anyway
+ */
+async function endStart(
+  start: Promise<RunningServer>,
+  signal: NodeJS.Signals,
+  logger: Logger,
+  load: () => Promise<void>,
+): Promise<void> {
+  logger.info({ signal }, 'stopping before the start is done');
+  const timer = setTimeout(() => {
+    logger.warn({ signal }, 'ended in the middle of the start');
+    endBy(signal);
+  }, START_GRACE_MS);
+  try {
+    await load();
+    const server = await start;
+    await server.close();
+  } finally {
+    clearTimeout(timer);
+  }
+  logger.info({}, 'stopped');
+}
+
 /** Whoever signals a process and its group says one thing twice; a person takes longer to say it again. */
 const SAME_SIGNAL_MS = 1000;
 
@@ -148,14 +191,18 @@ function firstSignal(): Promise<NodeJS.Signals> {
     const onSignal = (signal: NodeJS.Signals): void => {
       const nowMs = performance.now();
       firstMs ??= nowMs;
-      if (nowMs - firstMs > SAME_SIGNAL_MS) {
-        process.exit(signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated);
-      }
+      if (nowMs - firstMs > SAME_SIGNAL_MS) endBy(signal);
       resolve(signal);
     };
     process.on('SIGINT', onSignal);
     process.on('SIGTERM', onSignal);
   });
+}
+
+/** process.exit waits for calls of the disk, and one that never returns may be why it is not ended yet. Shells see 130 or 143. */
+function endBy(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
 }
 
 /** Inside a container clients come in by an address that mostly means nothing outside. */

@@ -64,7 +64,7 @@ export function realDisk(folder: string): Disk {
     },
     async makeFolder(relative) {
       const made = at(relative);
-      const first = await attempt(fs.promises.mkdir(made, { recursive: true, mode: 0o750 }));
+      const first = await makeFolders(made);
       // Each entry lies in the folder above it. One that was there may be from a process that was killed before it synced it.
       const known = made === root ? path.dirname(root) : root;
       const top = first === undefined || known.length < first.length ? known : path.dirname(first);
@@ -91,6 +91,38 @@ export function realDisk(folder: string): Disk {
       return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
     },
   };
+}
+
+/**
+ * Makes a folder with all that are missing above it; resolves to the topmost that was made. Not by Node's `recursive`: where
+ * nothing can be made and the system says that the folder above is missing, as in /proc, that tries again for ever.
+ */
+async function makeFolders(folder: string): Promise<string | undefined> {
+  if (await isFolder(folder)) return;
+  const above = path.dirname(folder);
+  const first = above === folder ? undefined : await makeFolders(above);
+  try {
+    await fs.promises.mkdir(folder, 0o750);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw new Fault('readOnlyDisk', { detail: message, cause: error });
+    // Another process may have been faster. What still is no folder is a link that leads nowhere.
+    if (code !== 'EEXIST') throw diskFault(error as NodeJS.ErrnoException);
+    if (!(await isFolder(folder))) throw new Fault('notAFolder', { detail: folder, cause: error });
+  }
+  return first ?? folder;
+}
+
+/** False when nothing is there. @throws Fault notAFolder when something else is */
+async function isFolder(place: string): Promise<boolean> {
+  try {
+    if ((await fs.promises.stat(place)).isDirectory()) return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return false;
+    if (code !== 'ENOTDIR') throw diskFault(error as NodeJS.ErrnoException);
+  }
+  throw new Fault('notAFolder', { detail: place });
 }
 
 class RealFile implements DiskFile {

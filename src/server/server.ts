@@ -101,5 +101,6 @@ function plainAddress(address: string): string {
 function listenFault(error: NodeJS.ErrnoException, host: string, port: number): Fault {
   const facts = { detail: `${host}:${port}`, cause: error };
   if (error.code === 'EADDRINUSE') return new Fault('portInUse', facts);
-  return new Fault('addressUnavailable', { ...facts, detail: `${host}:${port} (${error.code ?? error.message})` });
+  const why = error.syscall === 'getaddrinfo' ? 'no machine of this name is known' : (error.code ?? error.message);
+  return new Fault('addressUnavailable', { ...facts, detail: `${host}:${port} (${why})` });
 }

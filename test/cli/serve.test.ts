@@ -1,6 +1,10 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Command } from '../../src/cli/command.ts';
@@ -8,7 +12,7 @@ import { parseCommandLine } from '../../src/cli/command-line.ts';
 import { plainArguments } from '../../src/cli/plain-arguments.ts';
 import { serve } from '../../src/cli/serve.ts';
 import { Millrace } from '../../src/millrace.ts';
-import { isOneLine, runCli } from './run-cli.ts';
+import { isOneLine, runCli, startCli } from './run-cli.ts';
 import { ServeProcess } from './serve-process.ts';
 
 let base = '';
@@ -65,12 +69,60 @@ test('a folder that cannot be used is one line and exit code 5', async () => {
   expect(await readFile(path.join(damaged, 'millrace.json'), 'utf8')).toBe('{"format');
 });
 
+test.runIf(process.platform === 'linux')('a place where no folder can be is told as what it is', async () => {
+  const file = folder('a-file');
+  await writeFile(file, '');
+  for (const data of ['/dev/null', file, path.join(file, 'below')]) {
+    const { code, err } = await failure('--data', data, ...anyPort);
+    expect([data, code, err]).toEqual([data, 5, expect.stringContaining('is no folder; choose another')]);
+  }
+  // There even the folder above seems to be missing.
+  const { code, err } = await failure('--data', '/proc/millrace', ...anyPort);
+  expect([code, err]).toEqual([5, expect.stringContaining('the data folder cannot be written')]);
+});
+
+test('a signal while it starts ends it cleanly', async () => {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    const data = folder(`early-${signal}`);
+    const child = startCli(['serve', '--data', data, ...anyPort]);
+    child.stdout!.resume();
+    const ended = once(child, 'exit');
+    // The lock is among the first that a start makes.
+    await expect.poll(() => existsSync(path.join(data, 'lock')), { timeout: 60_000, interval: 1 }).toBe(true);
+    child.kill(signal);
+    expect(await ended).toEqual([0, null]);
+    expect(await (await ServeProcess.start(['--data', data, ...anyPort])).stop()).toBe(0);
+  }
+});
+
+test.runIf(process.platform === 'linux')('a signal ends a start that would never end', async () => {
+  const data = folder('stuck');
+  await mkdir(data);
+  // To open it waits for somebody who writes into it.
+  execFileSync('mkfifo', [path.join(data, 'millrace.json')]);
+  const child = startCli(['serve', '--data', data, ...anyPort]);
+  const ended = once(child, 'exit');
+  const printed = text(child.stdout!);
+  await expect.poll(() => existsSync(path.join(data, 'lock')), { timeout: 60_000 }).toBe(true);
+  child.kill('SIGTERM');
+  expect(await ended).toEqual([null, 'SIGTERM']);
+  expect(await printed).toMatch(/stopping before the start is done.*\n.*ended in the middle of the start/);
+});
+
 test('an address that is not of this machine is exit code 6', async () => {
   const open = '--allow-remote-without-login';
   expect(await failure('--data', folder('far'), '--listen', '192.0.2.1:9092', open)).toMatchObject({
     code: 6,
     oneLine: true,
   });
+  // A name that nobody knows is not refused for being open to others.
+  for (const allowed of [[], [open]]) {
+    const { code, err } = await failure('--data', folder('far'), '--listen', 'nosuchhost.invalid:9092', ...allowed);
+    expect([code, err]).toEqual([
+      6,
+      expect.stringContaining('nosuchhost.invalid:9092 (no machine of this name is known)'),
+    ]);
+  }
 });
 
 test('what cannot be meant is refused before anything is made', async () => {

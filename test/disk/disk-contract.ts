@@ -146,7 +146,8 @@ function testNames(makeDisk: () => Disk): void {
       expect(await faultOf(disk.size('f/x'))).toBe('diskError');
       expect(await faultOf(disk.list('f'))).toBe('diskError');
       expect(await faultOf(disk.remove('f/x'))).toBe('diskError');
-      expect(await faultOf(disk.makeFolder('f/x'))).toBe('diskError');
+      expect(await faultOf(disk.makeFolder('f/x'))).toBe('notAFolder');
+      expect(await faultOf(disk.makeFolder('f'))).toBe('notAFolder');
     });
   });
 }

@@ -176,7 +176,7 @@ export class SimulatedDisk implements Disk {
         await this.#call('syncFolder', path, true);
         this.#syncNames(folder);
       }
-      if (!isFolder(next)) throw problem('ENOTDIR', path);
+      if (!isFolder(next)) throw new Fault('notAFolder', { detail: path });
       folder = next;
     }
   }
