@@ -60,11 +60,15 @@ export class JournalReplay {
   readonly #logger: Logger;
   readonly #entries = new Map<string, StoredEntry[]>();
   #proofs: Proofs = { releasedBefore: 0, logs: {} };
-  found: JournalFound = { files: [], generation: 0, lastNumber: 0, holdsRounds: false };
+  #found: JournalFound = { files: [], generation: 0, lastNumber: 0, holdsRounds: false };
 
   private constructor(disk: Disk, logger: Logger) {
     this.#disk = disk;
     this.#logger = logger;
+  }
+
+  get found(): JournalFound {
+    return this.#found;
   }
 
   /** Reads the journal; nothing is changed. @throws Fault damagedMetadata, diskError */
@@ -106,7 +110,7 @@ export class JournalReplay {
         }
       }
     }
-    this.found = {
+    this.#found = {
       files,
       generation: Math.max(0, generation),
       lastNumber: lastNumber ?? 0,

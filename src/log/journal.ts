@@ -84,6 +84,8 @@ export class Journal {
   readonly #sizes: JournalSizes;
   readonly #onFatal: (error: unknown) => void;
   #checksum: Checksum | null = null;
+  /** What an earlier process left and is not taken over yet; null before the start. */
+  #left: JournalFile[] | null = null;
   #free: JournalFile[] = [];
   #active: Active | null = null;
   /** Full, oldest first. */
@@ -125,27 +127,27 @@ export class Journal {
    */
   start(replay: JournalReplay): void {
     replay.forget();
-    this.#making = this.#takeOver(replay)
-      .catch((error) => this.#giveUp(error))
-      .finally(() => {
-        this.#making = null;
-      });
+    this.#left = [...replay.found.files];
+    this.#make();
   }
 
-  async #takeOver({ found }: JournalReplay): Promise<void> {
-    for (const { name } of found.files) {
+  /** After a failure it may be called again, and goes on with what is left. */
+  async #takeOver(left: JournalFile[]): Promise<void> {
+    for (const { name } of left) {
       this.#nameNext = Math.max(this.#nameNext, Number(name) + 1);
       await this.#syncFound(`${JOURNAL_FOLDER}/${name}`);
     }
-    if (found.files.length > 0) await this.#disk.syncFolder(JOURNAL_FOLDER);
+    if (left.length > 0) await this.#disk.syncFolder(JOURNAL_FOLDER);
     if (this.#dirty) await this.#writeProofs(this.#generation + 1);
-    for (const { name, sizeBytes } of found.files) {
+    for (let file = left[0]; file !== undefined; file = left[0]) {
+      const { name, sizeBytes } = file;
       const { firstFileBytes, fileBytes, filesMax } = this.#sizes;
       // One of another size was not finished when the process ended, or made by other rules.
       if ((sizeBytes === firstFileBytes || sizeBytes === fileBytes) && this.#fileCount < filesMax) {
-        this.#free.push({ name, sizeBytes });
+        this.#free.push(file);
         this.#fileCount += 1;
       } else await this.#disk.remove(`${JOURNAL_FOLDER}/${name}`);
+      left.shift();
     }
     this.#checksum ??= await loadChecksum();
     this.#usable = !this.#closed;
@@ -166,21 +168,24 @@ export class Journal {
     return this.#sizes.fileBytes;
   }
 
-  /** Whether a round of `bytes` can be written now. If not, a file is being made, or is on its way to be free. */
-  canWrite(bytes: number, urgent = false): boolean {
+  /** Whether a round of `bytes` can be written now. */
+  canWrite(bytes: number): boolean {
     if (!this.#usable) return false;
     const roundBytes = padded(bytes);
     if (this.#active !== null && this.#active.position + roundBytes <= this.#active.file.sizeBytes) return true;
-    if (this.#free.some(({ sizeBytes }) => sizeBytes >= roundBytes)) return true;
-    if (this.#fileCount === 0 && !urgent && this.#asked++ < SYNCS_BEFORE_FIRST_FILE) return false;
-    if (urgent || this.#clock.monotonicMs() >= this.#retryAtMs) {
-      this.#make();
-      this.#release();
-    }
-    return false;
+    return this.#free.some(({ sizeBytes }) => sizeBytes >= roundBytes);
   }
 
-  /** Resolves when what `canWrite` started is done, whatever became of it. */
+  /** For a round that cannot be written: begins to make a file, or to free one. Not at once for one that is not `urgent`. */
+  makeRoom(urgent = false): void {
+    if (this.#closed || this.#left === null) return;
+    if (this.#usable && this.#fileCount === 0 && !urgent && this.#asked++ < SYNCS_BEFORE_FIRST_FILE) return;
+    if (!urgent && this.#clock.monotonicMs() < this.#retryAtMs) return;
+    this.#make();
+    this.#release();
+  }
+
+  /** Resolves when what `makeRoom` started is done, whatever became of it. */
   async settled(): Promise<void> {
     await this.#making;
     await this.#releasing;
@@ -279,8 +284,8 @@ export class Journal {
   }
 
   #make(): void {
-    if (this.#making !== null || this.#fileCount >= this.#sizes.filesMax) return;
-    this.#making = this.#makeFile()
+    if (this.#making !== null || (this.#usable && this.#fileCount >= this.#sizes.filesMax)) return;
+    this.#making = (this.#usable ? this.#makeFile() : this.#takeOver(this.#left!))
       .catch((error) => this.#giveUp(error))
       .finally(() => {
         this.#making = null;
@@ -291,7 +296,7 @@ export class Journal {
   #giveUp(error: unknown): void {
     this.#retryAtMs = this.#clock.monotonicMs() + RETRY_DELAY_MS;
     if (!(error instanceof Fault)) this.#onFatal(error);
-    else if (!this.#closed) this.#logger.warn({ err: error }, 'a journal file could not be made or freed');
+    else if (!this.#closed) this.#logger.warn({ err: error }, 'a journal file could not be taken over, made or freed');
   }
 
   async #makeFile(): Promise<void> {

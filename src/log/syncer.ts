@@ -175,7 +175,8 @@ export class Syncer {
       await Promise.all(logs.map((log) => log.sync()));
       entries = entriesNow();
     }
-    for (let attempt = 0; attempt < 2 && !journal.canWrite(roundBytes(entries), true); attempt += 1) {
+    for (let attempt = 0; attempt < 2 && !journal.canWrite(roundBytes(entries)); attempt += 1) {
+      journal.makeRoom(true);
       await journal.settled();
     }
     if (!group.begin()) return;
@@ -186,7 +187,10 @@ export class Syncer {
   /** False when the journal has no room. A failure of any other kind ends the broker. */
   async #write(entries: readonly JournalEntry[], logs: readonly PartitionLog[]): Promise<boolean> {
     const journal = this.#journal!;
-    if (!journal.canWrite(roundBytes(entries))) return false;
+    if (!journal.canWrite(roundBytes(entries))) {
+      journal.makeRoom();
+      return false;
+    }
     try {
       return await journal.write(entries, logs);
     } catch (error) {

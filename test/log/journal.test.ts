@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { Fault } from '../../src/base/faults.ts';
 import { JournalReplay } from '../../src/log/journal-replay.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
@@ -364,6 +365,52 @@ test('a log of which much is written at once is synced in place', async () => {
   expect(journaled).toBe(0);
   const after = await openJournaled(disk.afterPowerCut('nothing'), FOLDERS, { segmentBytes: 1 << 30 });
   expect(after.logs[0]!.marks.highWatermark).toBe(4);
+});
+
+test('files that could not be taken over at the start are taken over later, wherever that failed', async () => {
+  let failures = 0;
+  for (let failAt = 0, ended = false; !ended; failAt += 1) {
+    const disk = diskOf();
+    const first = await open(disk);
+    await warm(first);
+    for (let i = 0; i < 25; i += 1) await append(first.context, first.logs[i % 2]!, { tag: `n${i}` });
+    await first.journal.settled();
+    const names = await disk.list('journal');
+    // As one that was not finished.
+    await (await disk.open('journal/9', 'create')).close();
+    const next = disk.afterKill();
+    let seen = 0;
+    const failing = hookedDisk(next, async ({ path }, proceed) => {
+      if (path.startsWith('journal') && seen++ === failAt) throw new Fault('diskFull');
+      return proceed();
+    });
+    const opened = await openJournaled(failing, FOLDERS, settings).catch(() => null);
+    ended = seen <= failAt;
+    // What fails before the logs are there refuses the start.
+    if (opened === null) continue;
+    const { context, logs, journal } = opened;
+    await append(context, logs[0]!, { tag: 'in-place' });
+    if (!ended) expect(context.warnings.length).toBe(1);
+    context.clock.advance(10_000);
+    await append(context, logs[0]!, { tag: 'asks' });
+    await journal.settled();
+    expect(await next.list('journal')).toEqual(names.includes('proofs') ? names : [...names, 'proofs']);
+    if (!ended) failures += 1;
+    let inPlace = 0;
+    next.fail({
+      fault: 'EIO',
+      of: (call, path) => call === 'sync' && path.endsWith('.log') && ++inPlace < 0,
+      from: 0,
+      forEver: true,
+    });
+    for (let i = 0; i < 5; i += 1) await append(context, logs[0]!, { tag: `again${i}` });
+    expect(inPlace).toBe(0);
+    // Through all files, and the first of them again.
+    for (let i = 5; i < 40; i += 1) await append(context, logs[i % 2]!, { tag: `again${i}` });
+    const found = (await tagsOf(await open(next.afterPowerCut('nothing')))).join();
+    for (let i = 0; i < 40; i += 1) expect(found).toContain(`again${i}.`);
+  }
+  expect(failures).toBeGreaterThan(5);
 });
 
 describe('a log that fell to syncs in place', () => {
