@@ -20,7 +20,7 @@ const TOPIC = 'grouped';
 /** Classic clients' own. */
 const HEARTBEAT_MS = 3000;
 /** What the broker tells members of the new protocol. */
-const NEW_HEARTBEAT_MS = 5000;
+const NEW_HEARTBEAT_MS = { millrace: 1000, kafka: 5000 } as const;
 const SHORT_HEARTBEAT_MS = 500;
 const REBALANCES = 5;
 const WAIT_MS_MAX = 300_000;
@@ -44,6 +44,7 @@ const groups = Number(values.groups);
 const members = Number(values.members);
 const seconds = Number(values.seconds);
 const rebalanceMembers = Number(values['rebalance-members']);
+const ownHeartbeatMs = values.broker === 'kafka' ? NEW_HEARTBEAT_MS.kafka : NEW_HEARTBEAT_MS.millrace;
 const failures: unknown[] = [];
 
 /** Starts it; what fails fails the run. */
@@ -151,8 +152,7 @@ async function start(dir: string): Promise<BrokerProcess> {
   mkdirSync(dir);
   const port = await freePort();
   if (values.broker === 'kafka') return startKafka(dir, port);
-  const minimum = 'group.consumer.min.heartbeat.interval.ms=1';
-  const args = ['serve', '--data', join(dir, 'data'), '--listen', `127.0.0.1:${port}`, '--set', minimum];
+  const args = ['serve', '--data', join(dir, 'data'), '--listen', `127.0.0.1:${port}`];
   return BrokerProcess.start(millraceProgram(...args), port, join(dir, 'out.log'));
 }
 
@@ -175,7 +175,7 @@ async function measure(protocol: Protocol, dir: string): Promise<void> {
     // Apache Kafka makes its topic of groups when one is asked for.
     await client.admin.request('FindCoordinator', { keyType: 0, coordinatorKeys: [TOPIC] });
     await keepingUp(broker, protocol, partitions);
-    await rebalances(broker.port, protocol, protocol === 'new' ? NEW_HEARTBEAT_MS : HEARTBEAT_MS, partitions);
+    await rebalances(broker.port, protocol, protocol === 'new' ? ownHeartbeatMs : HEARTBEAT_MS, partitions);
     // Kafka has a minimum of its own, which is not to be changed while it runs.
     if (protocol === 'new' && values.broker === 'kafka') return;
     if (protocol === 'new') await setHeartbeatInterval(client, `rebalanced-${protocol}-${SHORT_HEARTBEAT_MS}`);

@@ -34,9 +34,9 @@ const ownSpecs = {
   },
   'group.consumer.heartbeat.interval.ms': {
     type: 'int',
-    default: '5000',
+    default: '1000',
     min: 1,
-    says: 'How often members of the new protocol send a heartbeat, where the group does not say.',
+    says: 'How often members of the new protocol send a heartbeat, where the group does not say: how soon they hear of a rebalance. Kafka has 5000.',
   },
   'group.consumer.max.assignment.interval.ms': {
     type: 'int',
@@ -76,9 +76,9 @@ const ownSpecs = {
   },
   'group.consumer.min.heartbeat.interval.ms': {
     type: 'int',
-    default: '5000',
+    default: '500',
     min: 1,
-    says: 'The shortest heartbeat interval that a group of the new protocol may have.',
+    says: 'The shortest heartbeat interval that a group of the new protocol may have. Kafka has 5000.',
   },
   'group.consumer.min.session.timeout.ms': {
     type: 'int',

@@ -37,7 +37,7 @@ export const consumerGroupWalk: Walk = {
           errorMessage: null,
           memberId: 'm',
           memberEpoch: 2,
-          heartbeatIntervalMs: 5000,
+          heartbeatIntervalMs: 1000,
           assignment: everything(place),
         }),
     },
