@@ -27,6 +27,8 @@ export interface LogReport {
   /** Of users: the broker's own markers are not counted. */
   readonly records: number;
   readonly bytes: number;
+  /** Records before it were deleted, though their file may still be there. */
+  readonly logStart: number;
   /** The first and the next offset by the batches that are sound; null when there is none. */
   readonly firstOffset: number | null;
   readonly offsetNext: number | null;
@@ -104,6 +106,7 @@ class LogCheck {
       batches: this.#batches,
       records: this.#records,
       bytes: segments.reduce((sum, segment) => sum + segment.sizeBytes, 0),
+      logStart: Math.max(segments[0]?.baseOffset ?? 0, this.#checkpoint?.logStart ?? 0),
       firstOffset: this.#firstOffset,
       offsetNext: this.#offsetNext,
       digest: this.#digest.end(),

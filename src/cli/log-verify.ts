@@ -40,13 +40,13 @@ function jsonOf({ log, ...report }: LogReport): object {
 }
 
 function textOf(reports: readonly LogReport[]): string {
-  const headings = ['LOG', 'SEGMENTS', 'BATCHES', 'RECORDS', 'FIRST', 'NEXT', 'BYTES', 'DIGEST', 'STATE'];
+  const headings = ['LOG', 'SEGMENTS', 'BATCHES', 'RECORDS', 'START', 'NEXT', 'BYTES', 'DIGEST', 'STATE'];
   const rows = reports.map((report) => [
     report.log.label,
     report.log.segments.length,
     report.batches,
     report.records,
-    report.firstOffset,
+    report.logStart,
     report.offsetNext,
     report.bytes,
     report.digest,

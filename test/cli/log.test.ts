@@ -88,6 +88,18 @@ test('equal records have an equal digest, however they lie in batches; another r
   expect(ledger!.digest).not.toBe(plain!.digest);
 });
 
+test('a log starts where its records were deleted up to, whatever its files still hold', async () => {
+  const { data } = await copy();
+  const broker = await Millrace.open(data);
+  await broker.admin.trim('plain', new Map([[0, 1]]));
+  await broker.admin.trim('zipped', new Map([[0, 'latest']]));
+  await broker.close();
+  const { code, logs } = await verify(data);
+  expect([code, logs[0], logs[1]]).toMatchObject([0, { logStart: 1, firstOffset: 0 }, { logStart: RECORDS }]);
+  const { out } = await runCli(['log', 'verify', data, '--topic', 'plain']);
+  expect(out).toMatch(/^LOG +SEGMENTS +BATCHES +RECORDS +START .*\nplain-0 +\d+ +\d+ +600 +1 +600 /);
+});
+
 test('looking changes nothing', async () => {
   const { data, partition } = await copy();
   const state = async () =>
