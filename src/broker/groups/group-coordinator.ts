@@ -93,7 +93,15 @@ export class GroupCoordinator {
     const state = new GroupState();
     const ledger = await Ledger.open<GroupEvent>('ledger/groups', log, state);
     const coordinator = new GroupCoordinator(state, ledger, log, context);
-    await coordinator.consumers.open();
+    try {
+      await coordinator.consumers.open();
+    } catch (error) {
+      const stopped = new Fault('brokerStopped');
+      coordinator.#stop(stopped);
+      ledger.abort(stopped);
+      await ledger.close();
+      throw error;
+    }
     for (const group of coordinator.consumers) coordinator.#alarms.watch(group);
     for (const id of state.classicGroups.keys()) coordinator.#takeUp(id);
     coordinator.#cleanLater();
@@ -142,7 +150,7 @@ export class GroupCoordinator {
     this.#checkServing(id);
     let group = this.find(id);
     if (group instanceof LiveConsumerGroup && group.isEmpty && request.memberId === '') {
-      await this.#makeWay(id);
+      await this.#removeUnlessUsed(id);
       group = this.find(id);
     }
     group ??= request.memberId === '' ? this.#beginNew(id) : null;
@@ -153,8 +161,8 @@ export class GroupCoordinator {
     return this.#ask(group, (ask, nowMs) => group.join(ask, request, nowMs));
   }
 
-  /** An empty group of the new protocol goes, but for its offsets, unless somebody joins it or removes it meanwhile. */
-  async #makeWay(id: string): Promise<void> {
+  /** An empty group goes, but for its offsets, unless somebody joins it or removes it meanwhile. */
+  async #removeUnlessUsed(id: string): Promise<void> {
     try {
       await this.#remove(id, []);
     } catch (error) {
@@ -405,7 +413,7 @@ export class GroupCoordinator {
     await this.#append([{ type: 'uptime', ms: nowMs }, ...expired]);
     for (const { id, isEmpty, wakeAtMs } of [...this.groups()]) {
       const unused = isEmpty && wakeAtMs === Infinity && !this.#state.offsets.has(id);
-      if (unused && this.#stopped === null) await this.#remove(id, []);
+      if (unused && this.#stopped === null) await this.#removeUnlessUsed(id);
     }
   }
 

@@ -1,7 +1,8 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { Fault } from '../../../src/base/faults.ts';
 import type { Broker } from '../../../src/broker/broker.ts';
+import { ConsumerGroups } from '../../../src/broker/groups/consumer/consumer-groups.ts';
 import { realDisk } from '../../../src/disk/real-disk.ts';
 import { POWER_CUTS, SimulatedDisk } from '../../disk/simulated-disk.ts';
 import { hookedDisk } from '../../log/hooked-disk.ts';
@@ -234,21 +235,68 @@ describe('time', () => {
   });
 });
 
+/** A sign of life of a member of the new protocol. */
+function beat(broker: Broker, groupId: string, memberEpoch: number, memberId: string) {
+  return broker.groups.consumers.heartbeat(
+    {
+      ...{ groupId, memberId, memberEpoch, instanceId: null, rackId: null, rebalanceTimeoutMs: 30_000 },
+      ...{ topicNames: ['t'], topicRegex: null, serverAssignor: null, owned: new Map() },
+      ...{ clientId: 'test', clientHost: '/127.0.0.1' },
+    },
+    true,
+  );
+}
+
+test('a group that is joined while unused groups are removed stays, and the others of the round go', async () => {
+  const folder = tempFolder();
+  const first = await withTopic({ folder });
+  for (const group of ['joined', 'unused']) {
+    await beat(first, group, 0, 'member');
+    await beat(first, group, -1, 'member');
+  }
+  await first.close();
+  const { broker, warnings } = await openBroker({ folder, settings: OFTEN });
+  open.push(broker);
+  const change = broker.groups.change.bind(broker.groups);
+  let removals = 0;
+  vi.spyOn(broker.groups, 'change').mockImplementation(async (id, decide) => {
+    // The removal is the first change of the group: the member is just faster.
+    if (id === 'joined' && removals++ === 0) await beat(broker, 'joined', 0, 'late');
+    return change(id, decide);
+  });
+  await until(() => broker.groups.find('unused') === null);
+  expect(removals).toBeGreaterThan(0);
+  expect([broker.groups.find('joined')?.isEmpty, warnings]).toEqual([false, []]);
+});
+
+test('a start that fails at the groups closes their ledger', async () => {
+  const folder = tempFolder();
+  await (await withTopic({ folder })).close();
+  const files = { open: 0 };
+  const disk = hookedDisk(realDisk(folder), async ({ name, path }, proceed) => {
+    const result = await proceed();
+    if (path.startsWith('ledger/groups')) files.open += name === 'open' ? 1 : name === 'close' ? -1 : 0;
+    return result;
+  });
+  const failing = vi.spyOn(ConsumerGroups.prototype, 'open').mockImplementation(async () => {
+    expect(files.open).toBeGreaterThan(0);
+    throw new Error('no patterns');
+  });
+  try {
+    await expect(brokerOn({ disk })).rejects.toThrow('no patterns');
+  } finally {
+    failing.mockRestore();
+  }
+  expect(files.open).toBe(0);
+  await brokerOn({ folder });
+});
+
 test('members of the classic protocol who join a group that those of the new one have left find each other', async () => {
   const folder = tempFolder();
   const broker = await withTopic({ folder, settings: { 'group.initial.rebalance.delay.ms': '50' } });
-  const beat = (memberEpoch: number, memberId: string) =>
-    broker.groups.consumers.heartbeat(
-      {
-        ...{ groupId: 'g', memberId, memberEpoch, instanceId: null, rackId: null, rebalanceTimeoutMs: 30_000 },
-        ...{ topicNames: ['t'], topicRegex: null, serverAssignor: null, owned: new Map() },
-        ...{ clientId: 'test', clientHost: '/127.0.0.1' },
-      },
-      true,
-    );
-  const { memberEpoch } = await beat(0, 'new-protocol');
+  const { memberEpoch } = await beat(broker, 'g', 0, 'new-protocol');
   await commit(broker, 'g', 't', 5, { memberId: 'new-protocol', generation: memberEpoch });
-  await beat(-1, 'new-protocol');
+  await beat(broker, 'g', -1, 'new-protocol');
   const joined = await Promise.all(Array.from({ length: 5 }, () => join(broker, 'g')));
   expect(joined.map(({ generation }) => generation)).toEqual([1, 1, 1, 1, 1]);
   expect(joined.find(({ members }) => members.length > 0)!.members.length).toBe(5);
