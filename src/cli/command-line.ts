@@ -49,7 +49,8 @@ class CommandLine {
     const { loaded, env } = this.#surroundings;
     const singles = [...loaded.values()].flatMap((command) => (isGroup(command) ? command.commands : [command]));
     const flags: Flags = Object.assign({}, ...singles.map((command) => command.flags));
-    const parser = this.#configured(yargs(detachValues(argv, flags)))
+    const detached = detachValues(argv, flags);
+    const parser = this.#configured(yargs(this.#completing ? detached : withNamesMarked(detached)))
       .usage('millrace: a durable log and message broker that speaks the Kafka protocol\n\nUsage: $0 <command>')
       .epilogue(
         'Run millrace COMMAND --help for its flags and examples. Flags can also be given as environment\n' +
@@ -86,7 +87,7 @@ class CommandLine {
         if (this.#completing) return;
         // yargs speaks for itself in `message` or an error of its own, and hands on what a command threw.
         if (error && error.name !== 'YError') throw error;
-        const said = message ?? error?.message ?? '';
+        const said = unmarked(message ?? error?.message ?? '');
         throw new UsageError(`${explained(said, this.#named)}; see ${plain(this.#named)} --help`);
       });
   }
@@ -120,10 +121,30 @@ class CommandLine {
       async (args) => {
         if (this.#completing) return;
         checkValues(flags, args);
-        await command.run(args as never);
+        const names = Object.keys(command.positionals).map((name) => [name, plainNames(args[name])]);
+        await command.run({ ...args, ...Object.fromEntries(names) } as never);
       },
     );
   }
+}
+
+/** Stands in no argument: the operating system ends one with it. */
+const MARK = '\0';
+
+/** What follows `--` is names, whatever it looks like. yargs would hand it to no command, so it is marked and not set apart. */
+function withNamesMarked(argv: readonly string[]): string[] {
+  const endOfFlags = argv.indexOf('--');
+  if (endOfFlags < 0) return [...argv];
+  return [...argv.slice(0, endOfFlags), ...argv.slice(endOfFlags + 1).map((name) => MARK + name)];
+}
+
+function unmarked(text: string): string {
+  return text.replaceAll(MARK, '');
+}
+
+function plainNames(value: unknown): unknown {
+  if (typeof value === 'string') return unmarked(value);
+  return Array.isArray(value) ? value.map(plainNames) : value;
 }
 
 function addExamples(parser: Argv, examples: readonly Example[]): void {
@@ -160,6 +181,9 @@ function checkValues(flags: Flags, args: Readonly<Record<string, unknown>>): voi
     const value = args[name];
     if (Array.isArray(value) && flag.array !== true) throw new UsageError(`--${name} is given more than once`);
     const values = Array.isArray(value) ? value : [value];
+    if (values.some((one) => typeof one === 'string' && one.startsWith(MARK))) {
+      throw new UsageError(`--${name} needs a value`);
+    }
     if (values.some((one) => Number.isNaN(one))) throw new UsageError(`--${name} must be a number`);
   }
 }

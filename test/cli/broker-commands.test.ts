@@ -65,6 +65,22 @@ for (const target of brokerTargets) {
       expect((await cli(['topic', 'describe', name])).code).toBe(4);
     });
 
+    test('what follows "--" is names for every command, also where it looks like flags', async () => {
+      const [one, dashed] = [`topic-${++topics}`, `--topic-${++topics}`];
+      await done(['topic', 'create', '--partitions', '2', '--', one, dashed]);
+      const described = await done(['topic', 'describe', '--json', '--', dashed]);
+      expect(JSON.parse(described.out).partitions).toHaveLength(2);
+      await done(['produce', '--', dashed], { input: 'a\nb\n' });
+      expect((await done(['consume', '-e', '-q', '--', dashed])).out.split('\n').sort()).toEqual(['', 'a', 'b']);
+      expect((await done(['topic', 'delete', '--yes', '--', one, dashed])).out).toBe(
+        `deleted ${one}\ndeleted ${dashed}\n`,
+      );
+      const extra = await cli(['topic', 'describe', '--', one, '--more']);
+      expect([extra.code, extra.err]).toEqual([2, expect.stringContaining('unknown argument: --more;')]);
+      const valueless = await cli(['topic', 'create', one, '--set', '--', 'a=b']);
+      expect([valueless.code, valueless.err]).toEqual([2, expect.stringContaining('--set needs a value')]);
+    });
+
     test('a dry run changes nothing, and a topic that is there can be passed over', async () => {
       await done(['topic', 'create', 'never-made', '--dry-run']);
       expect((await cli(['topic', 'describe', 'never-made'])).code).toBe(4);
