@@ -168,6 +168,11 @@ export const faults = {
   // The machine
   diskError: { kafka: 'KAFKA_STORAGE_ERROR', says: 'the disk failed' },
   diskFull: { kafka: 'KAFKA_STORAGE_ERROR', says: 'the disk is full; free some room and writing resumes by itself' },
+  diskFullAtStart: {
+    kafka: 'KAFKA_STORAGE_ERROR',
+    retriable: false,
+    says: 'the disk is full, and this start has to write; free some room and start again',
+  },
   readOnlyDisk: {
     kafka: 'KAFKA_STORAGE_ERROR',
     says: 'the data folder cannot be written; check its owner, its mode and how it is mounted',

@@ -88,19 +88,21 @@ export class Broker {
 
   /**
    * Takes the folder's lock and reads what is in it. @throws Fault folderInUse, folderTooNew, damagedMetadata,
-   * invalidConfig, diskFull, notAFolder, readOnlyDisk, diskError
+   * invalidConfig, diskFullAtStart, notAFolder, readOnlyDisk, diskError
    */
   static async open(options: BrokerOptions): Promise<Broker> {
     const settings = new BrokerSettings(options.settings);
     const { disk } = options;
-    await disk.makeFolder('.');
-    const lock = await disk.lock('lock');
-    if (lock === null) throw new Fault('folderInUse');
+    let lock: DiskLock | null = null;
     try {
+      await disk.makeFolder('.');
+      lock = await disk.lock('lock');
+      if (lock === null) throw new Fault('folderInUse');
       return new Broker(await openParts(options, settings, lock));
     } catch (error) {
-      await lock.release();
-      throw error;
+      await lock?.release();
+      // Nothing runs that would resume.
+      throw isDiskFull(error) ? new Fault('diskFullAtStart', { cause: error }) : error;
     }
   }
 

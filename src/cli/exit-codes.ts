@@ -42,6 +42,7 @@ const byFault: Partial<Record<FaultName, number>> = {
   brokerStopped: exitCodes.unreachable,
   diskError: exitCodes.dataFolder,
   diskFull: exitCodes.dataFolder,
+  diskFullAtStart: exitCodes.dataFolder,
   notAFolder: exitCodes.dataFolder,
   readOnlyDisk: exitCodes.dataFolder,
   folderInUse: exitCodes.dataFolder,

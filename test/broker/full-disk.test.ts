@@ -6,6 +6,7 @@ import { kafkaErrors } from '../../src/base/kafka-errors.ts';
 import type { Disk } from '../../src/disk/disk.ts';
 import { realDisk } from '../../src/disk/real-disk.ts';
 import { hookedDisk } from '../log/hooked-disk.ts';
+import { copyOf } from '../log/support.ts';
 import { batch, fetchFrom, makeTopic, produce, startBroker, tempFolder, until } from '../server/support.ts';
 
 const { KAFKA_STORAGE_ERROR } = kafkaErrors;
@@ -78,4 +79,23 @@ test('a start on a full disk serves what is stored, and takes more when there is
   expect(await fetchFrom(client, 't')).toMatchObject({ errorCode: 0, highWatermark: 2 });
   await second.stop();
   expect((await startBroker({ folder })).broker.epoch).toBe(0);
+});
+
+test('a start that has to write on a full disk says to start again, and then all is there', async () => {
+  const folder = tempFolder();
+  const first = await startBroker({ folder });
+  const writer = await first.client();
+  await makeTopic(writer, 't');
+  await produce(writer, 't', batch(['a']));
+  const killed = copyOf(folder);
+
+  const { disk, fill, free } = fillableDisk(killed);
+  fill();
+  await expect(startBroker({ folder: killed, disk })).rejects.toMatchObject({
+    fault: 'diskFullAtStart',
+    message: expect.stringMatching(/free some room and start again$/),
+  });
+  free();
+  const second = await startBroker({ folder: killed, disk });
+  expect(await fetchFrom(await second.client(), 't')).toMatchObject({ errorCode: 0, highWatermark: 1 });
 });
