@@ -185,6 +185,20 @@ export class Journal {
     this.#release();
   }
 
+  /**
+   * The disk is full for others: gives the free files beyond the first back. They are made again when they are needed and
+   * nothing was refused for a while.
+   */
+  giveBack(): void {
+    if (!this.#usable) return;
+    this.#retryAtMs = this.#clock.monotonicMs() + RETRY_DELAY_MS;
+    const given = this.#free.filter(({ sizeBytes }) => sizeBytes > this.#sizes.firstFileBytes);
+    this.#free = this.#free.filter((file) => !given.includes(file));
+    this.#fileCount -= given.length;
+    // One that stays, or that a crash brings back, is taken over by the next start.
+    for (const { name } of given) this.#inBackground(() => this.#disk.remove(`${JOURNAL_FOLDER}/${name}`));
+  }
+
   /** Resolves when what `makeRoom` started is done, whatever became of it. */
   async settled(): Promise<void> {
     await this.#making;
@@ -267,14 +281,21 @@ export class Journal {
     const { position, file } = this.#active ?? { position: 0, file: null };
     if (file !== null && position + roundBytes <= file.sizeBytes) return this.#active!;
     const next = this.#free.findIndex(({ sizeBytes }) => sizeBytes >= roundBytes);
-    const handle = await this.#disk.open(`${JOURNAL_FOLDER}/${this.#free[next]!.name}`, 'writeThrough');
-    const [fresh] = this.#free.splice(next, 1);
+    // Out of the free ones first: those may be given back meanwhile.
+    const fresh = this.#free.splice(next, 1)[0]!;
+    let handle: DiskFile;
+    try {
+      handle = await this.#disk.open(`${JOURNAL_FOLDER}/${fresh.name}`, 'writeThrough');
+    } catch (error) {
+      this.#free.unshift(fresh);
+      throw error;
+    }
     if (this.#active !== null) {
       await this.#active.handle.close();
       this.#full.push(this.#active);
     }
     this.#generation += 1;
-    this.#active = { file: fresh!, generation: this.#generation, logs: new Map(), handle, position: 0 };
+    this.#active = { file: fresh, generation: this.#generation, logs: new Map(), handle, position: 0 };
     this.#release();
     return this.#active;
   }

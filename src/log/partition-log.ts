@@ -404,6 +404,7 @@ export class PartitionLog {
     );
     for (const waiting of [this.#awaitingWritten, this.#awaitingVisible])
       waiting.refuseAfter(this.marks.writtenNext, error);
+    this.#context.syncer.refused(error);
     if (!(error instanceof Fault)) this.fail(error);
   }
 

@@ -102,6 +102,11 @@ export class Syncer {
     }
   }
 
+  /** A log had to refuse appends. On a full disk, what the journal can do without is room for the next. */
+  refused(error: unknown): void {
+    if (error instanceof Fault && error.fault === 'diskFull') this.#journal?.giveBack();
+  }
+
   #syncInPlace(log: PartitionLog): void {
     this.#inPlace.add(log);
     this.#startInPlace();

@@ -4,28 +4,13 @@ import { JournalReplay } from '../../src/log/journal-replay.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { Gate, hookedDisk } from './hooked-disk.ts';
-import { type Opened, openJournaled } from './journaled.ts';
+import { appendGroup, isJournal, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
 import { append, batchOf, contextOn, failureOf, openLog, readAll, settle, until } from './support.ts';
 
 const FOLDERS = ['a', 'b'];
 const settings = { segmentBytes: 1 << 20 };
 const diskOf = (seed = 1): SimulatedDisk => new SimulatedDisk(new SeededRandom(seed));
 const open = (disk: SimulatedDisk): Promise<Opened> => openJournaled(disk, FOLDERS, settings);
-
-/** Makes the journal's first file, which a broker that writes little does without. */
-async function warm({ context, logs, journal }: Opened): Promise<void> {
-  await appendGroup({ context, logs }, 'warm');
-  await journal.settled();
-}
-
-async function appendGroup({ context, logs }: Pick<Opened, 'context' | 'logs'>, tag: string): Promise<void> {
-  const group = logs.map((log) => ({ log, batch: batchOf({ tag }) }));
-  await context.syncer.append(group, 'visible').settled;
-}
-
-const isJournal = (path: string): boolean => /^journal\/\d/.test(path);
-const tagsOf = async ({ logs }: Opened): Promise<string[]> =>
-  Promise.all(logs.map(async (log) => (await readAll(log)).toString('latin1')));
 
 describe('a round', () => {
   test('makes appends to many logs durable that were never synced themselves', async () => {
@@ -199,42 +184,6 @@ test('a journal is closed only when no write of it is under way any more', async
   gate.open();
   await closed;
   expect(calls.slice(-2)).toEqual(['write', 'close']);
-});
-
-describe('a disk without room for the journal', () => {
-  test('appends go on, synced in place; groups are refused until there is room', async () => {
-    const disk = diskOf();
-    const opened = await open(disk);
-    disk.fail({ fault: 'ENOSPC', of: (call, path) => call === 'write' && isJournal(path), from: 0, forEver: true });
-    for (let i = 0; i < 30; i += 1) await append(opened.context, opened.logs[i % 2]!, { tag: `n${i}` });
-    expect(await failureOf(appendGroup(opened, 'refused'))).toMatchObject({ fault: 'diskFull', retriable: true });
-    disk.heal();
-    await appendGroup(opened, 'together');
-    const found = await tagsOf(await open(disk.afterPowerCut('nothing')));
-    for (const text of found) expect(text).toContain('together');
-    expect(found[0]).toContain('n28');
-    expect(found.join()).not.toContain('refused');
-  });
-
-  test('a group for which a log’s own file has no room is refused whole', async () => {
-    const disk = diskOf();
-    const opened = await open(disk);
-    await warm(opened);
-    disk.fail({
-      fault: 'ENOSPC',
-      of: (call, path) => call === 'write' && path.startsWith('b/'),
-      from: 0,
-      forEver: false,
-    });
-    expect(await failureOf(appendGroup(opened, 'refused'))).toMatchObject({ fault: 'diskFull' });
-    await settle();
-    await appendGroup(opened, 'together');
-    for (const text of await tagsOf(opened)) {
-      expect(text).not.toContain('refused');
-      expect(text).toContain('together');
-    }
-    expect(opened.logs.map((log) => log.marks.highWatermark)).toEqual([2, 2]);
-  });
 });
 
 describe('damage in the journal', () => {

@@ -3,7 +3,7 @@ import { Journal } from '../../src/log/journal.ts';
 import { JournalReplay } from '../../src/log/journal-replay.ts';
 import type { LogSettings } from '../../src/log/log-settings.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
-import { contextOn, openLog, type TestContext } from './support.ts';
+import { batchOf, contextOn, openLog, readAll, type TestContext } from './support.ts';
 
 /** Small enough that some rounds fill a file. */
 export const SMALL_JOURNAL = { firstFileBytes: 32 * 1024, fileBytes: 48 * 1024, filesMax: 3 };
@@ -39,3 +39,18 @@ export async function openJournaled(
   context.syncer.useJournal(journal);
   return { context, logs, journal, replay };
 }
+
+/** Makes the journal's first file, which a broker that writes little does without. */
+export async function warm({ context, logs, journal }: Opened): Promise<void> {
+  await appendGroup({ context, logs }, 'warm');
+  await journal.settled();
+}
+
+export async function appendGroup({ context, logs }: Pick<Opened, 'context' | 'logs'>, tag: string): Promise<void> {
+  const group = logs.map((log) => ({ log, batch: batchOf({ tag }) }));
+  await context.syncer.append(group, 'visible').settled;
+}
+
+export const isJournal = (path: string): boolean => /^journal\/\d/.test(path);
+export const tagsOf = async ({ logs }: Opened): Promise<string[]> =>
+  Promise.all(logs.map(async (log) => (await readAll(log)).toString('latin1')));

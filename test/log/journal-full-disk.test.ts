@@ -1,0 +1,115 @@
+import { describe, expect, test } from 'vitest';
+import { SimulatedDisk } from '../disk/simulated-disk.ts';
+import { SeededRandom } from '../seeded-random.ts';
+import { Gate, hookedDisk } from './hooked-disk.ts';
+import { appendGroup, isJournal, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
+import { append, failureOf, settle, until } from './support.ts';
+
+const FOLDERS = ['a', 'b'];
+const settings = { segmentBytes: 1 << 20 };
+const diskOf = (): SimulatedDisk => new SimulatedDisk(new SeededRandom(1));
+const open = (disk: SimulatedDisk): Promise<Opened> => openJournaled(disk, FOLDERS, settings);
+
+describe('a disk without room for the journal', () => {
+  test('appends go on, synced in place; groups are refused until there is room', async () => {
+    const disk = diskOf();
+    const opened = await open(disk);
+    disk.fail({ fault: 'ENOSPC', of: (call, path) => call === 'write' && isJournal(path), from: 0, forEver: true });
+    for (let i = 0; i < 30; i += 1) await append(opened.context, opened.logs[i % 2]!, { tag: `n${i}` });
+    expect(await failureOf(appendGroup(opened, 'refused'))).toMatchObject({ fault: 'diskFull', retriable: true });
+    disk.heal();
+    await appendGroup(opened, 'together');
+    const found = await tagsOf(await open(disk.afterPowerCut('nothing')));
+    for (const text of found) expect(text).toContain('together');
+    expect(found[0]).toContain('n28');
+    expect(found.join()).not.toContain('refused');
+  });
+
+  test('a group for which a log’s own file has no room is refused whole', async () => {
+    const disk = diskOf();
+    const opened = await open(disk);
+    await warm(opened);
+    disk.fail({
+      fault: 'ENOSPC',
+      of: (call, path) => call === 'write' && path.startsWith('b/'),
+      from: 0,
+      forEver: false,
+    });
+    expect(await failureOf(appendGroup(opened, 'refused'))).toMatchObject({ fault: 'diskFull' });
+    await settle();
+    await appendGroup(opened, 'together');
+    for (const text of await tagsOf(opened)) {
+      expect(text).not.toContain('refused');
+      expect(text).toContain('together');
+    }
+    expect(opened.logs.map((log) => log.marks.highWatermark)).toEqual([2, 2]);
+  });
+});
+
+describe('a disk that is full for a log', () => {
+  const files = async (disk: SimulatedDisk): Promise<string[]> =>
+    (await disk.list('journal')).filter((name) => /^\d+$/.test(name));
+  const refuseOnce = (disk: SimulatedDisk, ofCall: string, start: string): void =>
+    disk.fail({
+      fault: 'ENOSPC',
+      of: (call, path) => call === ofCall && path.startsWith(start) && path.endsWith('.log'),
+      from: 0,
+      forEver: false,
+    });
+
+  test.each(['write', 'open'])(
+    'at a %s: free files but the first are given back, and made again when there is room',
+    async (call) => {
+      const disk = diskOf();
+      const opened = await openJournaled(disk, FOLDERS, { segmentBytes: call === 'open' ? 1000 : 1 << 20 });
+      const { context, logs, journal } = opened;
+      await warm(opened);
+      for (let i = 0; i < 5; i += 1) await append(context, logs[1]!, { tag: i });
+      await journal.settled();
+      expect(await files(disk)).toEqual(['1', '2']);
+      refuseOnce(disk, call, 'a/');
+      const refused = append(context, logs[0]!, { tag: 'refused', valueBytes: 900 });
+      expect(await failureOf(refused)).toMatchObject({ fault: 'diskFull' });
+      await journal.settled();
+      expect(await files(disk)).toEqual(['1']);
+      for (let i = 0; i < 5; i += 1) await append(context, logs[0]!, { tag: `between${i}` });
+      await journal.settled();
+      expect(await files(disk)).toEqual(['1']);
+      context.clock.advance(10_000);
+      for (let i = 0; i < 5; i += 1) {
+        await append(context, logs[0]!, { tag: `after${i}` });
+        await journal.settled();
+      }
+      expect(await files(disk)).toEqual(['1', '3']);
+      const [found] = await tagsOf(await openJournaled(disk.afterPowerCut('nothing'), FOLDERS));
+      for (let i = 0; i < 5; i += 1) for (const tag of ['between', 'after']) expect(found).toContain(`${tag}${i}`);
+      expect(found).not.toContain('refused');
+    },
+  );
+
+  test('leaves the file alone that the next round is about to go into', async () => {
+    const disk = diskOf();
+    const gate = new Gate();
+    const gated = hookedDisk(disk, async ({ name, path }, proceed) => {
+      if (name === 'open' && isJournal(path)) await gate.pass();
+      return proceed();
+    });
+    const opened = await openJournaled(gated, FOLDERS, settings);
+    const { context, logs, journal } = opened;
+    await warm(opened);
+    for (let i = 0; i < 7; i += 1) await append(context, logs[1]!, { tag: i });
+    await journal.settled();
+    gate.close();
+    const kept = append(context, logs[0]!, { tag: 'kept' });
+    await until(() => gate.arrived > 0);
+    refuseOnce(disk, 'write', 'b/');
+    await failureOf(append(context, logs[1]!, { tag: 'refused' }));
+    await settle();
+    gate.open();
+    await kept;
+    await append(context, logs[0]!, { tag: 'next' });
+    expect(await files(disk)).toEqual(['1', '2']);
+    const [found] = await tagsOf(await open(disk.afterPowerCut('nothing')));
+    for (const tag of ['kept', 'next']) expect(found).toContain(tag);
+  });
+});
