@@ -1,8 +1,9 @@
 import { brokerFlags, defineCommand } from './command.ts';
 import { withAdmin } from './connect.ts';
-import { known } from './group-output.ts';
+import { exitCodes } from './exit-codes.ts';
+import { known, noOffsetsText } from './group-output.ts';
 import { offsetsCsv, offsetsJson } from './offset-file.ts';
-import { write } from './output.ts';
+import { note, write } from './output.ts';
 import { choosePartitions, topicFlag } from './topic-choice.ts';
 
 export const groupExport = defineCommand({
@@ -17,10 +18,10 @@ export const groupExport = defineCommand({
   ],
   notes: 'The lines are those of kafka-consumer-groups --reset-offsets --from-file and --export.',
   async run(args) {
-    const groups = await withAdmin(args, async (admin) => {
+    const { groups, missing } = await withAdmin(args, async (admin) => {
       const partitions = await choosePartitions(admin, args.topic);
       const found = await admin.groups.offsets(args.group, partitions === null ? {} : { partitions });
-      return args.group.map((group) => ({
+      const all = args.group.map((group) => ({
         group,
         offsets: known(found.get(group), group).filter(({ offset, fault }) => {
           // A file that lacks an offset would be taken for the whole.
@@ -28,7 +29,15 @@ export const groupExport = defineCommand({
           return offset >= 0;
         }),
       }));
+      const empty = all.filter(({ offsets }) => offsets.length === 0);
+      const texts = await Promise.all(empty.map(({ group }) => noOffsetsText(admin, group)));
+      return { groups: all.filter(({ offsets }) => offsets.length > 0), missing: texts };
     });
-    await write(args.json ? offsetsJson(groups) : offsetsCsv(groups));
+    if (groups.length > 0) await write(args.json ? offsetsJson(groups) : offsetsCsv(groups, args.group.length > 1));
+    for (const text of missing) {
+      // A file that lacks a group would be taken for the whole.
+      note(text);
+      process.exitCode = exitCodes.refused;
+    }
   },
 });

@@ -1,7 +1,7 @@
 import { brokerFlags, defineCommand } from './command.ts';
 import { withAdmin } from './connect.ts';
-import { faultJson, known, reportFaults } from './group-output.ts';
-import { write, writeJson } from './output.ts';
+import { faultJson, known, noOffsetsText, reportFaults } from './group-output.ts';
+import { note, write, writeJson } from './output.ts';
 import { table } from './table.ts';
 import { choosePartitions, topicFlag } from './topic-choice.ts';
 
@@ -16,12 +16,14 @@ export const groupOffsets = defineCommand({
   ],
   notes:
     'OFFSET is that of the next record to be handled, - where none is committed. METADATA is what the consumer\n' +
-    'added. A group that is not there has committed nothing.',
+    'added. A group that is not there has committed nothing, which is said, and is no failure.',
   async run(args) {
-    const offsets = await withAdmin(args, async (admin) => {
+    const { offsets, none } = await withAdmin(args, async (admin) => {
       const partitions = await choosePartitions(admin, args.topic);
       const found = await admin.groups.offsets([args.group], partitions === null ? {} : { partitions });
-      return known(found.get(args.group), args.group);
+      const ofGroup = known(found.get(args.group), args.group);
+      const hasNone = ofGroup.every(({ offset, fault }) => offset < 0 && fault === null);
+      return { offsets: ofGroup, none: hasNone ? await noOffsetsText(admin, args.group) : null };
     });
     if (args.json) {
       const rows = offsets.map((one) => ({
@@ -40,6 +42,7 @@ export const groupOffsets = defineCommand({
       ]);
       await write(table(['TOPIC', 'PARTITION', 'OFFSET', 'EPOCH', 'METADATA'], rows));
     }
+    if (none !== null) note(none);
     reportFaults(offsets, args.verbose);
   },
 });

@@ -18,6 +18,15 @@ export function known<T>(answer: T | Fault | undefined, group: string): T {
   return answer;
 }
 
+/** Why there is nothing to be shown of a group's offsets. @throws Fault */
+export async function noOffsetsText(admin: Admin, group: string): Promise<string> {
+  const described = (await admin.groups.describe([group])).get(group);
+  const isThere = described !== undefined && !(described instanceof Fault && described.fault === 'groupNotFound');
+  if (!isThere) return `there is no group ${group}; check the name`;
+  known(described, group);
+  return `group ${group} has committed no offsets`;
+}
+
 /** What is found out of each group; one that is not there is told of and left out. @throws Fault groupNotFound where none is there, and others */
 export async function ofThoseThere<T>(
   groups: readonly string[],

@@ -21,11 +21,11 @@ export interface GroupOffsets {
  * The lines that kafka-consumer-groups --export writes and --from-file reads: topic, partition, offset; before them the group where
  * there are several. Epochs and metadata have no place in it.
  */
-export function offsetsCsv(groups: readonly GroupOffsets[]): string {
+export function offsetsCsv(groups: readonly GroupOffsets[], namesGroups: boolean): string {
   const lines = groups.flatMap(({ group, offsets }) =>
     offsets.map(({ topic, partition, offset }) => {
       const cells = [topic, partition, offset];
-      return (groups.length > 1 ? [group, ...cells] : cells).map(csvCell).join(',');
+      return (namesGroups ? [group, ...cells] : cells).map(csvCell).join(',');
     }),
   );
   return lines.map((line) => `${line}\n`).join('');

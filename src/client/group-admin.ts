@@ -2,7 +2,7 @@ import { Fault, faultFromKafka } from '../base/faults.ts';
 import { kafkaErrors } from '../base/kafka-errors.ts';
 import type { Cluster } from './cluster.ts';
 import type { Connection } from './connection.ts';
-import { GroupCoordinators, groupDetail } from './group-coordinators.ts';
+import { GroupCoordinators, groupDetail, groupFault } from './group-coordinators.ts';
 import { classicGroupOf, consumerGroupOf, type GroupDescription, type GroupSummary } from './group-description.ts';
 import { type GroupLagOptions, lagOf, type PartitionLag } from './group-lag.ts';
 import {
@@ -154,10 +154,7 @@ export class GroupAdmin {
     return this.#coordinators.ask<null>('deleting groups', groups, async (connection, ofIt) => {
       const { results } = await connection.request('DeleteGroups', { groupsNames: ofIt });
       return new Map(
-        results.map(({ groupId, errorCode, errorMessage }) => [
-          groupId,
-          faultFromKafka(errorCode, groupDetail(groupId, errorMessage)),
-        ]),
+        results.map(({ groupId, errorCode, errorMessage }) => [groupId, groupFault(errorCode, groupId, errorMessage)]),
       );
     });
   }

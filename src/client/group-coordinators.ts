@@ -82,14 +82,14 @@ export class GroupCoordinators {
     if (connection.versionOf('FindCoordinator') < SEVERAL_KEYS_VERSION) {
       for (const key of groups) {
         const answer = await connection.request('FindCoordinator', { key, keyType: GROUP_KEY });
-        found.set(key, faultFromKafka(answer.errorCode, groupDetail(key, answer.errorMessage)) ?? answer.nodeId);
+        found.set(key, groupFault(answer.errorCode, key, answer.errorMessage) ?? answer.nodeId);
       }
       return found;
     }
     const asked = { coordinatorKeys: groups, keyType: GROUP_KEY };
     const { coordinators } = await connection.request('FindCoordinator', asked);
     for (const { key, errorCode, errorMessage, nodeId } of coordinators) {
-      found.set(key, faultFromKafka(errorCode, groupDetail(key, errorMessage)) ?? nodeId);
+      found.set(key, groupFault(errorCode, key, errorMessage) ?? nodeId);
     }
     return found;
   }
@@ -98,6 +98,19 @@ export class GroupCoordinators {
 /** What a fault about a group says beyond its kind. */
 export function groupDetail(group: string, said?: string | null): string {
   return said ? `group ${group}: ${said}` : `group ${group}`;
+}
+
+/** What a broker answered of a group, in its own words too where they say more than the fault does. */
+export function groupFault(code: number, group: string, said?: string | null): Fault | null {
+  const general = faultFromKafka(code);
+  if (general === null || !said) return faultFromKafka(code, groupDetail(group));
+  const more = said.startsWith(general.message) ? said.slice(general.message.length).replace(/^: /, '') : said;
+  const namesIt = [JSON.stringify(group), `group ${group} `].some((name) =>
+    more.toLowerCase().includes(name.toLowerCase()),
+  );
+  // Only the name once more.
+  if (more === JSON.stringify(group)) return faultFromKafka(code, groupDetail(group));
+  return faultFromKafka(code, namesIt ? more : groupDetail(group, more));
 }
 
 function byCoordinator(found: ReadonlyMap<string, number | Fault>): Map<number, string[]> {

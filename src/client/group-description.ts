@@ -1,8 +1,8 @@
-import { Fault, faultFromKafka } from '../base/faults.ts';
+import { Fault } from '../base/faults.ts';
 import { kafkaErrors } from '../base/kafka-errors.ts';
 import type { Messages } from '../wire/messages.generated.ts';
 import { partitionsOfAssignment, type TopicPartitions, topicsOfSubscription } from './assignment-bytes.ts';
-import { groupDetail } from './group-coordinators.ts';
+import { groupFault } from './group-coordinators.ts';
 
 /** `classic`: members agree among themselves; `consumer`: the broker assigns (KIP-848); further ones as the broker calls them. */
 export type GroupType = 'classic' | 'consumer' | (string & {});
@@ -68,7 +68,7 @@ export function classicGroupOf(described: ClassicGroup): GroupDescription | Faul
   // Brokers before Apache Kafka 4.0 tell of a group that is not there in this way.
   const isUnknown = described.errorCode === 0 && state === 'Dead';
   const code = isUnknown ? kafkaErrors.GROUP_ID_NOT_FOUND.code : described.errorCode;
-  const fault = faultFromKafka(code, groupDetail(group, described.errorMessage));
+  const fault = groupFault(code, group, described.errorMessage);
   if (fault !== null) return fault;
   try {
     const members = described.members.map((member) => classicMemberOf(member, protocolType));
@@ -102,7 +102,7 @@ function classicMemberOf(member: ClassicGroup['members'][number], protocolType: 
 /** What ConsumerGroupDescribe says of a group. */
 export function consumerGroupOf(described: ConsumerGroup): GroupDescription | Fault {
   const { groupId: group, groupState: state, groupEpoch, assignmentEpoch, assignorName: assignor } = described;
-  const fault = faultFromKafka(described.errorCode, groupDetail(group, described.errorMessage));
+  const fault = groupFault(described.errorCode, group, described.errorMessage);
   if (fault !== null) return fault;
   const members = described.members.map(consumerMemberOf);
   return { group, type: 'consumer', state, protocolType: CONSUMER, assignor, groupEpoch, assignmentEpoch, members };

@@ -113,6 +113,40 @@ for (const target of brokerTargets) {
       expect(await cli(['lag', 'nobody'])).toMatchObject({ code: 4, out: '' });
     });
 
+    test('a group without offsets is said to have none, and an export that lacks one fails', async () => {
+      const topic = await filledTopic();
+      const [group, idle] = [newName('group'), newName('idle')];
+      await client.admin.groups.setOffsets(group, [{ topic, partition: 0, offset: 4 }]);
+      await joinClassic(client, idle, topic, [0, 1], 'desk-1');
+      const absent = [
+        ['nobody', 'there is no group nobody; check the name'],
+        [idle, `group ${idle} has committed no offsets`],
+      ] as const;
+      for (const [name, text] of absent) {
+        expect((await done(['offsets', name])).err).toBe(`${text}\n`);
+        expect((await done(['offsets', name, '--topic', topic])).err).toBe(`${text}\n`);
+        expect(await json(['offsets', name])).toEqual({ group: name, offsets: [] });
+        const exported = { code: 4, out: `${group},${topic},0,4\n`, err: `${text}\n` };
+        expect(await cli(['export', group, name])).toMatchObject(exported);
+        expect(await cli(['export', name, '--json'])).toMatchObject({ code: 4, out: '', err: `${text}\n` });
+      }
+      expect((await done(['offsets', group])).err).toBe('');
+    });
+
+    test('what is said against a group names it once, and says nothing twice', async () => {
+      const topic = await filledTopic();
+      const group = newName('group');
+      await joinClassic(client, group, topic, [0, 1], 'desk-1');
+      const inUse = (await cli(['delete', group])).err;
+      expect(inUse).toMatch(new RegExp(`^millrace: the group has members; stop them first: group ${group}\\b`));
+      expect(inUse.split('the group has members')).toHaveLength(2);
+      for (const command of ['delete', 'describe', 'lag', 'members']) {
+        const { err } = await cli([command, 'nobody']);
+        expect([command, err.split(/nobody/).length]).toEqual([command, 2]);
+        expect(err).toMatch(/^millrace: no such group; check the name: group nobody/i);
+      }
+    });
+
     test('a group with members is left alone, and the reason says who they are and what to do', async () => {
       const topic = await filledTopic();
       const group = newName('group');

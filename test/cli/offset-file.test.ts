@@ -43,7 +43,7 @@ test('lines bring back all but what they have no place for', () => {
         leaderEpoch: -1,
         metadata: '',
       }));
-      expect(parseOffsets(offsetsCsv(all), 'file')).toEqual(expected);
+      expect(parseOffsets(offsetsCsv(all, all.length > 1), 'file')).toEqual(expected);
     }),
   );
 });
