@@ -113,6 +113,8 @@ export interface WorkerSettings<K, V> {
 const MIB = 1024 * 1024;
 /** The consumer's default. */
 const REBALANCE_TIMEOUT_MS = 60_000;
+/** Of the rebalance timeout, for what is in work to end. */
+const DRAIN_SHARE = 0.6;
 
 /** @throws Fault invalidArgument. */
 export function workerSettings<K, V>(
@@ -137,8 +139,8 @@ export function workerSettings<K, V>(
     commitMetadataBytesMax: options.commitMetadataBytesMax ?? 4000,
     windowRecordsMax: options.windowRecordsMax ?? 10_000,
     windowBytesMax: options.windowBytesMax ?? 64 * MIB,
-    // Past the rebalance timeout the group takes the partitions away, and nothing can be committed.
-    drainTimeoutMs: Math.min(drainTimeoutMs, rebalanceTimeoutMs * 0.8),
+    // The consumer gives partitions up by four fifths of the rebalance timeout: what is left until then is for the last commit.
+    drainTimeoutMs: Math.min(drainTimeoutMs, rebalanceTimeoutMs * DRAIN_SHARE),
     from: options.from ?? 'earliest',
     // Without a codec named, K and V are those of the defaults: client.worker's signature says so.
     key: (options.key ?? text) as Codec<K>,
