@@ -34,7 +34,7 @@ export interface GroupHooks {
    * so what was handled can be committed. They are given up when the hook is done, or when the rebalance timeout is near.
    */
   onRevoked?: (partitions: readonly PartitionOfTopic[]) => void | Promise<void>;
-  /** Partitions were taken away, since the group heard nothing of this member for too long: commits of them are refused. */
+  /** Partitions were taken away, since the group heard nothing of this member for too long or their topic is gone: commits of them are refused. */
   onLost?: (partitions: readonly PartitionOfTopic[]) => void | Promise<void>;
 }
 

@@ -16,7 +16,7 @@ import { type Chunk, Fetcher } from './fetcher.ts';
 import { GroupCommitter } from './group-committer.ts';
 import { GroupLink } from './group-link.ts';
 import type { GroupMember } from './group-member.ts';
-import type { NewOffset, PartitionOfTopic } from './group-offsets.ts';
+import type { NewOffset, PartitionOfTopic, PartitionOutcome } from './group-offsets.ts';
 import { Inbox } from './inbox.ts';
 import { joinGroup } from './join-group.ts';
 import { Ownership } from './ownership.ts';
@@ -110,6 +110,16 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
     this.#member?.stop();
   }
 
+  /** Ends the reading because the membership did; one whose place another instance has taken has lost its partitions before. */
+  async #end(error: unknown): Promise<void> {
+    if (!(error instanceof Fault) || error.kafka !== 'FENCED_INSTANCE_ID') return this.#fail(error);
+    this.#member?.stop();
+    await this.#ownership.lose(error).then(
+      () => this.#fail(error),
+      (thrown: unknown) => this.#fail(thrown),
+    );
+  }
+
   /**
    * Resolves when the group has given this member its first partitions, which may be none; iterating does so too.
    * @throws Fault what the group refuses the member with, connectionFailed and others.
@@ -121,7 +131,7 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
 
   async #start(): Promise<void> {
     if (this.#inbox.hasEnded) return;
-    this.#run().catch((error: unknown) => this.#fail(error));
+    this.#run().catch((error: unknown) => this.#end(error));
     this.#planAutoCommit();
     await this.#settled.promise;
   }
@@ -188,15 +198,24 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
   // Committing
 
   /**
-   * Commits, in the order of the calls, what was given out until now, also the record in hand; or the offsets named.
+   * Commits, in the order of the calls, what was given out until now, also the record in hand; or the offsets named. One partition's
+   * failure keeps no other's offset from being committed.
    * @throws Fault notAssigned for partitions that were given up or lost, commitFenced when the group went on without this member,
    * and what else the broker refuses the commit with.
    */
   async commit(offsets?: readonly NewOffset[]): Promise<void> {
     if (offsets !== undefined) {
-      for (const { offset } of offsets) checkOffset(offset);
-      await this.#commitOffsets(offsets);
-    } else await this.#commitOffsets(this.#ownership.offsets(this.#ownership.cursors, true));
+      throwWorst(await this.commitEach(offsets));
+    } else throwWorst(await this.#commitOffsets(this.#ownership.offsets(this.#ownership.cursors, true)));
+  }
+
+  /**
+   * Commits the offsets named, and says of each partition how it went: notAssigned, unknownTopic where the topic was deleted, and what
+   * else the broker refuses it with. @throws Fault commitFenced, and what is said against the member.
+   */
+  async commitEach(offsets: readonly NewOffset[]): Promise<readonly PartitionOutcome[]> {
+    for (const { offset } of offsets) checkOffset(offset);
+    return this.#commitOffsets(offsets);
   }
 
   /** Never of a partition that is lost meanwhile: that would be refused, and it is another's. */
@@ -206,7 +225,7 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
         const cursor = this.#ownership.find(one);
         return cursor !== undefined && offset > (this.#ownership.committedNext.get(cursor) ?? -1);
       });
-      await this.#commitOffsets(news, timeoutMs);
+      throwWorst(await this.#commitOffsets(news, timeoutMs));
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       const { logger } = this.#parts.cluster;
@@ -219,14 +238,15 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
     }
   }
 
-  async #commitOffsets(offsets: readonly NewOffset[], timeoutMs?: number): Promise<void> {
-    if (offsets.length === 0) return;
+  async #commitOffsets(offsets: readonly NewOffset[], timeoutMs?: number): Promise<readonly PartitionOutcome[]> {
+    if (offsets.length === 0) return [];
     const cursors = offsets.map((one) => this.#ownership.find(one));
-    await this.#committer.commit(offsets, timeoutMs);
+    const outcomes = await this.#committer.commit(offsets, timeoutMs);
     offsets.forEach(({ offset }, index) => {
       const cursor = cursors[index];
-      if (cursor !== undefined) this.#ownership.committedNext.set(cursor, offset);
+      if (cursor !== undefined && outcomes[index]!.fault === null) this.#ownership.committedNext.set(cursor, offset);
     });
+    return outcomes;
   }
 
   #planAutoCommit(): void {
@@ -234,7 +254,7 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
     if (!autoCommit || this.#inbox.hasEnded) return;
     this.#cancelAutoCommit = this.#parts.cluster.clock.after(autoCommitIntervalMs, () => {
       this.#commitHandled(this.#ownership.cursors, autoCommitIntervalMs)
-        .catch((error: unknown) => this.#fail(error))
+        .catch((error: unknown) => this.#end(error))
         .finally(() => this.#planAutoCommit());
     });
   }
@@ -376,6 +396,13 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** A deleted topic is the least of what can be said against a commit. @throws Fault */
+function throwWorst(outcomes: readonly PartitionOutcome[]): void {
+  const faults = outcomes.flatMap(({ fault }) => fault ?? []);
+  const worst = faults.find(({ fault }) => fault !== 'unknownTopic') ?? faults[0];
+  if (worst !== undefined) throw worst;
 }
 
 function checkOffset(offset: number): void {

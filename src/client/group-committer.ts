@@ -3,7 +3,7 @@ import type { KafkaErrorName } from '../base/kafka-errors.ts';
 import { detailOf } from './fault-detail.ts';
 import type { GroupLink } from './group-link.ts';
 import type { MemberIdentity } from './group-member.ts';
-import { byTopic, type NewOffset, type PartitionOfTopic } from './group-offsets.ts';
+import { byTopic, type NewOffset, type PartitionOfTopic, type PartitionOutcome } from './group-offsets.ts';
 
 export interface CommitterParts {
   link: GroupLink;
@@ -12,6 +12,12 @@ export interface CommitterParts {
   identity: () => MemberIdentity;
   /** Whether the partition is still this member's to commit. */
   owns: (partition: PartitionOfTopic) => boolean;
+}
+
+/** Of one partition, in one try. */
+interface Answer {
+  readonly fault: Fault | null;
+  readonly mayPass: boolean;
 }
 
 /** They say that the member, as it called itself, is no longer one. */
@@ -39,64 +45,75 @@ export class GroupCommitter {
     this.#parts = parts;
   }
 
-  /** @throws Fault notAssigned, commitFenced, unknownTopic and what the broker refuses with. */
-  commit(offsets: readonly NewOffset[], timeoutMs = this.#parts.link.callTimeoutMs): Promise<void> {
+  /**
+   * How it went in each partition: notAssigned, unknownTopic where the topic was deleted, and what else the broker says against it.
+   * @throws Fault commitFenced and what is said against the member.
+   */
+  commit(
+    offsets: readonly NewOffset[],
+    timeoutMs = this.#parts.link.callTimeoutMs,
+  ): Promise<readonly PartitionOutcome[]> {
     const done = this.#turn.then(() => this.#commit(offsets, timeoutMs));
-    this.#turn = done.catch(() => {});
+    this.#turn = done.then(
+      () => {},
+      () => {},
+    );
     return done;
   }
 
-  async #commit(offsets: readonly NewOffset[], timeoutMs: number): Promise<void> {
+  async #commit(offsets: readonly NewOffset[], timeoutMs: number): Promise<readonly PartitionOutcome[]> {
     const { link } = this.#parts;
     const { clock } = link.cluster;
     const deadlineMs = clock.monotonicMs() + timeoutMs;
+    const outcomes = new Map<NewOffset, Fault | null>();
     let open = [...offsets];
     for (let failures = 1; open.length > 0; failures++) {
-      for (const offset of open) this.#checkOwned(offset);
-      const { fault, left } = await this.#attempt(open);
-      if (fault === null) return;
-      open = left;
-      const isGone = fault.kafka === 'UNKNOWN_TOPIC_OR_PARTITION' && failures >= UNKNOWN_TOPIC_TRIES;
-      if (isGone) throw new Fault('unknownTopic', { detail: detailOf(fault), cause: fault });
-      if (clock.monotonicMs() >= deadlineMs) throw fault;
-      link.cluster.logger.debug({ group: link.group, err: fault, failures }, 'a commit is tried again');
+      const lost = open.filter((offset) => !this.#parts.owns(offset));
+      for (const one of lost) outcomes.set(one, notAssigned(one));
+      open = open.filter((offset) => !outcomes.has(offset));
+      if (open.length === 0) break;
+      const answers = await this.#attempt(open);
+      let mayPass: Fault | null = null;
+      for (const [offset, answer] of answers) {
+        const fault = answer.fault === null ? null : settledFault(answer.fault, failures);
+        const isOver = fault !== answer.fault || !answer.mayPass || clock.monotonicMs() >= deadlineMs;
+        if (isOver) outcomes.set(offset, fault);
+        else mayPass = answer.fault;
+      }
+      open = open.filter((offset) => !outcomes.has(offset));
+      if (mayPass === null) break;
+      link.cluster.logger.debug({ group: link.group, err: mayPass, failures }, 'a commit is tried again');
       await link.pause(failures);
     }
+    return offsets.map((offset) => {
+      return { topic: offset.topic, partition: offset.partition, fault: outcomes.get(offset) ?? null };
+    });
   }
 
-  /** @throws Fault notAssigned. */
-  #checkOwned({ topic, partition }: PartitionOfTopic): void {
-    if (this.#parts.owns({ topic, partition })) return;
-    throw new Fault('notAssigned', { detail: `topic ${topic}, partition ${partition}` });
-  }
-
-  /** What may pass, and which offsets that leaves to be committed. @throws Fault what does not pass. */
-  async #attempt(offsets: readonly NewOffset[]): Promise<{ fault: Fault | null; left: NewOffset[] }> {
+  /** @throws Fault what is said against the member, or of the request. */
+  async #attempt(offsets: readonly NewOffset[]): Promise<Map<NewOffset, Answer>> {
     const { link, identity, instanceId } = this.#parts;
     const asked = identity();
-    const connectionFault = (error: unknown): { fault: Fault; left: NewOffset[] } => {
-      if (error instanceof Fault && error.retriable) return { fault: error, left: [...offsets] };
+    const connectionFault = (error: unknown): Fault => {
+      if (error instanceof Fault && error.retriable) return error;
       throw error;
     };
     const answers = await this.#request(offsets, asked, instanceId).catch(connectionFault);
-    if (!Array.isArray(answers)) return answers;
-    let last: Fault | null = null;
-    const left: NewOffset[] = [];
+    if (answers instanceof Fault) return new Map(offsets.map((offset) => [offset, { fault: answers, mayPass: true }]));
+    const found = new Map<NewOffset, Answer>();
     for (const offset of offsets) {
       const { topic, partition } = offset;
       const code = answers.find((one) => one.topic === topic && one.partition === partition)?.errorCode ?? 0;
       const fault = link.faultOf(code, `group ${link.group}, topic ${topic}, partition ${partition}`);
-      if (fault === null) continue;
+      const isFencing = fault !== null && fencing.has(fault.kafka);
       const now = identity();
       // Refused as what it was before; what it is now is asked next.
       const hasMovedOn = now.generation !== asked.generation && now.generation >= 0;
-      const mayPass =
-        fault.retriable || betweenGenerations.has(fault.kafka) || (fencing.has(fault.kafka) && hasMovedOn);
-      if (!mayPass) throw fencing.has(fault.kafka) ? fenced(fault) : fault;
-      last = fault;
-      left.push(offset);
+      if (isFencing && !hasMovedOn) throw fenced(fault);
+      const mayPass = fault !== null && (fault.retriable || betweenGenerations.has(fault.kafka) || isFencing);
+      found.set(offset, { fault, mayPass });
     }
-    return { fault: last, left };
+    return found;
   }
 
   async #request(
@@ -130,6 +147,16 @@ export class GroupCommitter {
       partitions.map(({ partitionIndex: partition, errorCode }) => ({ topic, partition, errorCode })),
     );
   }
+}
+
+/** What a partition's fault comes to after so many tries. */
+function settledFault(fault: Fault, failures: number): Fault {
+  const isGone = fault.kafka === 'UNKNOWN_TOPIC_OR_PARTITION' && failures >= UNKNOWN_TOPIC_TRIES;
+  return isGone ? new Fault('unknownTopic', { detail: detailOf(fault), cause: fault }) : fault;
+}
+
+function notAssigned({ topic, partition }: PartitionOfTopic): Fault {
+  return new Fault('notAssigned', { detail: `topic ${topic}, partition ${partition}` });
 }
 
 function fenced(cause: Fault): Fault {

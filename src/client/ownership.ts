@@ -184,7 +184,11 @@ export class Ownership implements PartitionOwner {
       if (!(error instanceof Fault) || error.fault !== 'unknownTopic') throw error;
       // The group gives it to nobody once it has noticed.
       cluster.logger.warn({ group: link.group, topic }, 'the topic of assigned partitions does not exist any more');
-      for (const cursor of cursors) if (this.find(cursor) === cursor) this.#forget(cursor);
+      const gone = cursors.filter((cursor) => this.find(cursor) === cursor);
+      for (const cursor of gone) this.#forget(cursor);
+      // They were told of as assigned.
+      if (gone.length > 0)
+        await this.#parts.hooks.onLost?.(inOrder(gone.map(({ topic, partition }) => ({ topic, partition }))));
     }
   }
 

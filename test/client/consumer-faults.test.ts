@@ -20,6 +20,8 @@ let commits: { generation: number; memberId: string; offset: number }[];
 let generation: number;
 /** Members that the coordinator let go. */
 let left: string[];
+/** Whether the broker says that there is no such topic. */
+let isTopicGone: boolean;
 let joins: { memberId: string; generation: number }[];
 
 const PATIENCE = { timeout: 20_000, interval: 5 };
@@ -47,6 +49,7 @@ const offsetTopics = (partition: object): object[] => [
 
 beforeEach(async () => {
   failing = new Map();
+  isTopicGone = false;
   told = [];
   commits = [];
   joins = [];
@@ -54,6 +57,11 @@ beforeEach(async () => {
   generation = 0;
   let fetches = 0;
   const script: Script = {
+    Metadata: () => {
+      const metadata = broker.metadata();
+      const { code } = kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION;
+      return isTopicGone ? { ...metadata, topics: [{ errorCode: code, name: TOPIC, partitions: [] }] } : metadata;
+    },
     ...answering('FindCoordinator', (errorCode, { coordinatorKeys }: { coordinatorKeys: string[] }) => ({
       coordinators: [
         { key: coordinatorKeys[0], nodeId: errorCode === 0 ? 0 : -1, host: '127.0.0.1', port: 1, errorCode },
@@ -201,6 +209,31 @@ test.each(['classic', 'consumer'] as const)(
     await impatient.close();
   },
 );
+
+describe.each(['classic', 'consumer'] as const)('what a member had, by the protocol %s', (protocol) => {
+  test('is lost when another instance has taken its place, and no more of it is given out', async () => {
+    const member = consumer(protocol, { instanceId: 'desk-1' });
+    const records = member[Symbol.asyncIterator]();
+    expect((await records.next()).value?.value).toBe('five');
+    failing.set(protocol === 'classic' ? 'Heartbeat' : 'ConsumerGroupHeartbeat', ['FENCED_INSTANCE_ID']);
+    await expect.poll(() => told, PATIENCE).toEqual([assigned, 'lost']);
+    expect(member.assignment).toEqual([]);
+    await expect(records.next()).rejects.toMatchObject({ fault: 'fencedInstance' });
+    await member.close();
+    expect(told).toEqual([assigned, 'lost']);
+  });
+
+  test('is lost too where the topic is gone before its first record was looked for', async () => {
+    const member = consumer(protocol, {
+      onAssigned: () => {
+        isTopicGone = true;
+        told.push('assigned');
+      },
+    });
+    await member.start();
+    expect([told, member.assignment]).toEqual([['assigned', 'lost'], []]);
+  });
+});
 
 test.each<[Partial<ConsumerOptions<string, string>> | { [name: string]: unknown }, string]>([
   [{ protocol: 'none' }, 'protocol must be one of classic, consumer'],

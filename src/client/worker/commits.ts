@@ -1,7 +1,7 @@
 import type { CancelTimer, Clock } from '../../base/clock.ts';
 import { Fault } from '../../base/faults.ts';
 import type { Logger } from '../../base/logger.ts';
-import type { NewOffset } from '../group-offsets.ts';
+import type { NewOffset, PartitionOutcome } from '../group-offsets.ts';
 import type { AssignedPartition } from './assigned-partition.ts';
 
 export interface CommitsParts {
@@ -10,7 +10,8 @@ export interface CommitsParts {
   intervalMs: number;
   metadataBytesMax: number;
   partitions: () => Iterable<AssignedPartition<unknown, unknown>>;
-  commit: (offsets: readonly NewOffset[]) => Promise<void>;
+  /** How it went in each partition, in the order of the offsets. */
+  commit: (offsets: readonly NewOffset[]) => Promise<readonly PartitionOutcome[]>;
   onCommit: (event: { offsets: readonly NewOffset[]; durationMs: number; error: unknown }) => void;
 }
 
@@ -70,28 +71,49 @@ export class Commits {
       metadata: tracker.metadata(this.#metadataBytesMax),
     }));
     const startMs = clock.monotonicMs();
-    let failed: unknown = null;
-    try {
-      await commit(offsets);
-      for (const [index, partition] of partitions.entries()) partition.wasCommitted(finished[index]!);
-    } catch (error) {
-      if (this.#toldLess(error)) return this.#perform(partitions);
-      failed = error;
-      logger.warn(
-        { offsets, err: error },
-        'cannot commit; what was finished since the last commit may be worked again',
-      );
+    const faults = await commit(offsets).then(
+      (outcomes): unknown[] => outcomes.map(({ fault }) => fault),
+      (error: unknown): unknown[] => offsets.map(() => error),
+    );
+    const tooLarge = partitions.filter((_, index) => isTooLarge(faults[index]));
+    const isAgain = tooLarge.length > 0 && this.#tellsLess(faults.find(isTooLarge));
+    const ended = new Map<unknown, NewOffset[]>();
+    for (const [index, partition] of partitions.entries()) {
+      const fault = faults[index];
+      if (isAgain && isTooLarge(fault)) continue;
+      // What was finished of a topic that is gone is of no more use to anyone.
+      if (fault === null || isGone(fault)) partition.wasCommitted(finished[index]!);
+      const alike = ended.get(fault);
+      if (alike === undefined) ended.set(fault, [offsets[index]!]);
+      else alike.push(offsets[index]!);
     }
-    onCommit({ offsets, durationMs: clock.monotonicMs() - startMs, error: failed });
+    for (const [error, ofError] of ended) {
+      if (isGone(error)) logger.warn({ offsets: ofError, err: error }, 'offsets of a deleted topic are not committed');
+      else if (error !== null) {
+        logger.warn(
+          { offsets: ofError, err: error },
+          'cannot commit; what was finished since the last commit may be worked again',
+        );
+      }
+      onCommit({ offsets: ofError, durationMs: clock.monotonicMs() - startMs, error });
+    }
+    if (isAgain) await this.#perform(tooLarge);
   }
 
-  /** Whether the broker takes less metadata than was sent: from now on it gets half as much, which only means more repeats. */
-  #toldLess(error: unknown): boolean {
-    if (!(error instanceof Fault) || error.kafka !== 'OFFSET_METADATA_TOO_LARGE') return false;
+  /** The broker takes less metadata than was sent: from now on it gets half as much, which only means more repeats. False: there is none left. */
+  #tellsLess(error: unknown): boolean {
     if (this.#metadataBytesMax === 0) return false;
     this.#metadataBytesMax = Math.floor(this.#metadataBytesMax / 2);
     const facts = { err: error, metadataBytesMax: this.#metadataBytesMax };
     this.#parts.logger.warn(facts, 'the broker keeps less of what is finished beyond the committed offsets');
     return true;
   }
+}
+
+function isTooLarge(error: unknown): boolean {
+  return error instanceof Fault && error.kafka === 'OFFSET_METADATA_TOO_LARGE';
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Fault && error.fault === 'unknownTopic';
 }

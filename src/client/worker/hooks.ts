@@ -33,7 +33,7 @@ export interface WorkerHooks<K = string, V = unknown> {
   onSkip?: (event: FailedEvent<K, V>) => void;
   /** An attempt ended after its partition was given up; its outcome changes nothing: the record is worked again elsewhere. */
   onAbandon?: (event: EndedEvent<K, V>) => void;
-  /** Offsets were committed, or with an `error` not; then it is tried again. */
+  /** Offsets were committed, or with an `error` not; then it is tried again, but for those of deleted topics (unknownTopic). */
   onCommit?: (event: {
     readonly offsets: readonly NewOffset[];
     readonly durationMs: number;

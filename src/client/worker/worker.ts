@@ -88,7 +88,7 @@ export class Worker<K = string, V = unknown> implements AsyncDisposable {
       intervalMs: settings.commitIntervalMs,
       metadataBytesMax: settings.commitMetadataBytesMax,
       partitions: () => this.#assigned.values(),
-      commit: async (offsets) => this.#consumer?.commit(offsets),
+      commit: (offsets) => this.#consumer!.commitEach(offsets),
       onCommit: (event) => {
         if (event.error === null) this.#counts.commits++;
         this.#tell('onCommit', event);

@@ -78,7 +78,10 @@ class Pair {
       producer: () => ({ close: async () => {} }) as never,
       consumer: (given) => {
         const consumer = new ScriptedConsumer(given);
-        consumer.commit = async (offsets) => this.#commit(name, offsets);
+        consumer.commitEach = async (offsets) => {
+          await this.#commit(name, offsets);
+          return offsets.map((one) => ({ topic: one.topic, partition: one.partition, fault: null }));
+        };
         this.#consumers[name] = consumer;
         return consumer.asConsumer();
       },

@@ -1,7 +1,7 @@
 import { text } from '../../../src/client/codecs.ts';
 import type { Consumer } from '../../../src/client/consumer.ts';
 import type { ConsumerOptions, GroupOffset } from '../../../src/client/consumer-options.ts';
-import type { NewOffset, PartitionOfTopic } from '../../../src/client/group-offsets.ts';
+import type { NewOffset, PartitionOfTopic, PartitionOutcome } from '../../../src/client/group-offsets.ts';
 import { type ReadBatch, ReadRecord } from '../../../src/client/read-record.ts';
 
 export interface ScriptedRecord {
@@ -74,8 +74,9 @@ export class ScriptedConsumer {
     }
   }
 
-  async commit(offsets: readonly NewOffset[]): Promise<void> {
+  async commitEach(offsets: readonly NewOffset[]): Promise<readonly PartitionOutcome[]> {
     this.commits.push(...offsets);
+    return offsets.map(({ topic, partition }) => ({ topic, partition, fault: null }));
   }
 
   pause(partitions: readonly PartitionOfTopic[]): void {

@@ -388,6 +388,33 @@ function memberSuite(client: () => Millrace): void {
     await worker.close();
   });
 
+  test('a topic that is deleted keeps nothing of the others from being committed', async () => {
+    const [kept, doomed] = [await create(client(), 'kept'), await create(client(), 'doomed')];
+    for (const topic of [kept, doomed]) await fill(client(), topic, 1, 3);
+    let release = (): void => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const told: { topics: string[]; error: unknown }[] = [];
+    const options = {
+      group: kept,
+      order: 'none',
+      commitIntervalMs: 5,
+      value: json<number>(),
+      hooks: {
+        onCommit: ({ offsets, error }: { offsets: readonly { topic: string }[]; error: unknown }) =>
+          void told.push({ topics: offsets.map(({ topic }) => topic), error }),
+      },
+    } as const;
+    const worker = client().worker([kept, doomed], options, () => released);
+    await waitFor(() => expect(worker.stats().inWork).toBe(6));
+    await client().admin.deleteTopic(doomed);
+    release();
+    await waitFor(() => isAllCommitted(client(), kept, kept));
+    await worker.close();
+    expect(told.filter(({ topics, error }) => topics.includes(kept) && error !== null)).toEqual([]);
+  });
+
   test('a close lets what is in work end and commits it; nothing of it is worked again', async () => {
     const topic = await create(client(), 'drained', 3);
     await fill(client(), topic, 100, 3);

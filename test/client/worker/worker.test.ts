@@ -5,8 +5,9 @@ import { silentLogger } from '../../../src/base/logger.ts';
 import { systemRandom } from '../../../src/base/random.ts';
 import { bytes, text } from '../../../src/client/codecs.ts';
 import { decodeFinished } from '../../../src/client/worker/finished-beyond.ts';
+import type { WorkerHooks } from '../../../src/client/worker/hooks.ts';
 import { Worker } from '../../../src/client/worker/worker.ts';
-import type { Handler, WorkerOptions } from '../../../src/client/worker/worker-options.ts';
+import { type Handler, type WorkerOptions, workerSettings } from '../../../src/client/worker/worker-options.ts';
 import { Millrace } from '../../../src/millrace.ts';
 import { newTopic } from '../targets.ts';
 import { ScriptedConsumer } from './scripted-consumer.ts';
@@ -177,6 +178,31 @@ test('a broker that keeps less metadata is given less, and the offsets are commi
     timeout: 50_000,
   });
   await worker.close();
+});
+
+test('offsets of a deleted topic are dropped, those committed beside them are not sent again', async () => {
+  const told: [string, number, unknown][] = [];
+  const onCommit: NonNullable<WorkerHooks['onCommit']> = ({ offsets, error }) => {
+    for (const { topic, offset } of offsets) told.push([topic, offset, error]);
+  };
+  const { worker, consumer } = await scripted('t', { hooks: { onCommit } }, () => {});
+  const sent: string[] = [];
+  const deleted = new Fault('unknownTopic', { detail: 'topic gone' });
+  consumer.commitEach = async (offsets) => {
+    sent.push(...offsets.map(({ topic, offset }) => `${topic} ${offset}`));
+    return offsets.map(({ topic, partition }) => ({ topic, partition, fault: topic === 'gone' ? deleted : null }));
+  };
+  await consumer.assign(nothingCommitted('t'), nothingCommitted('gone'));
+  consumer.give('gone', 0, [{ offset: 0 }]);
+  consumer.give('t', 0, [{ offset: 0 }]);
+  await waitFor(() => expect(told).toHaveLength(2));
+  consumer.give('t', 0, [{ offset: 1 }]);
+  await waitFor(() => expect(told).toContainEqual(['t', 2, null]));
+  expect([...sent].sort()).toEqual(['gone 1', 't 1', 't 2']);
+  expect(told).toContainEqual(['t', 1, null]);
+  expect(told).toContainEqual(['gone', 1, deleted]);
+  await worker.close();
+  expect(sent).toHaveLength(3);
 });
 
 test('a revoked partition is drained: what is in work ends, what waits is left, the rest goes on, and all is committed before it is given up', async () => {
@@ -419,6 +445,14 @@ test('hooks tell of each step of a record, in order and with timings', async () 
   ]);
   expect(told).toContain('commit');
   expect(timings.every((ms) => ms >= 0)).toBe(true);
+});
+
+test('a drain leaves the last commit a fifth of the rebalance timeout, since the consumer gives up at four fifths', () => {
+  const drainMs = (options: Partial<WorkerOptions>): number =>
+    workerSettings('t', { group: 'g', ...options }).drainTimeoutMs;
+  expect(drainMs({ rebalanceTimeoutMs: 10_000 })).toBe(6_000);
+  expect(drainMs({ drainTimeoutMs: 60_000 })).toBe(36_000);
+  expect(drainMs({ drainTimeoutMs: 5_000, rebalanceTimeoutMs: 10_000 })).toBe(5_000);
 });
 
 test('options that contradict each other are refused', () => {
