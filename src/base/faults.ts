@@ -28,6 +28,10 @@ export const faults = {
     kafka: 'INVALID_TOPIC_EXCEPTION',
     says: 'a topic name is 1 to 249 letters, digits, ".", "_" or "-", and not "." or ".."',
   },
+  topicNameCollides: {
+    kafka: 'INVALID_TOPIC_EXCEPTION',
+    says: 'a topic exists whose name differs only in "." and "_"; choose a name that differs in more',
+  },
   invalidPartitions: { kafka: 'INVALID_PARTITIONS', says: 'the number of partitions is out of range' },
   invalidReplicationFactor: {
     kafka: 'INVALID_REPLICATION_FACTOR',
@@ -336,8 +340,19 @@ for (const [name, spec] of Object.entries(faults)) {
 export function faultFromKafka(code: number, detail?: string | null): Fault | null {
   if (code === 0) return null;
   const kafka = kafkaErrorName(code);
-  const fault = kafka === null ? undefined : faultByKafka.get(kafka);
-  if (kafka !== null && fault !== undefined) return new Fault(fault, { detail: detail ?? undefined, kafka });
+  const fault = kafka === null ? undefined : (namedIn(detail, kafka) ?? faultByKafka.get(kafka));
+  if (kafka !== null && fault !== undefined) return new Fault(fault, { detail: withoutSentence(detail, fault), kafka });
   const said = `${kafka ?? `code ${code}`}${detail ? `: ${detail}` : ''}`;
   return new Fault('brokerError', { detail: said, kafka: kafka ?? undefined });
+}
+
+/** Of several faults with one code, a Millrace says in its message which it is. */
+function namedIn(detail: string | null | undefined, kafka: KafkaErrorName): FaultName | undefined {
+  if (kafka !== 'INVALID_TOPIC_EXCEPTION' || !detail) return;
+  return detail.includes(faults.topicNameCollides.says) ? 'topicNameCollides' : undefined;
+}
+
+/** A Millrace's message begins with the fault's own sentence, which is not to be said again. */
+function withoutSentence(detail: string | null | undefined, fault: FaultName): string | undefined {
+  return detail?.replace(`${faults[fault].says}: `, '');
 }

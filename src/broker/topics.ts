@@ -110,16 +110,14 @@ export class Topics {
     return topic;
   }
 
-  /** What `create` would make. @throws Fault invalidTopicName, topicExists, invalidPartitions, invalidConfig, … */
+  /** What `create` would make. @throws Fault invalidTopicName, topicNameCollides, topicExists, invalidPartitions, invalidConfig, … */
   plan(topic: NewTopic): TopicRecord {
     checkTopicName(topic.name);
     const existing = this.#state.collidingWith(topic.name);
     const taken = existing !== null && !this.#unserved.has(existing.id);
     if (taken && existing.name === topic.name) throw new Fault('topicExists', { detail: topic.name });
     if (taken) {
-      throw new Fault('invalidTopicName', {
-        detail: `${topic.name} differs from ${existing.name} only in "." and "_"`,
-      });
+      throw new Fault('topicNameCollides', { detail: `${topic.name}, and there is ${existing.name}` });
     }
     const partitions = topic.partitions === -1 ? this.#settings.number('num.partitions') : topic.partitions;
     this.#checkPartitions(partitions, partitions);

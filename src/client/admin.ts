@@ -15,6 +15,7 @@ import {
 } from './list-offsets.ts';
 import { type LogDir, logDirOf } from './log-dirs.ts';
 import type { BrokerMetadata, TopicMetadata } from './metadata.ts';
+import { saidOf } from './said-of.ts';
 import { askSegments, type SegmentsOfPartition } from './segments.ts';
 import {
   alterationsOf,
@@ -295,7 +296,7 @@ export class Admin {
 
 /** An unknown topic is not looked for again: who administers it should hear so at once. */
 function throwIf(errorCode: number, what: string, said?: string | null): void {
-  const fault = faultFromKafka(errorCode, said ? `${what}: ${said}` : what);
+  const fault = faultFromKafka(errorCode, saidOf(what, said));
   if (fault?.fault === 'unknownPartition' && what.startsWith('topic')) {
     throw new Fault('unknownTopic', { detail: what });
   }

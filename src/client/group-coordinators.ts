@@ -1,6 +1,7 @@
 import { Fault, faultFromKafka } from '../base/faults.ts';
 import type { Cluster } from './cluster.ts';
 import type { Connection } from './connection.ts';
+import { saidOf } from './said-of.ts';
 
 /** The first version that looks for several groups at once. */
 const SEVERAL_KEYS_VERSION = 4;
@@ -97,7 +98,7 @@ export class GroupCoordinators {
 
 /** What a fault about a group says beyond its kind. */
 export function groupDetail(group: string, said?: string | null): string {
-  return said ? `group ${group}: ${said}` : `group ${group}`;
+  return saidOf(`group ${group}`, said);
 }
 
 /** What a broker answered of a group, in its own words too where they say more than the fault does. */

@@ -146,7 +146,7 @@ describe('changes at the same time', () => {
     ]);
     expect(made.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
     expect(await faultOf(broker.topics.create(topic('a.b')))).toBe('topicExists');
-    expect(await faultOf(broker.topics.create(topic('a_b')))).toBe('invalidTopicName');
+    expect(await faultOf(broker.topics.create(topic('a_b')))).toBe('topicNameCollides');
   });
 
   test('who asks for a topic that another is making gets it', async () => {

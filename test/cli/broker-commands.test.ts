@@ -81,6 +81,27 @@ for (const target of brokerTargets) {
       expect([valueless.code, valueless.err]).toEqual([2, expect.stringContaining('--set needs a value')]);
     });
 
+    test('a name is said once in what is said against it, however long it is', async () => {
+      const name = await newTopic();
+      const long = 'x'.repeat(250);
+      const times = (text: string, part: string): number => text.split(part).length - 1;
+      const there = await cli(['topic', 'create', name]);
+      const tooLong = await cli(['topic', 'create', long]);
+      const gone = await cli(['topic', 'delete', 'not-there', '--yes']);
+      expect([times(there.err, name), times(tooLong.err, long), times(gone.err, 'not-there')]).toEqual([1, 1, 1]);
+      expect([there.code, tooLong.code, gone.code]).toEqual([4, 4, 4]);
+      expect(tooLong.err).toContain('a topic name is 1 to 249 letters');
+    });
+
+    test.runIf(target.name === 'Millrace')('a name that differs only in "." and "_" is refused for that', async () => {
+      await done(['topic', 'create', 'near.by']);
+      const { code, err } = await cli(['topic', 'create', 'near_by']);
+      expect([code, err]).toEqual([
+        4,
+        'millrace: a topic exists whose name differs only in "." and "_"; choose a name that differs in more: near_by, and there is near.by\n',
+      ]);
+    });
+
     test('a dry run changes nothing, and a topic that is there can be passed over', async () => {
       await done(['topic', 'create', 'never-made', '--dry-run']);
       expect((await cli(['topic', 'describe', 'never-made'])).code).toBe(4);
