@@ -27,7 +27,10 @@ function compiled(pattern: string): RegExp {
   try {
     return new RegExp(`^(?:${ignoresCase ? pattern.slice(4) : pattern})$`, ignoresCase ? 'i' : '');
   } catch (cause) {
-    throw new Fault('invalidArgument', { detail: `the pattern ${pattern}: ${(cause as Error).message}`, cause });
+    const detail =
+      `the pattern ${pattern} must be one that JavaScript reads too, not only RE2: write named groups as (?<name>…) and ` +
+      `flags as (?i) in front. ${(cause as Error).message}`;
+    throw new Fault('invalidArgument', { detail, cause });
   }
 }
 

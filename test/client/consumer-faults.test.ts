@@ -242,6 +242,7 @@ test.each<[Partial<ConsumerOptions<string, string>> | { [name: string]: unknown 
   [{ group: undefined }, 'a group has a name'],
   [{ topics: [] }, 'name at least one topic'],
   [{ pattern: 'a.*' }, 'either topics or a pattern'],
+  [{ topics: undefined, pattern: '(?P<n>a.*)' }, 'write named groups as (?<name>…)'],
   [{ assignors: ['range', 'cooperative-sticky'] }, 'cooperative-sticky cannot be mixed'],
   // The group would take it for dead between any two.
   [{ sessionTimeoutMs: 6_000, heartbeatIntervalMs: 6_000 }, 'heartbeatIntervalMs must be below sessionTimeoutMs'],

@@ -18,7 +18,7 @@ export interface FailedEvent<K, V> extends EndedEvent<K, V> {
   readonly error: unknown;
 }
 
-/** For metrics and traces. They are called as things happen and should return at once; what they throw is logged. */
+/** For metrics and traces. They are called as things happen and should return at once; what they throw is logged, once for each hook. */
 export interface WorkerHooks<K = string, V = unknown> {
   /** An attempt begins; `waitedMs` after the record came from the broker. */
   onStart?: (event: WorkEvent<K, V> & { readonly waitedMs: number }) => void;

@@ -58,6 +58,7 @@ export class Worker<K = string, V = unknown> implements AsyncDisposable {
   readonly #retryTopics: ReadonlySet<string>;
   readonly #commits: Commits;
   readonly #counts = new WorkerCounts();
+  readonly #hooksThatThrew = new Set<keyof WorkerHooks<K, V>>();
   #consumer: Consumer<K, V> | null = null;
   #fault: { error: unknown } | null = null;
   #closing: Promise<void> | null = null;
@@ -457,7 +458,10 @@ export class Worker<K = string, V = unknown> implements AsyncDisposable {
     try {
       (this.#settings.hooks[name] as ((given: typeof event) => void) | undefined)?.(event);
     } catch (error) {
-      this.#parts.logger.error({ hook: name, err: error }, 'a hook of the worker threw');
+      // What it throws at one record it mostly throws at all.
+      if (this.#hooksThatThrew.has(name)) return;
+      this.#hooksThatThrew.add(name);
+      this.#parts.logger.error({ hook: name, err: error }, 'a hook of the worker threw; this is said once');
     }
   }
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import { Fault } from '../../../src/base/faults.ts';
-import { silentLogger } from '../../../src/base/logger.ts';
+import { type Logger, silentLogger } from '../../../src/base/logger.ts';
 import { systemRandom } from '../../../src/base/random.ts';
 import { bytes, text } from '../../../src/client/codecs.ts';
 import { decodeFinished } from '../../../src/client/worker/finished-beyond.ts';
@@ -54,12 +54,13 @@ async function scripted(
   topic: string,
   options: Partial<WorkerOptions<string, string>>,
   handler: Handler<string, string>,
+  logger: Logger = silentLogger,
 ) {
   let consumer: ScriptedConsumer | null = null;
   const worker = new Worker<string, string>(topic, { group: 'g', commitIntervalMs: 5, ...options }, handler, {
     clock: systemClock,
     random: systemRandom,
-    logger: silentLogger,
+    logger,
     admin: millrace.admin,
     producer: () => millrace.producer({ key: bytes, value: bytes }),
     consumer: (given) => {
@@ -394,6 +395,21 @@ test('a limit per key holds, a closed worker takes nothing more, a signal closes
   await worker.done;
   expect(begun).toHaveLength(3);
   expect(finishedBy(consumer.commits.at(-1)!, 5)).toEqual([0, 1, 4]);
+});
+
+test('a hook that throws at every record is logged once', async () => {
+  const logged: unknown[] = [];
+  const logger: Logger = { ...silentLogger, error: (facts: object) => void logged.push(facts) };
+  const error = new Error('of the hook');
+  const onSuccess = (): void => {
+    throw error;
+  };
+  const { worker, consumer } = await scripted('t', { hooks: { onSuccess } }, () => {}, logger);
+  await consumer.assign(nothingCommitted('t'));
+  consumer.give('t', 0, [{ offset: 0 }, { offset: 1 }, { offset: 2 }]);
+  await waitFor(() => expect(worker.stats().finished).toBe(3));
+  expect(logged).toEqual([{ hook: 'onSuccess', err: error }]);
+  await worker.close();
 });
 
 test('what is assigned while a worker drains is not begun', async () => {
