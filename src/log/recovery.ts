@@ -176,7 +176,7 @@ class TailScan {
   }
 
   async run(): Promise<void> {
-    const start = this.#checkpoint ?? { segmentBase: this.#segments[0]!.baseOffset, position: 0 };
+    const start = this.#scanStart();
     const proven = this.#journaled ?? this.#checkpoint;
     const last = this.#segments.find((segment) => segment.baseOffset === start.segmentBase);
     const whole = proven === null || this.#reaches(proven);
@@ -195,12 +195,28 @@ class TailScan {
     if ((this.#checkpoint?.logStart ?? 0) > this.#endNext) await this.#startOver(this.#checkpoint!.logStart);
   }
 
+  /** The place from which on the files must be read. */
+  #scanStart(): Pick<ProvenPlace, 'segmentBase' | 'position'> {
+    const { baseOffset: oldest } = this.#segments[0]!;
+    if (this.#checkpoint === null) return { segmentBase: oldest, position: 0 };
+    const { segmentBase, durableNext } = this.#checkpoint;
+    if (segmentBase >= oldest) return this.#checkpoint;
+    // A full disk refused a checkpoint, and its segment was deleted to make room: the oldest file says where the log starts.
+    this.#context.logger.warn(
+      { folder: this.#folder, segment: segmentBase, durableNext, startsAt: oldest },
+      'a partition starts later than its checkpoint says, as after records were deleted on a full disk',
+    );
+    this.#endNext = oldest;
+    return { segmentBase: oldest, position: 0 };
+  }
+
   /** Whether the files go as far as was proven. */
   #reaches({ segmentBase, position }: ProvenPlace): boolean {
     const segment = this.#segments.find(({ baseOffset }) => baseOffset === segmentBase);
+    if (segment !== undefined) return segment.sizeBytes >= position;
+    if (segmentBase < this.#segments[0]!.baseOffset) return true;
     // A segment that is gone with younger ones there was deleted: the journal does not know.
-    if (segment === undefined) return segmentBase !== this.#checkpoint?.segmentBase && segmentBase < this.#lastBase;
-    return segment.sizeBytes >= position;
+    return segmentBase !== this.#checkpoint?.segmentBase && segmentBase < this.#lastBase;
   }
 
   get #lastBase(): number {

@@ -113,3 +113,38 @@ describe('a disk that is full for a log', () => {
     for (const tag of ['kept', 'next']) expect(found).toContain(tag);
   });
 });
+
+test.each([true, false])(
+  'the oldest segments may be gone before a checkpoint says so (with a journal: %s)',
+  async (journaled) => {
+    const disk = diskOf();
+    const segments = { segmentBytes: 600 };
+    const opened = await openJournaled(disk, FOLDERS, segments);
+    const { context, logs } = opened;
+    const log = logs[0]!;
+    if (journaled) await warm(opened);
+    const fillTo = async (count: number): Promise<void> => {
+      while (log.segments.length < count) await append(context, log, { tag: 'old' }).catch(() => {});
+    };
+    await fillTo(2);
+    // A checkpoint that cannot be written names the second; what it says of it is where it began.
+    disk.fail({
+      fault: 'ENOSPC',
+      of: (call, path) => call === 'write' && path.startsWith('a/checkpoint'),
+      from: 0,
+      forEver: true,
+    });
+    await fillTo(3);
+    await append(context, log, { tag: 'stays' });
+    const { baseOffset } = log.segments.at(-1)!;
+    expect(await failureOf(log.trim(baseOffset))).toMatchObject({ fault: 'diskFull' });
+    await append(context, log, { tag: 'after' });
+    const { acceptedNext } = log.marks;
+    const again = await openJournaled(disk.afterPowerCut('nothing'), FOLDERS, segments);
+    expect(again.logs[0]!.marks).toMatchObject({ logStart: baseOffset, acceptedNext });
+    const [found] = await tagsOf(again);
+    for (const tag of ['stays', 'after']) expect(found).toContain(tag);
+    const messages = again.context.warnings.map(({ message }) => message);
+    expect(messages).toEqual([expect.stringMatching(/starts later than its checkpoint says/)]);
+  },
+);
