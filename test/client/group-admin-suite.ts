@@ -3,7 +3,7 @@ import { Fault } from '../../src/base/faults.ts';
 import { text } from '../../src/client/codecs.ts';
 import type { GroupDescription } from '../../src/client/group-description.ts';
 import type { Millrace } from '../../src/millrace.ts';
-import { joinClassic, joinConsumer } from './group-members.ts';
+import { beatConsumer, joinClassic, joinConsumer } from './group-members.ts';
 import { newTopic } from './targets.ts';
 
 /** What administering groups promises, whatever broker it talks to. */
@@ -141,7 +141,14 @@ export function groupAdminSuite(client: () => Millrace): void {
     const everything = [{ topic, partitions: [0, 1, 2] }];
     // The broker may take its time to make the assignment.
     await expect
-      .poll(async () => (await described(group)).members, { timeout: 60_000 })
+      .poll(
+        async () => {
+          const { members } = await described(group);
+          for (const { memberEpoch } of members) await beatConsumer(client(), group, memberId, memberEpoch!);
+          return members;
+        },
+        { timeout: 50_000 },
+      )
       .toMatchObject([
         {
           memberId,

@@ -70,6 +70,11 @@ export async function joinConsumer(
   return answer.memberEpoch;
 }
 
+/** A heartbeat of such a member, which Apache Kafka waits for before it looks at a topic again that was just made. */
+export async function beatConsumer(client: Millrace, groupId: string, memberId: string, memberEpoch: number) {
+  return client.admin.request('ConsumerGroupHeartbeat', { groupId, memberId, memberEpoch });
+}
+
 function subscription(topic: string): Buffer {
   // Version 0, one topic, no data of the user's.
   return Buffer.concat([int16(0), int32(1), string(topic), int32(-1)]);
