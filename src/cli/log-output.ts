@@ -51,7 +51,8 @@ export class JsonLogger implements Logger {
 
   load(): Promise<void> {
     this.#loading ??= import('pino').then(({ pino }) => {
-      const logger: Logger = pino({ level: this.#level });
+      // At once, not by a thread: the last line before a process ends is the one that says why.
+      const logger: Logger = pino({ level: this.#level }, pino.destination({ dest: 1, sync: true }));
       for (const [level, facts, message] of this.#kept.splice(0)) logger[level](facts, message);
       this.#pino = logger;
     });

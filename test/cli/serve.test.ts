@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Command } from '../../src/cli/command.ts';
 import { parseCommandLine } from '../../src/cli/command-line.ts';
 import { plainArguments } from '../../src/cli/plain-arguments.ts';
@@ -16,10 +16,10 @@ import { isOneLine, runCli, startCli } from './run-cli.ts';
 import { ServeProcess } from './serve-process.ts';
 
 let base = '';
-beforeAll(async () => {
+beforeEach(async () => {
   base = await mkdtemp(path.join(tmpdir(), 'cli-serve-'));
 });
-afterAll(() => rm(base, { recursive: true }));
+afterEach(() => rm(base, { recursive: true }));
 
 const folder = (name: string): string => path.join(base, name);
 const anyPort = ['--listen', '127.0.0.1:0'];
