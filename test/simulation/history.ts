@@ -1,0 +1,222 @@
+/**
+ * What the clients of a simulated broker asked and were told, in the order in which they asked; the checkers judge nothing else.
+ *
+ * An operation that the broker certainly did not do has failed (`fail`: refused by name, or never put out). One whose answer
+ * is missing or says nothing (a broken connection, a time limit, a crash) is `info`: done, not done, or done later. One that
+ * is tried again by its client is one operation, from the first attempt to the last answer.
+ */
+
+/** Steps order what happened: `a` was over before `b` began when its step is smaller. Time is the virtual clock's true time. */
+export interface Moment {
+  readonly step: number;
+  readonly timeMs: number;
+}
+
+/** One partition. A topic that is made again under its old name is another topic: it is named by its id, or anew. */
+export interface Place {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export interface TopicFacts {
+  readonly topic: string;
+  readonly partitions: number;
+  /** True: a record may go once a later one has its key (`cleanup.policy` with compact). */
+  readonly isCompacted: boolean;
+  /** True with `flush.messages=1`: what is visible survives a power cut. Else a power cut may take what came last. */
+  readonly isSynced: boolean;
+}
+
+/** One record; no two of a history have the same value, so that it names one send. A tombstone carries it in a header. */
+export interface SentRecord {
+  readonly value: string;
+  readonly key?: string;
+  readonly isTombstone?: boolean;
+}
+
+export interface SeenRecord {
+  readonly offset: number;
+  readonly value: string;
+}
+
+export interface PlacedOffset extends Place {
+  /** -1: none. */
+  readonly offset: number;
+}
+
+/** Who reads or commits for a group: a classic member with its generation, or a KIP-848 member with its epoch. */
+export interface Membership {
+  readonly group: string;
+  readonly member: string;
+  /** `group.instance.id` of a static member. */
+  readonly instance?: string;
+  readonly generation: number;
+}
+
+interface OperationKinds {
+  /** Records of one request for one partition: they lie one behind the other, from the acknowledged offset on. */
+  send: {
+    call: {
+      readonly place: Place;
+      readonly acks: 0 | 1 | -1;
+      readonly records: readonly SentRecord[];
+      /** With one, the order of sequences is the order in the log, and no record is there twice. */
+      readonly producer?: { readonly id: number; readonly epoch: number; readonly sequence: number };
+      /** Asked again by its client when the answer is missing: without a producer it may be there more than once. */
+      readonly retries?: boolean;
+      /** The true time from which retention may take the records; none when only a trim may. */
+      readonly mayExpireFromMs?: number;
+    };
+    /** `offset` is that of the first record; null with acks=0 (nothing was told). */
+    result: { readonly offset: number | null };
+  };
+  poll: {
+    call: {
+      readonly place: Place;
+      readonly offset: number;
+      /** The reader of a group, when it is one. */
+      readonly as?: Membership;
+      /** One of the last reading of all, from the log start to the end, after which nothing is sent. */
+      readonly isFinal?: boolean;
+    };
+    /** `next` is where the reader goes on: every offset from `call.offset` to it has been passed. */
+    result: {
+      readonly records: readonly SeenRecord[];
+      readonly next: number;
+      readonly highWatermark: number;
+      readonly logStart: number;
+    };
+  };
+  /** 'latest' is answered with the high watermark. */
+  listOffsets: {
+    call: { readonly place: Place; readonly at: 'earliest' | 'latest' };
+    result: { readonly offset: number };
+  };
+  /** DeleteRecords: what lies below `before` may be gone from the moment it was asked. */
+  trim: {
+    call: { readonly place: Place; readonly before: number };
+    result: { readonly logStart: number };
+  };
+  createTopic: { call: { readonly topic: string }; result: object };
+  deleteTopic: { call: { readonly topic: string }; result: object };
+
+  /** JoinGroup up to its answer, or the first heartbeat of KIP-848. `instance` without `member`: a static member that starts. */
+  join: {
+    call: { readonly group: string; readonly member?: string; readonly instance?: string; readonly protocol: Protocol };
+    result: { readonly member: string; readonly generation: number };
+  };
+  /** Noted by a member when it takes or gives up partitions: from then on it holds just these, until it notes others. */
+  owns: { call: Membership & { readonly places: readonly Place[] }; result: object };
+  /** An accepted one proves that the member is known with this generation. */
+  heartbeat: { call: Membership; result: { readonly generation: number; readonly mustRejoin: boolean } };
+  leave: { call: Membership; result: object };
+  /** One operation for all partitions that had the same outcome. Without `as`: by an administrator, or a reader of its own. */
+  commit: {
+    call: { readonly group: string; readonly as?: Membership; readonly offsets: readonly PlacedOffset[] };
+    result: object;
+  };
+  /** The answer has an offset for each place that was asked; -1 where none is committed. */
+  fetchCommitted: {
+    call: { readonly group: string; readonly as?: Membership; readonly places: readonly Place[] };
+    result: { readonly offsets: readonly PlacedOffset[] };
+  };
+  deleteOffsets: { call: { readonly group: string; readonly places: readonly Place[] }; result: object };
+  deleteGroup: { call: { readonly group: string }; result: object };
+  /** Noted by the runner: from here to `ok` every member of the group is alive and nothing about it is changed by anybody. */
+  quiet: { call: { readonly group: string }; result: object };
+  /** Noted by the runner: what `offsets.retention.minutes` counts from. Offsets of an empty group may go from then on. */
+  mayExpireOffsets: { call: { readonly group: string }; result: object };
+
+  /** Invoked when the broker went down, ok when it was up again. 'stop' is a clean one. */
+  crash: { call: { readonly how: 'power' | 'kill' | 'stop' }; result: object };
+}
+
+export type Protocol = 'classic' | 'consumer';
+export type Kind = keyof OperationKinds;
+export type Call<K extends Kind> = OperationKinds[K]['call'];
+export type Result<K extends Kind> = OperationKinds[K]['result'];
+
+interface Begun<K extends Kind> {
+  /** Its place in the history, from 0. */
+  readonly index: number;
+  readonly kind: K;
+  /** One client, which does not start again: what starts in its place is another process. */
+  readonly process: number;
+  readonly invoked: Moment;
+  readonly call: Call<K>;
+}
+
+interface Done<K extends Kind> extends Begun<K> {
+  readonly outcome: 'ok';
+  readonly completed: Moment;
+  readonly result: Result<K>;
+}
+
+interface Failed<K extends Kind> extends Begun<K> {
+  readonly outcome: 'fail';
+  readonly completed: Moment;
+  /** The name of the fault, as the protocol has it. */
+  readonly error: string;
+}
+
+interface Unknown<K extends Kind> extends Begun<K> {
+  readonly outcome: 'info';
+  /** When its client gave up; what it asked may still be done later. */
+  readonly completed: Moment | null;
+  readonly error: string;
+}
+
+type OperationOf<K extends Kind> = { [Each in K]: Done<Each> | Failed<Each> | Unknown<Each> }[K];
+/** `Operation` is any of them, told apart by `kind` and `outcome`; `Operation<'send'>` is one of a kind. */
+export type Operation<K extends Kind = Kind> = OperationOf<K>;
+export type OkOperation<K extends Kind = Kind> = { [Each in K]: Done<Each> }[K];
+
+export interface History {
+  readonly topics: readonly TopicFacts[];
+  readonly operations: readonly Operation[];
+}
+
+/** The end of an operation. One that is never ended is `info`. */
+export interface Pending<K extends Kind> {
+  ok(result: Result<K>): void;
+  fail(error: string): void;
+  info(error: string): void;
+}
+
+export class HistoryRecorder {
+  readonly #now: () => Moment;
+  readonly #topics: TopicFacts[] = [];
+  readonly #operations: Operation[] = [];
+
+  constructor(now: () => Moment) {
+    this.#now = now;
+  }
+
+  topic(facts: TopicFacts): void {
+    this.#topics.push(facts);
+  }
+
+  invoke<K extends Kind>(process: number, kind: K, call: Call<K>): Pending<K> {
+    const begun: Begun<K> = { index: this.#operations.length, kind, process, invoked: this.#now(), call };
+    const end = (how: object): void => {
+      this.#operations[begun.index] = { ...begun, completed: this.#now(), ...how } as unknown as Operation;
+    };
+    end({ outcome: 'info', completed: null, error: 'never answered' });
+    return {
+      ok: (result) => end({ outcome: 'ok', result }),
+      fail: (error) => end({ outcome: 'fail', error }),
+      info: (error) => end({ outcome: 'info', error }),
+    };
+  }
+
+  /** What is noted of a process rather than asked: done at once. */
+  note<K extends 'owns' | 'mayExpireOffsets'>(process: number, kind: K, call: Call<K>): void {
+    this.invoke<K>(process, kind, call).ok({});
+  }
+
+  history(): History {
+    return { topics: [...this.#topics], operations: [...this.#operations] };
+  }
+}
+
+export const placeName = ({ topic, partition }: Place): string => `${topic}/${partition}`;
