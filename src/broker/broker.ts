@@ -5,7 +5,7 @@ import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import { Ledger } from '../ledger/ledger.ts';
-import { Journal } from '../log/journal.ts';
+import { JOURNAL_SIZES, Journal, type JournalSizes } from '../log/journal.ts';
 import { JournalReplay } from '../log/journal-replay.ts';
 import type { LogContext } from '../log/partition-log.ts';
 import { Syncer } from '../log/syncer.ts';
@@ -42,6 +42,8 @@ export interface BrokerOptions {
   readonly tailCacheBytesMax: number;
   /** Whether records must survive a power cut, so that a journal is worth its files. Default true. */
   readonly journaled?: boolean;
+  /** Default JOURNAL_SIZES. */
+  readonly journalSizes?: JournalSizes;
   /** File reads that may run at once. */
   readonly readsAtOnceMax: number;
 }
@@ -283,7 +285,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
       failure.resolve(cause);
     },
   };
-  const journal = context.replay && new Journal(context, context.replay);
+  const journal = context.replay && new Journal(context, context.replay, options.journalSizes ?? JOURNAL_SIZES);
   const state = new ClusterState(settings.changed);
   const hasTopics = (await disk.list('topics')).length > 0;
   const ledger = await Ledger.open('ledger/cluster', context, state, { mayBeNew: !hasTopics });

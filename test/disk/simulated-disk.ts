@@ -94,6 +94,39 @@ export class SimulatedDisk implements Disk {
     this.#die = resolve;
   }
 
+  /** A disk on which these files lie, all of them durable. */
+  static holding(files: ReadonlyMap<string, Buffer>, random: SeededRandom): SimulatedDisk {
+    const root = newFolder();
+    for (const [path, bytes] of files) {
+      const parts = partsOf(path);
+      const name = parts.pop()!;
+      let folder = root;
+      for (const part of parts) {
+        const next = (folder.cached.get(part) as Folder | undefined) ?? newFolder();
+        folder.cached.set(part, next);
+        folder.durable.set(part, next);
+        folder = next;
+      }
+      const inode = { cached: Buffer.from(bytes), durable: Buffer.from(bytes) };
+      folder.cached.set(name, inode);
+      folder.durable.set(name, inode);
+    }
+    return new SimulatedDisk(random, root);
+  }
+
+  /** All files, as they are read, by their path. */
+  files(): Map<string, Buffer> {
+    const found = new Map<string, Buffer>();
+    const visit = (folder: Folder, path: string): void => {
+      for (const [name, node] of folder.cached) {
+        if (isFolder(node)) visit(node, `${path}${name}/`);
+        else found.set(`${path}${name}`, Buffer.from(node.cached));
+      }
+    };
+    visit(this.#root, '');
+    return found;
+  }
+
   /** Calls so far that change the disk or what is durable of it. */
   get calls(): number {
     return this.#calls;
@@ -171,8 +204,9 @@ export class SimulatedDisk implements Disk {
       let next = folder.cached.get(name);
       if (next === undefined) {
         await this.#call('folder', path, true);
-        next = newFolder();
-        this.#name([{ folder, name, node: next }]);
+        // Another call may have been faster.
+        next = folder.cached.get(name) ?? newFolder();
+        if (!folder.cached.has(name)) this.#name([{ folder, name, node: next }]);
         await this.#call('syncFolder', path, true);
         this.#syncNames(folder);
       }
