@@ -198,10 +198,11 @@ export class HistoryRecorder {
 
   invoke<K extends Kind>(process: number, kind: K, call: Call<K>): Pending<K> {
     const begun: Begun<K> = { index: this.#operations.length, kind, process, invoked: this.#now(), call };
-    const end = (how: object): void => {
-      this.#operations[begun.index] = { ...begun, completed: this.#now(), ...how } as unknown as Operation;
+    const put = (how: object): void => {
+      this.#operations[begun.index] = { ...begun, ...how } as unknown as Operation;
     };
-    end({ outcome: 'info', completed: null, error: 'never answered' });
+    const end = (how: object): void => put({ completed: this.#now(), ...how });
+    put({ outcome: 'info', completed: null, error: 'never answered' });
     return {
       ok: (result) => end({ outcome: 'ok', result }),
       fail: (error) => end({ outcome: 'fail', error }),
