@@ -3,11 +3,11 @@ import { IndexCheck } from './index-check.ts';
 import { type Checkpoint, readCheckpoint } from './log/checkpoint.ts';
 import { LeaderEpochs } from './log/leader-epochs.ts';
 import type { Segment } from './log/segment.ts';
+import type { DamagedBytes } from './log/segment-scan.ts';
 import { baseOffset, isControl, leaderEpoch, nextOffset } from './record/batch.ts';
 import { recordsOfAsync } from './record/records.ts';
 import { RecordsDigest } from './records-digest.ts';
-import { type DamagedBytes, scanSegment } from './segment-scan.ts';
-import type { StoppedFolder, StoredLog } from './stopped-folder.ts';
+import { piecesOf, type StoppedFolder, type StoredLog } from './stopped-folder.ts';
 
 export interface Finding {
   /**
@@ -81,7 +81,7 @@ class LogCheck {
 
   async segment({ disk }: StoppedFolder, segment: Segment): Promise<void> {
     const index = await IndexCheck.of(disk, segment);
-    for await (const { position, batch, damage } of scanSegment(segment)) {
+    for await (const { position, batch, damage } of piecesOf(this.#log, segment)) {
       this.#checkPlace(segment, position);
       if (damage !== null) this.#damaged(segment, damage);
       else {

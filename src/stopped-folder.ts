@@ -8,6 +8,7 @@ import { loadIdentity } from './broker/identity.ts';
 import type { Disk, DiskLock } from './disk/disk.ts';
 import { realDisk } from './disk/real-disk.ts';
 import { Segment } from './log/segment.ts';
+import { type ScannedPiece, scanSegment } from './log/segment-scan.ts';
 import { recordsOf } from './record/records.ts';
 
 /** The files of one log. */
@@ -38,6 +39,8 @@ export interface StoppedFolder {
   /** Gives the folder back to its broker. */
   close(): Promise<void>;
 }
+
+export type { ScannedPiece };
 
 const IDENTITY_FILE = 'millrace.json';
 const SEGMENT_FILE = /^(\d{20})\.(?:log|index|timeindex)$/;
@@ -75,6 +78,11 @@ export async function openStoppedFolder(given: string): Promise<StoppedFolder> {
     await lock?.release();
     throw error;
   }
+}
+
+/** Every byte of one of its segments in order: see `scanSegment`. */
+export function piecesOf(log: Pick<StoredLog, 'mayHaveGaps'>, segment: Segment): AsyncGenerator<ScannedPiece> {
+  return scanSegment(segment, { hasGaps: log.mayHaveGaps });
 }
 
 function dataFolderAbove(folder: string): string | null {

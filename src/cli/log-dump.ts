@@ -14,7 +14,7 @@ import {
   timestampType,
 } from '../record/batch.ts';
 import { type LogRecord, recordsOfAsync } from '../record/records.ts';
-import type { ScannedPiece } from '../segment-scan.ts';
+import type { ScannedPiece } from '../stopped-folder.ts';
 import { BufferedOutput } from './buffered-output.ts';
 import { defineCommand } from './command.ts';
 import { jsonBytes } from './json-envelope.ts';
@@ -43,7 +43,7 @@ export const logDump = defineCommand({
   async run(args) {
     const from = Number(args.from);
     if (!Number.isInteger(from)) throw new UsageError('--from must be an offset');
-    const { scanSegment } = await import('../segment-scan.ts');
+    const { piecesOf } = await import('../stopped-folder.ts');
     const output = new BufferedOutput();
     await withLogs(args, async (_, logs) => {
       for (const log of partitionsFirst(logs)) {
@@ -51,7 +51,7 @@ export const logDump = defineCommand({
           if (!args.json)
             output.writer.text(`${log.label}  ${segment.logPath}  ${segment.sizeBytes} bytes\n${HEADINGS}`);
           const place = { topic: log.topic, partition: log.partition, file: segment.logPath };
-          for await (const piece of scanSegment(segment)) {
+          for await (const piece of piecesOf(log, segment)) {
             if (piece.batch !== null && lastOffset(piece.batch, 0) < from) continue;
             const records = args.records && piece.batch !== null ? await readable(piece.batch) : [];
             output.writer.text(args.json ? jsonLine(piece, place, args.records, records) : textLines(piece, records));

@@ -17,12 +17,15 @@ export const logIndex = defineCommand({
   notes: 'Exits with 7 when an index is wrong. A broker finds that out too, and builds the index again.',
   async run(args) {
     const { IndexCheck } = await import('../index-check.ts');
-    const { scanSegment } = await import('../segment-scan.ts');
+    const { piecesOf } = await import('../stopped-folder.ts');
     let wrong = 0;
     await withLogs(args, async (folder, logs) => {
-      for (const segment of partitionsFirst(logs).flatMap((log) => log.segments)) {
+      const all = partitionsFirst(logs).flatMap((log) => log.segments.map((segment) => ({ log, segment })));
+      for (const { log, segment } of all) {
         const check = await IndexCheck.of(folder.disk, segment);
-        for await (const { batch, position } of scanSegment(segment)) if (batch !== null) check.note(batch, position);
+        for await (const { batch, position } of piecesOf(log, segment)) {
+          if (batch !== null) check.note(batch, position);
+        }
         check.end();
         wrong += check.entries.filter((entry) => entry.wrong !== null).length;
         wrong += check.files.filter((file) => file.unusable !== null).length;
