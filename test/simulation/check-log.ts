@@ -82,8 +82,10 @@ function* checkCopies(story: PartitionStory): Generator<Violation> {
     const send = story.sentAs(value)?.send;
     if (send === undefined || (send.call.retries === true && send.call.producer === undefined)) continue;
     for (const [i, second] of sightings.entries()) {
-      const first = sightings.slice(0, i).find((each) => each.offset !== second.offset);
-      if (first === undefined || mayReplace(story, first, second)) continue;
+      const first = sightings
+        .slice(0, i)
+        .find((each) => each.offset !== second.offset && !mayReplace(story, each, second));
+      if (first === undefined) continue;
       const offsets = [first.offset, second.offset].sort((a, b) => a - b);
       yield violation('duplicate', story.place, offsets, [send, first.by, second.by], `${value} lies at both`);
       break;
