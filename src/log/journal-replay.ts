@@ -11,7 +11,8 @@ import {
   JOURNAL_BLOCK_BYTES,
   padded,
   ROUND_HEADER_BYTES,
-  UNUSED_GENERATION,
+  type RoundHeader,
+  readHeader,
 } from './journal-round.ts';
 import { readSealed } from './sealed-file.ts';
 import { segmentName } from './segment.ts';
@@ -26,6 +27,10 @@ export interface Proofs {
   /** Rounds of generations below this are released: all of them is synced in the segment files. */
   readonly releasedBefore: number;
   readonly logs: Readonly<Record<string, Checkpoint>>;
+  /** The number of the first round that is not released, or of the next one. Missing in folders of earlier versions. */
+  readonly firstNumber?: number;
+  /** Bytes of the files that held rounds which were not released, by name. Missing likewise. */
+  readonly inUse?: Readonly<Record<string, number>>;
 }
 
 interface StoredEntry extends FoundEntry {
@@ -47,7 +52,7 @@ export interface JournalFound {
   /** The largest ever used. */
   readonly generation: number;
   readonly lastNumber: number;
-  /** Whether there are rounds that are not released. */
+  /** Whether there are rounds that are not released, or files that are said to be in use. */
   readonly holdsRounds: boolean;
 }
 
@@ -77,23 +82,26 @@ export class JournalReplay {
     const names = (await disk.list(JOURNAL_FOLDER)).filter((name) => FILE_NAME.test(name));
     const sealed = await readSealed(disk, PROOFS_PATH);
     if (sealed !== 'missing') replay.#proofs = proofsIn(sealed);
+    await replay.#checkPresence();
     if (names.length > 0) await replay.#readFiles(names, await loadChecksum());
     return replay;
   }
 
   async #readFiles(names: readonly string[], checksum: Checksum): Promise<void> {
     const files = [];
-    const scans: FileScan[] = [];
+    const all: FileScan[] = [];
     let generation = this.#proofs.releasedBefore - 1;
     for (const name of names) {
       const scan = new FileScan(`${JOURNAL_FOLDER}/${name}`, checksum);
       const sizeBytes = await scan.run(this.#disk, this.#proofs.releasedBefore);
       files.push({ name, sizeBytes });
       generation = Math.max(generation, scan.generation);
-      if (scan.rounds.length > 0) scans.push(scan);
+      all.push(scan);
     }
+    const scans = all.filter(({ rounds }) => rounds.length > 0);
     scans.sort((one, other) => one.generation - other.generation);
-    let lastNumber: number | null = null;
+    const { firstNumber } = this.#proofs;
+    let lastNumber = firstNumber === undefined ? null : firstNumber - 1;
     for (const { path, rounds } of scans) {
       for (const { number, entries } of rounds) {
         if (lastNumber !== null && number !== lastNumber + 1) {
@@ -110,12 +118,44 @@ export class JournalReplay {
         }
       }
     }
-    this.#found = {
-      files,
-      generation: Math.max(0, generation),
-      lastNumber: lastNumber ?? 0,
-      holdsRounds: scans.length > 0,
-    };
+    generation = Math.max(0, generation);
+    lastNumber ??= 0;
+    const holdsRounds = scans.length > 0 || Object.keys(this.#proofs.inUse ?? {}).length > 0;
+    this.#found = { files, generation, lastNumber, holdsRounds };
+    this.#tellOfEnd(all, scans.at(-1), { generation, number: lastNumber + 1 });
+  }
+
+  /** The next round would lie behind the last one, or at the start of a file. What is there and was meant to be one is told of. */
+  #tellOfEnd(
+    all: readonly FileScan[],
+    newest: FileScan | undefined,
+    next: { generation: number; number: number },
+  ): void {
+    for (const scan of all) {
+      const header = scan === newest ? scan.afterLast : scan.atStart;
+      const { generation } = header ?? {};
+      const signs = [header?.hasMagic, header?.number === next.number];
+      signs.push(scan === newest ? generation === next.generation : generation === next.generation + 1);
+      // One that is whole, and older, is not the next. Of a damaged one, one of the three may be wrong.
+      if (header === null || header.isWhole || signs.filter(Boolean).length < 2) continue;
+      this.#logger.warn(
+        { file: scan.path, position: header.position },
+        'the journal ends in a round that is not whole, which is passed over: what a crash leaves of a write that nobody was told is stored',
+      );
+    }
+  }
+
+  /** A file that was in use is as it was made, or rounds that somebody was told are stored may have gone with it. */
+  async #checkPresence(): Promise<void> {
+    for (const [name, expectedBytes] of Object.entries(this.#proofs.inUse ?? {})) {
+      const path = `${JOURNAL_FOLDER}/${name}`;
+      const foundBytes = await this.#disk.size(path);
+      if (foundBytes === expectedBytes) continue;
+      this.#logger.error(
+        { file: path, expectedBytes, foundBytes },
+        'a file of the journal that was in use is gone or cut: rounds that were acknowledged may be lost with it',
+      );
+    }
   }
 
   /** The later of a log's checkpoint and of what the journal's proofs say of it. */
@@ -181,11 +221,20 @@ export function isBefore(
 
 /** @throws Fault damagedMetadata */
 function proofsIn(sealed: { content: unknown } | 'damaged'): Proofs {
-  const { releasedBefore, logs } = ((sealed === 'damaged' ? null : sealed.content) ?? {}) as Partial<Proofs>;
-  if (Number.isSafeInteger(releasedBefore) && typeof logs === 'object' && Object.values(logs).every(isCheckpoint)) {
-    return { releasedBefore: releasedBefore!, logs };
-  }
+  const proofs = ((sealed === 'damaged' ? null : sealed.content) ?? {}) as Partial<Proofs>;
+  const { releasedBefore, logs, firstNumber = 1, inUse = {} } = proofs;
+  const areNumbers = [releasedBefore, firstNumber, ...Object.values(inUse ?? {})].every(Number.isSafeInteger);
+  if (areNumbers && typeof logs === 'object' && Object.values(logs).every(isCheckpoint)) return proofs as Proofs;
   throw new Fault('damagedMetadata', { detail: PROOFS_PATH });
+}
+
+/** What lies where a round could begin. */
+interface FoundHeader {
+  readonly position: number;
+  readonly hasMagic: boolean;
+  readonly generation: number;
+  readonly number: number;
+  readonly isWhole: boolean;
 }
 
 /** Finds the whole rounds of one file's last use. */
@@ -195,6 +244,9 @@ class FileScan {
   rounds: { readonly number: number; readonly entries: StoredEntry[] }[] = [];
   /** That of the file's last use as far as it is known; 0 when it was never used. */
   generation = 0;
+  atStart: FoundHeader | null = null;
+  /** Behind the last round. */
+  afterLast: FoundHeader | null = null;
 
   constructor(path: string, checksum: Checksum) {
     this.path = path;
@@ -207,14 +259,17 @@ class FileScan {
     try {
       const sizeBytes = await file.size();
       const window = new Window(file, sizeBytes);
-      const first = decodeHeader(await window.read(0, ROUND_HEADER_BYTES));
-      this.generation = first?.generation ?? 0;
-      // A file says at its start when it was never used, or not since it was released.
-      if (first !== null && (first.generation === UNUSED_GENERATION || first.generation < releasedBefore))
+      this.atStart = await this.#headerAt(window, 0);
+      // A file says at its start when it was never used, or not since it was released. Only what is whole says something.
+      if (this.atStart?.isWhole === true && this.atStart.generation < Math.max(1, releasedBefore)) {
+        this.generation = this.atStart.generation;
         return sizeBytes;
+      }
       for (let at = 0; at + ROUND_HEADER_BYTES <= sizeBytes; ) {
+        const bytes = await this.#roundAt(window, at, releasedBefore);
         // Where nothing is whole, what follows was written in an earlier use, unless something is damaged.
-        at += (await this.#roundAt(window, at, releasedBefore)) ?? JOURNAL_BLOCK_BYTES;
+        at += bytes ?? JOURNAL_BLOCK_BYTES;
+        if (bytes !== null) this.afterLast = await this.#headerAt(window, at);
       }
       return sizeBytes;
     } finally {
@@ -222,13 +277,27 @@ class FileScan {
     }
   }
 
-  /** Takes the round at `at`; its padded bytes, or null when there is none. */
-  async #roundAt(window: Window, at: number, releasedBefore: number): Promise<number | null> {
+  async #headerAt(window: Window, position: number): Promise<FoundHeader | null> {
+    const bytes = await window.read(position, ROUND_HEADER_BYTES);
+    if (bytes.length < ROUND_HEADER_BYTES) return null;
+    const { generation, number } = readHeader(bytes);
+    const hasMagic = decodeHeader(bytes) !== null;
+    const isWhole = (await this.#wholeAt(window, position)) !== null;
+    return { position, hasMagic, generation, number, isWhole };
+  }
+
+  async #wholeAt(window: Window, at: number): Promise<{ header: RoundHeader; round: Buffer } | null> {
     const header = decodeHeader(await window.read(at, ROUND_HEADER_BYTES));
     if (header === null || header.bytes < ROUND_HEADER_BYTES || at + header.bytes > window.sizeBytes) return null;
-    if (header.generation < Math.max(releasedBefore, this.generation)) return null;
     const round = await window.read(at, header.bytes);
-    if (this.#checksum(round.subarray(16)) !== header.checksum) return null;
+    return this.#checksum(round.subarray(16)) === header.checksum ? { header, round } : null;
+  }
+
+  /** Takes the round at `at`; its padded bytes, or null when there is none. */
+  async #roundAt(window: Window, at: number, releasedBefore: number): Promise<number | null> {
+    const whole = await this.#wholeAt(window, at);
+    if (whole === null || whole.header.generation < Math.max(releasedBefore, this.generation)) return null;
+    const { header, round } = whole;
     if (header.generation > this.generation) {
       this.generation = header.generation;
       this.rounds = [];

@@ -89,7 +89,11 @@ export function sealRound(target: Buffer, checksum: Checksum, generation: number
 
 /** Null when no round begins here. */
 export function decodeHeader(bytes: Buffer): RoundHeader | null {
-  if (bytes.length < ROUND_HEADER_BYTES || bytes.readUInt32BE(0) !== MAGIC) return null;
+  return bytes.length < ROUND_HEADER_BYTES || bytes.readUInt32BE(0) !== MAGIC ? null : readHeader(bytes);
+}
+
+/** What a header says, whether it is one or not. */
+export function readHeader(bytes: Buffer): RoundHeader {
   return {
     bytes: bytes.readUInt32BE(4),
     checksum: bytes.readBigUInt64BE(8),

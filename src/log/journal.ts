@@ -65,6 +65,8 @@ interface JournalFile {
 interface Used {
   readonly file: JournalFile;
   readonly generation: number;
+  /** The number of its first round. */
+  readonly firstNumber: number;
   readonly logs: Map<JournaledLog, number>;
 }
 
@@ -254,7 +256,7 @@ export class Journal {
 
   /** Writes the proofs now, in the background. */
   prove(): void {
-    if (this.#usable) this.#inBackground(() => this.#writeProofs(this.#releasedBefore()));
+    if (this.#usable) this.#inBackground(() => this.#writeProofs(0));
   }
 
   /** Ends at once: what the disk holds is not certain any more. `close` is still to be called. */
@@ -295,8 +297,11 @@ export class Journal {
       this.#full.push(this.#active);
     }
     this.#generation += 1;
-    this.#active = { file: fresh, generation: this.#generation, logs: new Map(), handle, position: 0 };
+    const { firstNumber, generation } = { firstNumber: this.#lastNumber + 1, generation: this.#generation };
+    this.#active = { file: fresh, generation, firstNumber, logs: new Map(), handle, position: 0 };
     this.#release();
+    // So that the next start misses the file, should it be gone.
+    this.prove();
     return this.#active;
   }
 
@@ -373,19 +378,26 @@ export class Journal {
     this.#free.push(file);
   }
 
-  #releasedBefore(): number {
-    return this.#full[0]?.generation ?? this.#active?.generation ?? this.#generation + 1;
-  }
-
   #inBackground(work: () => Promise<void>): void {
     this.#releasing = this.#releasing.then(work).catch((error) => this.#giveUp(error));
   }
 
-  /** Says durably what is proven of logs by other means than their checkpoints, and what of the journal is released. */
-  async #writeProofs(releasedBefore: number): Promise<void> {
+  /**
+   * Says durably what is proven of logs by other means than their checkpoints, and what of the journal is released: what has
+   * been by now, and all generations before `releaseBefore`.
+   */
+  async #writeProofs(releaseBefore: number): Promise<void> {
+    const used = [...this.#full, ...(this.#active === null ? [] : [this.#active])].filter(
+      ({ generation }) => generation >= releaseBefore,
+    );
+    const { generation: releasedBefore, firstNumber } = used[0] ?? {
+      generation: this.#generation + 1,
+      firstNumber: this.#lastNumber + 1,
+    };
+    const inUse = Object.fromEntries(used.map(({ file }) => [file.name, file.sizeBytes]));
     for (const log of this.#proven) if (log.stopped !== null) this.#proven.delete(log);
     const logs = Object.fromEntries(Array.from(this.#proven, (log) => [log.folder, log.checkpoint]));
-    const proofs: Proofs = { releasedBefore, logs };
+    const proofs: Proofs = { releasedBefore, logs, firstNumber, inUse };
     await this.#disk.makeFolder(JOURNAL_FOLDER);
     await writeSealed(this.#disk, PROOFS_PATH, proofs);
     await this.#disk.syncFolder(JOURNAL_FOLDER);

@@ -199,13 +199,15 @@ class TailScan {
   #scanStart(): Pick<ProvenPlace, 'segmentBase' | 'position'> {
     const { baseOffset: oldest } = this.#segments[0]!;
     if (this.#checkpoint === null) return { segmentBase: oldest, position: 0 };
-    const { segmentBase, durableNext } = this.#checkpoint;
+    const { segmentBase, logStart } = this.#checkpoint;
+    if (oldest > logStart) {
+      this.#context.logger.warn(
+        { folder: this.#folder, logStart, startsAt: oldest },
+        'a partition starts later than its checkpoint says: records were deleted on a full disk, or a log file is lost',
+      );
+    }
     if (segmentBase >= oldest) return this.#checkpoint;
     // A full disk refused a checkpoint, and its segment was deleted to make room: the oldest file says where the log starts.
-    this.#context.logger.warn(
-      { folder: this.#folder, segment: segmentBase, durableNext, startsAt: oldest },
-      'a partition starts later than its checkpoint says, as after records were deleted on a full disk',
-    );
     this.#endNext = oldest;
     return { segmentBase: oldest, position: 0 };
   }

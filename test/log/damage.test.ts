@@ -298,3 +298,12 @@ describe('rot in what was proven durable', () => {
     );
   });
 });
+
+test('a lost file at the start of a log is told of, like one in its midst', async () => {
+  const copy = copyOf(root);
+  fs.rmSync(filesOf(copy, '.log')[0]!);
+  await withLogOf(copy, async (log, { warnings }) => {
+    expect(log.marks.logStart).toBeGreaterThan(0);
+    expect(warnings.map(({ message }) => message).join()).toMatch(/a log file is lost/);
+  });
+});

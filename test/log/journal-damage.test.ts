@@ -1,0 +1,75 @@
+import { expect, test } from 'vitest';
+import { SimulatedDisk } from '../disk/simulated-disk.ts';
+import { SeededRandom } from '../seeded-random.ts';
+import { type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
+import { append } from './support.ts';
+
+const settings = { segmentBytes: 1 << 20 };
+const open = (disk: SimulatedDisk): Promise<Opened> => openJournaled(disk, ['a', 'b'], settings);
+
+/** A disk after a power cut, on which the journal alone has the records: the rounds of a group, then of one record each. */
+async function journalAlone(tags: readonly string[]): Promise<SimulatedDisk> {
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  const opened = await open(disk);
+  await warm(opened);
+  for (const tag of tags) await append(opened.context, opened.logs[0]!, { tag });
+  await opened.journal.settled();
+  return disk.afterPowerCut('nothing');
+}
+
+const messagesOf = ({ context }: Opened): string => context.warnings.map(({ message }) => message).join();
+
+test.each([16, 20, 23])(
+  'a flipped bit in the generation of a file’s first round costs that round alone (byte %i)',
+  async (byte) => {
+    const disk = await journalAlone(['first', 'second', 'third']);
+    disk.flip('journal/1', byte, 0x40);
+    const opened = await open(disk);
+    expect(messagesOf(opened)).toMatch(/journal is damaged before its end/);
+    const { highWatermark } = opened.logs[0]!.marks;
+    const read = await opened.logs[0]!.reader.read(1, { endNext: highWatermark, bytesMax: 1 << 20, atLeastOne: true });
+    for (const tag of ['first', 'second', 'third'])
+      expect(Buffer.concat(read.buffers).toString('latin1')).toContain(tag);
+    await opened.journal.close(false);
+    // What was made of it is sound for the next start.
+    expect(messagesOf(await open(disk.afterPowerCut('nothing')))).not.toMatch(/journal/);
+  },
+);
+
+test('a file in use that is gone, or cut, is told of', async () => {
+  for (const damage of ['gone', 'cut']) {
+    const disk = await journalAlone(['first']);
+    const files = disk.files();
+    if (damage === 'gone') files.delete('journal/1');
+    else files.set('journal/1', files.get('journal/1')!.subarray(0, 4096));
+    const opened = await open(SimulatedDisk.holding(files, new SeededRandom(1)));
+    expect(messagesOf(opened), damage).toMatch(/file of the journal that was in use is gone or cut/);
+    await opened.journal.settled();
+    await opened.journal.close(false);
+  }
+});
+
+test('each damaged header of the last round is told of, since nobody knows whether it was acknowledged', async () => {
+  const disk = await journalAlone(['first', 'second']);
+  const files = disk.files();
+  for (let byte = 0; byte < 40; byte += 1) {
+    const damaged = SimulatedDisk.holding(files, new SeededRandom(1));
+    damaged.flip('journal/1', 2 * 4096 + byte, 0x04);
+    const opened = await open(damaged);
+    expect(messagesOf(opened), `byte ${byte}`).toMatch(/ends in a round that is not whole/);
+    const [text] = await tagsOf(opened);
+    expect(text).toContain('first');
+    expect(text).not.toContain('second');
+  }
+});
+
+test('a stop after which nothing is to be replayed, and files of other sizes then: nothing is missed', async () => {
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  const opened = await open(disk);
+  await warm(opened);
+  for (const log of opened.logs) await log.close();
+  await opened.journal.close(true);
+  await disk.remove('journal/1');
+  const again = await open(disk.afterKill());
+  expect(messagesOf(again)).toBe('');
+});
