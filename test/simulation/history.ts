@@ -40,8 +40,12 @@ export interface SeenRecord {
 }
 
 export interface PlacedOffset extends Place {
-  /** -1: none. */
   readonly offset: number;
+}
+
+/** What a group has committed for a partition, with the tag of the commit that did it; null where it has nothing. */
+export interface CommittedPlace extends Place {
+  readonly committed: { readonly offset: number; readonly tag: string } | null;
 }
 
 /** Who reads or commits for a group: a classic member with its generation, or a KIP-848 member with its epoch. */
@@ -110,21 +114,31 @@ interface OperationKinds {
   /** An accepted one proves that the member is known with this generation. */
   heartbeat: { call: Membership; result: { readonly generation: number; readonly mustRejoin: boolean } };
   leave: { call: Membership; result: object };
-  /** One operation for all partitions that had the same outcome. Without `as`: by an administrator, or a reader of its own. */
+  /**
+   * One operation for all partitions that had the same outcome. `tag` is in no other commit, and goes along as the metadata.
+   * Without `as`: by an administrator, who may set offsets to anything.
+   */
   commit: {
-    call: { readonly group: string; readonly as?: Membership; readonly offsets: readonly PlacedOffset[] };
+    call: {
+      readonly group: string;
+      readonly tag: string;
+      readonly as?: Membership;
+      readonly offsets: readonly PlacedOffset[];
+    };
     result: object;
   };
-  /** The answer has an offset for each place that was asked; -1 where none is committed. */
   fetchCommitted: {
     call: { readonly group: string; readonly as?: Membership; readonly places: readonly Place[] };
-    result: { readonly offsets: readonly PlacedOffset[] };
+    result: { readonly offsets: readonly CommittedPlace[] };
   };
   deleteOffsets: { call: { readonly group: string; readonly places: readonly Place[] }; result: object };
   deleteGroup: { call: { readonly group: string }; result: object };
-  /** Noted by the runner: from here to `ok` every member of the group is alive and nothing about it is changed by anybody. */
-  quiet: { call: { readonly group: string }; result: object };
-  /** Noted by the runner: what `offsets.retention.minutes` counts from. Offsets of an empty group may go from then on. */
+  /**
+   * Noted by the runner: from here to `ok` every member of the group is alive, and nothing about it or the broker is changed
+   * by anybody. At the end the members have these places, each one of them.
+   */
+  quiet: { call: { readonly group: string; readonly places: readonly Place[] }; result: object };
+  /** Noted by the runner: from here to `ok` offsets of the group, and it itself, may expire. */
   mayExpireOffsets: { call: { readonly group: string }; result: object };
 
   /** Invoked when the broker went down, ok when it was up again. 'stop' is a clean one. */
@@ -211,7 +225,7 @@ export class HistoryRecorder {
   }
 
   /** What is noted of a process rather than asked: done at once. */
-  note<K extends 'owns' | 'mayExpireOffsets'>(process: number, kind: K, call: Call<K>): void {
+  note<K extends 'owns'>(process: number, kind: K, call: Call<K>): void {
     this.invoke<K>(process, kind, call).ok({});
   }
 

@@ -59,6 +59,18 @@ export function violation(
   return { anomaly, place, group: null, offsets, operations, says };
 }
 
+/** One that is about a group, and perhaps a partition that it reads. */
+export function groupViolation(
+  anomaly: Anomaly,
+  group: string,
+  place: Place | null,
+  offsets: readonly number[],
+  operations: readonly Operation[],
+  says: string,
+): Violation {
+  return { anomaly, place, group, offsets, operations, says };
+}
+
 /** Steps at which the broker's power went. */
 export class PowerCuts {
   readonly #steps: readonly number[];

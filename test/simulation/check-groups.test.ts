@@ -1,0 +1,279 @@
+import { describe, expect, test } from 'vitest';
+import { checkGroups } from './check-groups.ts';
+import { HandMade, P } from './hand-made.ts';
+import type { History, Membership, Protocol } from './history.ts';
+
+/* Each anomaly in the smallest history that shows it, and beside it the nearest history in which nothing is wrong. */
+
+const Q = { ...P, partition: 1 };
+const as = (member: string, generation: number, instance?: string): Membership => ({
+  group: 'g',
+  member,
+  generation,
+  ...(instance === undefined ? {} : { instance }),
+});
+
+/** A group written by hand. The process of a member is its letter's place in the alphabet. */
+class HandMadeGroup extends HandMade {
+  constructor() {
+    super({ partitions: 2 });
+  }
+
+  by(member: string): this {
+    this.process = member.charCodeAt(0) - 96;
+    return this;
+  }
+
+  joined(member: string, generation: number, more: { instance?: string; protocol?: 'consumer' } = {}): void {
+    const { instance, protocol = 'classic' as Protocol } = more;
+    const call = { group: 'g', protocol, ...(instance === undefined ? {} : { instance }) };
+    this.by(member).did('join', call, { member, generation });
+  }
+
+  owns(who: Membership, ...places: (typeof P)[]): void {
+    this.by(who.member).did('owns', { ...who, places }, {});
+  }
+
+  committed(tag: string, offset: number, who?: Membership): void {
+    if (who !== undefined) this.by(who.member);
+    const by = who === undefined ? {} : { as: who };
+    this.did('commit', { group: 'g', tag, offsets: [{ ...P, offset }], ...by }, {});
+  }
+
+  fetched(tag: string | null, offset = 0): void {
+    const committed = tag === null ? null : { tag, offset };
+    this.did('fetchCommitted', { group: 'g', places: [P] }, { offsets: [{ ...P, committed }] });
+  }
+
+  handled(who: Membership, offset: number, values: string): void {
+    const records = values.split(' ').map((value, i) => ({ offset: offset + i, value }));
+    const next = offset + records.length;
+    const result = { records, next, highWatermark: next, logStart: 0 };
+    this.by(who.member).did('poll', { place: P, offset, as: who }, result);
+  }
+}
+
+function found(write: (group: HandMadeGroup) => void): string[] {
+  const group = new HandMadeGroup();
+  write(group);
+  const history: History = group.history();
+  return checkGroups(history).map(({ anomaly, offsets }) => [anomaly, ...offsets].join(' '));
+}
+
+describe('a committed offset', () => {
+  test('stays, whatever becomes of the broker', () => {
+    const whenTold = (tell: (group: HandMadeGroup) => void) =>
+      found((g) => {
+        g.committed('1', 5);
+        g.committed('2', 7);
+        g.crash('power');
+        tell(g);
+      });
+    expect(whenTold((g) => g.fetched('2', 7))).toEqual([]);
+    expect(whenTold((g) => g.fetched('1', 5))).toEqual(['commit went back 7 5']);
+    expect(whenTold((g) => g.fetched(null))).toEqual(['commit lost 5']);
+  });
+
+  test('goes back when somebody sets it back', () => {
+    const wrong = found((g) => {
+      g.committed('1', 7);
+      g.committed('2', 5);
+      g.fetched('2', 5);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test('that was not answered may be there or not, and is there once it was told', () => {
+    const unanswered = (...told: [string | null, number?][]) =>
+      found((g) => {
+        g.begin('commit', { group: 'g', tag: '1', offsets: [{ ...P, offset: 5 }] }).info('disconnected');
+        for (const [tag, offset] of told) g.fetched(tag, offset);
+      });
+    expect(unanswered([null])).toEqual([]);
+    expect(unanswered([null], ['1', 5])).toEqual([]);
+    expect(unanswered(['1', 5], [null])).toEqual(['commit lost 5']);
+  });
+
+  test('that was not answered may be done late, and not after the broker went down', () => {
+    const late = (goesDown: boolean) =>
+      found((g) => {
+        g.begin('commit', { group: 'g', tag: '1', offsets: [{ ...P, offset: 5 }] }).info('disconnected');
+        if (goesDown) g.crash('kill');
+        g.committed('2', 7);
+        g.fetched('1', 5);
+      });
+    expect(late(false)).toEqual([]);
+    expect(late(true)).toEqual(['commit went back 7 5']);
+  });
+
+  test('was committed: by somebody, before, at that offset, and not refused', () => {
+    expect(found((g) => g.fetched('1', 5))).toEqual(['commit never made 5']);
+    const refused = found((g) => {
+      g.begin('commit', { group: 'g', tag: '1', offsets: [{ ...P, offset: 5 }] }).fail('ILLEGAL_GENERATION');
+      g.fetched('1', 5);
+    });
+    const another = found((g) => {
+      g.committed('1', 5);
+      g.fetched('1', 6);
+    });
+    const early = found((g) => {
+      g.fetched('1', 5);
+      g.committed('1', 5);
+    });
+    expect([refused, another, early].flat()).toEqual([
+      'commit never made 5',
+      'commit never made 6',
+      'commit never made 5',
+    ]);
+  });
+
+  test('is gone when it was removed, and only then', () => {
+    const removed = (before: boolean) =>
+      found((g) => {
+        if (before) g.did('deleteOffsets', { group: 'g', places: [P] }, {});
+        g.committed('1', 5);
+        if (!before) g.did('deleteGroup', { group: 'g' }, {});
+        g.fetched(null);
+      });
+    expect(removed(false)).toEqual([]);
+    expect(removed(true)).toEqual(['commit lost 5']);
+    const there = found((g) => {
+      g.committed('1', 5);
+      g.did('deleteOffsets', { group: 'g', places: [P] }, {});
+      g.fetched('1', 5);
+    });
+    expect(there).toEqual(['commit went back 5']);
+  });
+
+  test('may expire only while it may', () => {
+    const expired = (later: boolean) =>
+      found((g) => {
+        if (!later) g.committed('1', 5);
+        g.did('mayExpireOffsets', { group: 'g' }, {});
+        if (later) g.committed('1', 5);
+        g.fetched(null);
+      });
+    expect(expired(false)).toEqual([]);
+    expect(expired(true)).toEqual(['commit lost 5']);
+  });
+
+  test('is not beyond the end of the log', () => {
+    const beyond = (end: number) =>
+      found((g) => {
+        g.committed('1', 5);
+        g.did('listOffsets', { place: P, at: 'latest' }, { offset: end });
+      });
+    expect(beyond(5)).toEqual([]);
+    expect(beyond(4)).toEqual(['commit beyond the end 5']);
+  });
+
+  test('is what a member has read up to', () => {
+    const read = (from: number) =>
+      found((g) => {
+        g.handled(as('a', 1), 0, 'x');
+        g.committed('1', 1, as('a', 1));
+        g.handled(as('b', 2), from, 'y z');
+        g.committed('2', 3, as('b', 2));
+      });
+    expect(read(1)).toEqual([]);
+    expect(read(2)).toEqual(['wrong start 1']);
+  });
+});
+
+describe('a commit', () => {
+  const late = (more: { places?: (typeof P)[]; protocol?: 'consumer'; after?: (g: HandMadeGroup) => void }) =>
+    found((g) => {
+      const { places = [P], after, ...join } = more;
+      g.joined('a', 1, join);
+      g.owns(as('a', 1), P);
+      g.handled(as('a', 1), 0, 'v');
+      g.joined('b', 2, join);
+      g.owns(as('b', 2), ...places);
+      after?.(g);
+      g.committed('1', 1, as('a', 1));
+    });
+
+  test('of an old generation is refused once somebody has work of a new one', () => {
+    expect(late({})).toEqual(['zombie commit 1']);
+    expect(late({ places: [] })).toEqual(['zombie commit 1']);
+  });
+
+  test('of an old epoch is refused for partitions that another member has got since', () => {
+    expect(late({ protocol: 'consumer' })).toEqual(['zombie commit 1']);
+    expect(late({ protocol: 'consumer', places: [Q] })).toEqual([]);
+  });
+
+  test('of an old generation is good in a group that was deleted and began anew', () => {
+    expect(late({ after: (g) => g.did('deleteGroup', { group: 'g' }, {}) })).toEqual([]);
+  });
+
+  test('of a static member is refused when the instance is another by now', () => {
+    const wrong = found((g) => {
+      g.joined('a', 1, { instance: 'i' });
+      g.handled(as('a', 1), 0, 'v');
+      g.joined('b', 1, { instance: 'i' });
+      g.committed('1', 1, as('b', 1, 'i'));
+      g.committed('2', 1, as('a', 1, 'i'));
+    });
+    expect(wrong).toEqual(['zombie commit 1']);
+  });
+
+  test('of a member that has left is refused', () => {
+    const wrong = found((g) => {
+      g.handled(as('a', 1), 0, 'v');
+      g.did('leave', as('a', 1), {});
+      g.committed('1', 1, as('a', 1));
+    });
+    expect(wrong).toEqual(['zombie commit 1']);
+  });
+});
+
+describe('a partition', () => {
+  test('has one owner in a generation', () => {
+    const both = (generation: number, instance?: string) =>
+      found((g) => {
+        g.owns(as('a', 1, instance), P);
+        g.owns(as('b', generation, instance), P);
+      });
+    expect(both(1)).toEqual(['two owners']);
+    expect(both(2)).toEqual([]);
+    expect(both(1, 'i')).toEqual([]);
+  });
+
+  test('has no owner that is still accepted when another one has it', () => {
+    const accepted = (gaveUp: boolean) =>
+      found((g) => {
+        g.owns(as('a', 1), P);
+        if (gaveUp) g.owns(as('a', 1));
+        g.owns(as('b', 2), P);
+        g.by('a').did('heartbeat', as('a', 1), { generation: 1, mustRejoin: false });
+      });
+    expect(accepted(true)).toEqual([]);
+    expect(accepted(false)).toEqual(['two owners']);
+  });
+});
+
+describe('a group', () => {
+  test('never goes back to an earlier generation', () => {
+    const back = (deleted: boolean) =>
+      found((g) => {
+        g.owns(as('a', 3), P);
+        if (deleted) g.did('deleteGroup', { group: 'g' }, {});
+        g.joined('b', 2);
+      });
+    expect(back(true)).toEqual([]);
+    expect(back(false)).toEqual(['generation went back']);
+  });
+
+  test('comes to rest when nobody disturbs it, with an owner for each partition', () => {
+    const rounds = (count: number, ...places: (typeof P)[]) =>
+      found((g) => {
+        const quiet = g.begin('quiet', { group: 'g', places: [P, Q] });
+        for (let i = 1; i <= count; i += 1) g.owns(as('a', i), ...places);
+        quiet.ok({});
+      });
+    expect(rounds(3, P, Q)).toEqual([]);
+    expect(rounds(4, P, Q)).toEqual(['unstable group']);
+    expect(rounds(2, P)).toEqual(['unstable group']);
+  });
+});

@@ -1,0 +1,88 @@
+import { type History, type Moment, type OkOperation, type Operation, type Place, placeName } from './history.ts';
+import { ofKind, okOfKind } from './partition-story.ts';
+
+/** A member's word that it has partitions, from one moment until it says otherwise. */
+export interface Holding {
+  readonly note: OkOperation<'owns'>;
+  readonly places: ReadonlySet<string>;
+  /** The step at which the process notes other holdings; Infinity if it never does. */
+  readonly untilStep: number;
+}
+
+/** What takes offsets of a group away because somebody wants that. */
+export type Removal = Operation<'deleteOffsets' | 'deleteGroup' | 'mayExpireOffsets' | 'deleteTopic'>;
+
+/** All that a history has of one group. */
+export class GroupStory {
+  readonly group: string;
+  readonly commits: readonly Operation<'commit'>[];
+  readonly fetches: readonly OkOperation<'fetchCommitted'>[];
+  readonly joins: readonly OkOperation<'join'>[];
+  readonly heartbeats: readonly OkOperation<'heartbeat'>[];
+  readonly leaves: readonly OkOperation<'leave'>[];
+  readonly quiets: readonly OkOperation<'quiet'>[];
+  readonly polls: readonly OkOperation<'poll'>[];
+  readonly holdings: readonly Holding[];
+  readonly #removals: readonly Removal[];
+  readonly #crashSteps: readonly number[];
+
+  constructor(group: string, { operations }: History) {
+    this.group = group;
+    const isOurs = ({ call }: { call: { group: string } }) => call.group === group;
+    this.commits = ofKind(operations, 'commit').filter(isOurs);
+    this.fetches = okOfKind(operations, 'fetchCommitted').filter(isOurs);
+    this.joins = okOfKind(operations, 'join').filter(isOurs);
+    this.heartbeats = okOfKind(operations, 'heartbeat').filter(isOurs);
+    this.leaves = okOfKind(operations, 'leave').filter(isOurs);
+    this.quiets = okOfKind(operations, 'quiet').filter(isOurs);
+    this.polls = okOfKind(operations, 'poll').filter(({ call }) => call.as?.group === group);
+    this.holdings = holdingsOf(okOfKind(operations, 'owns').filter(isOurs));
+    this.#removals = operations.filter((op): op is Removal => {
+      if (op.outcome === 'fail') return false;
+      if (op.kind === 'deleteTopic') return true;
+      const removes = op.kind === 'deleteOffsets' || op.kind === 'deleteGroup' || op.kind === 'mayExpireOffsets';
+      return removes && op.call.group === group;
+    });
+    this.#crashSteps = ofKind(operations, 'crash').map(({ invoked }) => invoked.step);
+  }
+
+  /** Whether its members are all of the classic protocol, so that a generation is the whole group's. */
+  get isClassic(): boolean {
+    return this.joins.every(({ call }) => call.protocol === 'classic');
+  }
+
+  /** The step after which an operation cannot take effect any more: a request that was given up dies with the broker. */
+  endOf({ outcome, completed }: Operation): number {
+    if (outcome !== 'info') return completed.step;
+    if (completed === null) return Infinity;
+    return this.#crashSteps.find((step) => step > completed.step) ?? Infinity;
+  }
+
+  /** What may have taken a place's offset away. */
+  removalsOf(place: Place): Removal[] {
+    return this.#removals.filter((op) => {
+      if (op.kind === 'deleteTopic') return op.call.topic === place.topic;
+      return op.kind !== 'deleteOffsets' || op.call.places.some((each) => placeName(each) === placeName(place));
+    });
+  }
+
+  /** Whether the group may have ended and begun anew between two moments, so that its generations count from the start. */
+  mayBeginAnew(from: Moment, to: Moment): boolean {
+    return this.#removals.some((op) => {
+      const ends = op.kind === 'deleteGroup' || op.kind === 'mayExpireOffsets';
+      return ends && op.invoked.step < to.step && this.endOf(op) > from.step;
+    });
+  }
+}
+
+export function groupNames({ operations }: History): string[] {
+  const named = operations.flatMap(({ call }) => ('group' in call ? [call.group] : []));
+  return [...new Set(named)].sort();
+}
+
+function holdingsOf(notes: readonly OkOperation<'owns'>[]): Holding[] {
+  return notes.map((note, i) => {
+    const next = notes.slice(i + 1).find(({ process }) => process === note.process);
+    return { note, places: new Set(note.call.places.map(placeName)), untilStep: next?.invoked.step ?? Infinity };
+  });
+}
