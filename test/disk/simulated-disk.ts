@@ -1,8 +1,13 @@
 import { Fault } from '../../src/base/faults.ts';
 import type { Disk, DiskFile, DiskLock, OpenMode } from '../../src/disk/disk.ts';
 import type { SeededRandom } from '../seeded-random.ts';
+import { type FailingCall, type Failure, problem } from './failure.ts';
+
+export type { FailingCall, Failure };
 
 const SECTOR_BYTES = 512;
+/** How long a sync takes, so that others get something done while it runs. */
+const SYNC_TURNS = 6;
 
 /** What of the changes that were not synced a power cut keeps. Synced ones it always keeps. */
 export type PowerCut =
@@ -18,25 +23,6 @@ export type PowerCut =
   | 'reordered';
 
 export const POWER_CUTS: readonly PowerCut[] = ['nothing', 'all', 'prefix', 'torn', 'reordered'];
-
-export type FailingCall =
-  | 'open'
-  | 'read'
-  | 'write'
-  | 'sync'
-  | 'truncate'
-  | 'rename'
-  | 'remove'
-  | 'syncFolder'
-  | 'folder';
-
-/** Makes calls fail: those that `of` picks, from the `from`-th of them on (the first is 0), once or for ever. */
-export interface Failure {
-  readonly fault: 'EIO' | 'ENOSPC' | 'EMFILE';
-  readonly of: (call: FailingCall, path: string) => boolean;
-  readonly from: number;
-  readonly forEver: boolean;
-}
 
 /** A file's bytes, as the page cache has them and as the disk has them. */
 interface Inode {
@@ -290,10 +276,16 @@ export class SimulatedDisk implements Disk {
         }
         const before = this.#changes.length;
         this.#write(inode, position, bytes);
-        if (this.#dead) await never();
+        if (this.#dead) {
+          // Only now: what is looked at from then on has the half of it.
+          this.#die();
+          await never();
+        }
         if (mode === 'writeThrough') for (const change of this.#changes.splice(before)) persist(change);
       },
       sync: async () => {
+        // What others write while it runs is not promised to be in it.
+        const promised = new Set(this.#changes);
         try {
           await enter('sync', true);
         } catch (error) {
@@ -301,7 +293,9 @@ export class SimulatedDisk implements Disk {
           if (open) this.#changes = this.#changes.filter((change) => change.kind === 'names' || change.inode !== inode);
           throw error;
         }
-        this.#syncInode(inode);
+        for (let turn = 0; turn < SYNC_TURNS; turn += 1) await null;
+        if (this.#dead) await never();
+        this.#syncInode(inode, promised);
       },
       truncate: async (sizeBytes) => {
         await enter('truncate', true);
@@ -327,9 +321,10 @@ export class SimulatedDisk implements Disk {
       this.#calls += 1;
       if (this.#calls > this.#cutAfter) {
         this.#dead = true;
-        this.#die();
         // A write is half in the page cache, which its caller sees to; all else has not begun.
-        if (call !== 'write') await never();
+        if (call === 'write') return;
+        this.#die();
+        await never();
       }
     }
     for (const entry of this.#failures) {
@@ -366,8 +361,8 @@ export class SimulatedDisk implements Disk {
     this.#changes.push({ kind: 'names', entries });
   }
 
-  #syncInode(inode: Inode): void {
-    this.#persistWhere((change) => change.kind !== 'names' && change.inode === inode);
+  #syncInode(inode: Inode, promised: ReadonlySet<Change>): void {
+    this.#persistWhere((change) => change.kind !== 'names' && change.inode === inode && promised.has(change));
   }
 
   #syncNames(folder: Folder): void {
@@ -486,9 +481,4 @@ function partsOf(path: string): string[] {
 
 function never(): Promise<never> {
   return new Promise(() => {});
-}
-
-function problem(code: string, path: string): Fault {
-  const cause = Object.assign(new Error(`${code}: ${path}`), { code });
-  return new Fault(code === 'ENOSPC' ? 'diskFull' : 'diskError', { detail: cause.message, cause });
 }

@@ -15,11 +15,15 @@ export interface Opened {
   readonly replay: JournalReplay;
 }
 
-/** As a broker opens its logs: what the journal holds first, and the journal anew when all have taken their part. */
+/**
+ * As a broker opens its logs: what the journal holds first, and the journal anew when all have taken their part. If it is
+ * not `used`, each log's file is synced by itself.
+ */
 export async function openJournaled(
   disk: Disk,
   folders: readonly string[],
   settings: Partial<LogSettings> = {},
+  used = true,
 ): Promise<Opened> {
   const plain = contextOn(disk, 1 << 16);
   const replay = await JournalReplay.read(disk, plain.logger);
@@ -36,7 +40,7 @@ export async function openJournaled(
   for (const folder of folders) logs.push(await openLog(context, settings, 1, folder));
   journal.start(replay);
   await journal.settled();
-  context.syncer.useJournal(journal);
+  if (used) context.syncer.useJournal(journal);
   return { context, logs, journal, replay };
 }
 
