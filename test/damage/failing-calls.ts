@@ -1,0 +1,198 @@
+import { Fault } from '../../src/base/faults.ts';
+import { type FailingCall, type Failure, POWER_CUTS, type PowerCut, SimulatedDisk } from '../disk/simulated-disk.ts';
+import { SeededRandom } from '../seeded-random.ts';
+import { History } from './history.ts';
+import { type OpenedBroker, openOn } from './stored.ts';
+
+/** The truncation is a write's second thought: none happens while all goes well. */
+const FAILING_CALLS: readonly FailingCall[] = [
+  'open',
+  'read',
+  'write',
+  'sync',
+  'rename',
+  'remove',
+  'syncFolder',
+  'folder',
+];
+
+const FAULTS: readonly Failure['fault'][] = ['EIO', 'ENOSPC', 'EMFILE'];
+
+/** Turns of the event loop, and time on a busy machine, after which what has not come never will. */
+const TURNS_MAX = 5_000;
+const HANG_MS = 20_000;
+/** Of each life of the script. */
+const STEPS = 14;
+
+/** Waits while time goes on; what takes for ever is found out. */
+async function settled<T>(work: Promise<T>, clock?: OpenedBroker['clock']): Promise<T> {
+  let isSettled = false;
+  const end = (): void => {
+    isSettled = true;
+  };
+  work.then(end, end);
+  const startMs = performance.now();
+  for (let turn = 0; !isSettled; turn += 1) {
+    if (turn > TURNS_MAX && performance.now() - startMs > HANG_MS) throw new Error('hangs');
+    await new Promise((resolve) => setImmediate(resolve));
+    clock?.advance(5);
+  }
+  return work;
+}
+
+/** A refusal is to be expected of a disk that fails; anything else is a bug. */
+async function refusedOrDone(work: Promise<unknown>, clock: OpenedBroker['clock']): Promise<void> {
+  try {
+    await settled(work, clock);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+  }
+}
+
+/** What the script is told of the disk. */
+interface Watch {
+  /** Whether a sync of records has failed since the broker was opened. */
+  syncFailed: boolean;
+}
+
+/** All that a broker does with a disk, twice: topics, records, commits, rolls, deletions, retention, and a stop between. */
+async function script(disk: SimulatedDisk, history: History, watch: Watch): Promise<void> {
+  for (let life = 0; life < 2; life += 1) {
+    const opened = await openedOrNull(disk);
+    watch.syncFailed = false;
+    if (opened === null) continue;
+    const { broker, clock } = opened;
+    const does = async (work: () => Promise<unknown>): Promise<void> => {
+      const [{ acks }, { syncFailed }] = [history, watch];
+      await refusedOrDone(work(), clock);
+      if (syncFailed && history.acks > acks) throw new Error('acknowledged after a failed sync');
+    };
+    if (life === 0) {
+      await does(() => history.makeTopic(opened, 'orders', 2));
+      await does(() => history.makeTopic(opened, 'clicks', 1));
+    }
+    for (let step = 0; step < STEPS; step += 1) {
+      await does(() =>
+        allSettled([
+          history.send(opened, 'orders', 0),
+          history.send(opened, 'orders', 1, step % 2 === 0 ? 1 : -1),
+          history.send(opened, 'clicks', 0),
+          history.commit(opened, 'readers', 'orders'),
+        ]),
+      );
+      clock.advance(step % 5 === 4 ? 1500 : 100);
+      if (step === 8) await does(() => history.trim(opened, 'orders', 9 + life * 20));
+      if (step === 3) await does(() => history.makeTopic(opened, `extra${life}`, 1));
+      if (step === 10) await does(() => history.deleteTopic(opened, `extra${life}`));
+    }
+    // A look of the retention, which finds nothing over its limit.
+    clock.advance(30_000);
+    await does(() => history.send(opened, 'clicks', 0));
+    if (life === 0) await does(() => broker.close());
+  }
+}
+
+/** Waits for all. @throws what is no Fault */
+async function allSettled(works: readonly Promise<unknown>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(works)) {
+    if (outcome.status === 'rejected' && !(outcome.reason instanceof Fault)) throw outcome.reason;
+  }
+}
+
+/** As whoever runs it does: when a start is refused, it is tried once more. */
+async function openedOrNull(disk: SimulatedDisk): Promise<OpenedBroker | null> {
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    try {
+      return await settled(openOn(disk, attempt));
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+    }
+  }
+  return null;
+}
+
+/** How often each call is made when none fails. */
+export async function countCalls(): Promise<Map<FailingCall, number>> {
+  const counts = new Map<FailingCall, number>(FAILING_CALLS.map((call) => [call, 0]));
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  const of = (call: FailingCall): boolean => {
+    counts.set(call, counts.get(call)! + 1);
+    return false;
+  };
+  disk.fail({ fault: 'EIO', of, from: 0, forEver: true });
+  const history = new History();
+  await script(disk, history, { syncFailed: false });
+  if (history.acks !== 2 * (STEPS * 4 + 1)) throw new Error(`only ${history.acks} acknowledged on a sound disk`);
+  return counts;
+}
+
+export interface FailingState {
+  readonly call: FailingCall;
+  readonly nth: number;
+  readonly fault: Failure['fault'];
+  readonly forEver: boolean;
+  /** Whether what takes a failed write back fails too. */
+  readonly truncateFails: boolean;
+  readonly end: PowerCut | 'kill';
+}
+
+/** Every state there is: each call of the script, failed in each way, and each end in turn. */
+export function* failingStates(counts: ReadonlyMap<FailingCall, number>): Generator<FailingState> {
+  let turn = 0;
+  const ends = ['kill', ...POWER_CUTS] as const;
+  for (const call of FAILING_CALLS) {
+    for (let nth = 0; nth < counts.get(call)!; nth += 1) {
+      for (const fault of FAULTS) {
+        for (const forEver of [false, true]) {
+          const end = ends[turn++ % ends.length]!;
+          yield { call, nth, fault, forEver, truncateFails: false, end };
+          if (call === 'write' && !forEver) yield { call, nth, fault, forEver, truncateFails: true, end };
+        }
+      }
+    }
+  }
+}
+
+/**
+ * One run of the script in which a call fails, then the end, a sound disk and another start; more is sent then, and it
+ * is started once more. Returns how often the failure came about. @throws Error what breaks the promise
+ */
+export async function runState(state: FailingState): Promise<number> {
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  const history = new History();
+  const watch: Watch = { syncFailed: false };
+  const hits = failOn(disk, state, watch);
+  await script(disk, history, watch);
+  disk.heal();
+  const { end } = state;
+  const next = end === 'kill' ? disk.afterKill() : disk.afterPowerCut(end);
+  const opened = await settled(openOn(next, 3));
+  const broken = await history.judge(opened, end === 'kill' ? 'the process' : 'power');
+  if (broken.length > 0) throw new Error(broken.slice(0, 4).join('; '));
+  if (opened.broker.topics.find('orders') !== null) await settled(history.send(opened, 'orders', 0), opened.clock);
+  await settled(opened.broker.close(), opened.clock);
+  const again = await settled(openOn(next, 4));
+  const brokenLater = await history.judge(again, 'power');
+  if (brokenLater.length > 0) throw new Error(`at the start after it: ${brokenLater.slice(0, 4).join('; ')}`);
+  return hits();
+}
+
+function failOn(
+  disk: SimulatedDisk,
+  { call: failing, nth, fault, forEver, truncateFails }: FailingState,
+  watch: Watch,
+): () => number {
+  let seen = 0;
+  let hits = 0;
+  const of = (call: FailingCall, path: string): boolean => {
+    if (call === 'truncate' && truncateFails && hits > 0) return true;
+    if (call !== failing) return false;
+    const fails = forEver ? seen >= nth : seen === nth;
+    seen += 1;
+    if (fails) hits += 1;
+    if (fails && call === 'sync' && path.endsWith('.log')) watch.syncFailed = true;
+    return fails;
+  };
+  disk.fail({ fault, of, from: 0, forEver: true });
+  return () => hits;
+}
