@@ -10,6 +10,7 @@ import { JournalReplay } from '../log/journal-replay.ts';
 import type { LogContext } from '../log/partition-log.ts';
 import { Syncer } from '../log/syncer.ts';
 import { TailCache } from '../log/tail-cache.ts';
+import type { RecordReader } from '../record/records.ts';
 import { BrokerSettings, checkBrokerSetting } from './broker-settings.ts';
 import { type ClusterEvent, ClusterState } from './cluster-state.ts';
 import { GroupSettings } from './group-settings.ts';
@@ -44,6 +45,8 @@ export interface BrokerOptions {
   readonly journaled?: boolean;
   /** Default JOURNAL_SIZES. */
   readonly journalSizes?: JournalSizes;
+  /** Default recordsOfAsync. A simulation hands in recordsOf, which leaves nothing to other threads. */
+  readonly readRecords?: RecordReader;
   /** File reads that may run at once. */
   readonly readsAtOnceMax: number;
 }
@@ -279,6 +282,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     replay: options.journaled === false ? null : await JournalReplay.read(disk, logger),
     cache: new TailCache(options.tailCacheBytesMax),
     reads: new Semaphore(options.readsAtOnceMax),
+    readRecords: options.readRecords,
     onFatal(cause) {
       // First, so that nothing is released whose sync has just failed.
       journal?.abort();

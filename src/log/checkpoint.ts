@@ -47,7 +47,8 @@ export class CheckpointKeeper {
   }
 
   get value(): Checkpoint {
-    return { ...this.#place, ...this.#current() };
+    const { logStart, epochs } = this.#current();
+    return { ...this.#place, logStart: Math.max(logStart, this.#durableLogStart), epochs };
   }
 
   get durableLogStart(): number {
@@ -59,12 +60,13 @@ export class CheckpointKeeper {
     this.#place = { segmentBase, position, durableNext };
   }
 
-  /** Replaces the file; one at a time, each with what holds then. */
-  write(): Promise<void> {
+  /** Replaces the file; one at a time, each with what holds then. `logStart` is where the log is to start from then on. */
+  write(logStart = 0): Promise<void> {
     const writing = this.#writing.then(async () => {
       const { value } = this;
-      await writeCheckpoint(this.#disk, this.#folder, value);
-      this.#durableLogStart = value.logStart;
+      const startsAt = Math.max(value.logStart, logStart);
+      await writeCheckpoint(this.#disk, this.#folder, { ...value, logStart: startsAt });
+      this.#durableLogStart = startsAt;
     });
     // Its caller is told of a failure; the next one starts all the same.
     this.#writing = writing.catch(() => {});

@@ -93,9 +93,9 @@ export class LogReader {
     }
   }
 
-  /** The log's start may move while a read waits for its turn or for the disk. */
+  /** The log's start may move while a read waits for its turn or for the disk; on a full disk files go just before it does. */
   #checkKept(offset: number): void {
-    const { logStart } = this.#marks;
+    const logStart = Math.max(this.#marks.logStart, this.#segments[0]!.baseOffset);
     if (offset < logStart) throw new Fault('offsetOutOfRange', { detail: `${offset} is before ${logStart}` });
   }
 }

@@ -1,5 +1,6 @@
 import { Fault } from '../base/faults.ts';
 import { baseOffset, lastOffset, lastOffsetDelta, leaderEpoch, maxTimestamp, stamp } from '../record/batch.ts';
+import { type RecordReader, recordsOfAsync } from '../record/records.ts';
 import { AppendGroup } from './append-group.ts';
 import { type Checkpoint, CheckpointKeeper } from './checkpoint.ts';
 import type { JournalEntry } from './journal-round.ts';
@@ -41,6 +42,7 @@ export class PartitionLog {
   readonly epochs: LeaderEpochs;
   readonly producers: ProducerState;
   readonly reader: LogReader;
+  readonly readRecords: RecordReader;
   readonly #context: LogContext;
   readonly #brokerEpoch: number;
   readonly #segments: Segment[];
@@ -72,9 +74,11 @@ export class PartitionLog {
     this.#removal = new SegmentRemoval(log.segments);
     this.marks = new Marks(log.logStart, log.endNext);
     this.epochs = log.epochs;
+    this.epochs.cutStart(log.logStart);
     this.producers = log.producers;
     this.#tail = new CachedTail(context.cache);
     this.#syncTimer = new SyncTimer(context.clock, () => context.syncer.request(this));
+    this.readRecords = context.readRecords ?? recordsOfAsync;
     this.reader = new LogReader(this.#segments, this.#tail, this.marks, this.epochs, context.reads);
     this.#writtenPosition = this.#active.sizeBytes;
     this.#checkpoint = new CheckpointKeeper(
@@ -210,22 +214,27 @@ export class PartitionLog {
    */
   async trim(logStart: number): Promise<void> {
     if (this.#stopped !== null) throw this.#stopped;
-    if (logStart > this.marks.logStart) {
-      this.marks.trim(logStart);
-      this.epochs.cutStart(logStart);
-    }
     if (this.#checkpoint.durableLogStart < logStart) {
       try {
-        await this.#checkpoint.write();
+        await this.#checkpoint.write(logStart);
       } catch (error) {
         if (!(error instanceof Fault) || error.fault !== 'diskFull') throw error;
         // Deleting is what makes room on a full disk. Until the checkpoint says so, the oldest file's name says where the log starts.
-        await this.#removal.before(this.marks.logStart, () => this.#context.disk.syncFolder(this.folder));
-        await this.#checkpoint.write();
+        await this.#removal.before(logStart, () => this.#context.disk.syncFolder(this.folder));
+        this.#startAt(this.#segments[0]!.baseOffset);
+        await this.#checkpoint.write(logStart);
       }
     }
+    // Only now: whoever is told where the log starts must not find it earlier after a power cut.
+    this.#startAt(logStart);
     // Also when the start does not move: the active segment may have been all deleted records, and be it no more.
     await this.#removal.before(this.#checkpoint.durableLogStart);
+  }
+
+  #startAt(logStart: number): void {
+    if (logStart <= this.marks.logStart) return;
+    this.marks.trim(logStart);
+    this.epochs.cutStart(logStart);
   }
 
   /** Ends the active segment, unless another is active by now or it is empty. @throws Fault */

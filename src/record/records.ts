@@ -62,6 +62,9 @@ export async function recordsOfAsync(
   return readRecords(buffer, at, payload, logRecord);
 }
 
+/** recordsOf or recordsOfAsync. */
+export type RecordReader = (buffer: Buffer, at?: number) => Iterable<LogRecord> | Promise<Iterable<LogRecord>>;
+
 /**
  * A record that is not looked into: its content is what follows the offset delta, from the length of the key to the last header.
  * It is the same in whatever batch the record lies, so a record can move to another batch byte for byte.

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import type { CancelTimer } from '../base/clock.ts';
 import { Fault } from '../base/faults.ts';
 import { kafkaErrors } from '../base/kafka-errors.ts';
@@ -11,6 +10,7 @@ import type { Address } from './context.ts';
 import { dispatch, serves } from './dispatcher.ts';
 import type { FetchSessions } from './fetch-sessions.ts';
 import { Outbox } from './outbox.ts';
+import type { PeerSocket } from './peer-socket.ts';
 
 /** What the connections of one server share. */
 export interface ServerShare {
@@ -39,7 +39,7 @@ interface Slot {
  * that asks faster than it reads, or than the broker can keep up with, is not read from until it has caught up.
  */
 export class Connection {
-  readonly #socket: Socket;
+  readonly #socket: PeerSocket;
   readonly #share: ServerShare;
   readonly #advertised: Address;
   readonly #clientHost: string;
@@ -59,7 +59,7 @@ export class Connection {
   #senderTimer: CancelTimer | null = null;
   #lingerTimer: CancelTimer | null = null;
 
-  constructor(socket: Socket, share: ServerShare, advertised: Address) {
+  constructor(socket: PeerSocket, share: ServerShare, advertised: Address) {
     this.#socket = socket;
     this.#share = share;
     this.#advertised = advertised;

@@ -1,11 +1,11 @@
-import type { Socket } from 'node:net';
+import type { PeerSocket } from './peer-socket.ts';
 
 /** Handed to the socket at once. What is beyond waits here, so that progress shows even on one large answer. */
 const PIECE_BYTES = 1024 * 1024;
 
 /** Bytes on their way to one peer, in order. */
 export class Outbox {
-  readonly #socket: Socket;
+  readonly #socket: PeerSocket;
   readonly #onProgress: () => void;
   #queue: Buffer[] = [];
   #writing = false;
@@ -15,7 +15,7 @@ export class Outbox {
   #marks: { readonly bytes: number; readonly onTaken: () => void }[] = [];
 
   /** `onProgress` is called whenever a piece has been taken by the operating system. */
-  constructor(socket: Socket, onProgress: () => void) {
+  constructor(socket: PeerSocket, onProgress: () => void) {
     this.#socket = socket;
     this.#onProgress = onProgress;
   }

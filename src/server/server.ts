@@ -7,6 +7,7 @@ import { ByteBudget } from './byte-budget.ts';
 import { Connection, type ServerShare } from './connection.ts';
 import type { Address } from './context.ts';
 import { FetchSessions } from './fetch-sessions.ts';
+import type { PeerSocket } from './peer-socket.ts';
 
 /** How long a stop waits for what has begun. */
 const GRACE_MS = 10_000;
@@ -47,7 +48,10 @@ export class Server {
     const { host, port, advertise, optional } = address;
     // Half open: a client that has said all it has to say is still answered.
     const listener = net.createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) =>
-      this.#accept(socket, advertise),
+      this.accept(
+        socket,
+        advertise ?? { host: plainAddress(socket.localAddress ?? '127.0.0.1'), port: socket.localPort ?? 0 },
+      ),
     );
     try {
       await new Promise<void>((resolve, reject) => {
@@ -74,7 +78,8 @@ export class Server {
     cancel();
   }
 
-  #accept(socket: net.Socket, advertise: Address | undefined): void {
+  /** Serves one client; `advertised` is where it is told to connect to. */
+  accept(socket: PeerSocket, advertised: Address): void {
     if (this.#connections.size >= limits.connectionsMax) {
       this.#share.broker.logger.warn(
         { connections: this.#connections.size },
@@ -83,10 +88,6 @@ export class Server {
       socket.destroy();
       return;
     }
-    const advertised = advertise ?? {
-      host: plainAddress(socket.localAddress ?? '127.0.0.1'),
-      port: socket.localPort ?? 0,
-    };
     const connection = new Connection(socket, this.#share, advertised);
     this.#connections.add(connection);
     socket.once('close', () => this.#connections.delete(connection));

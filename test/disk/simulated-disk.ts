@@ -127,6 +127,11 @@ export class SimulatedDisk implements Disk {
     this.#failures.push({ failure, seen: 0, done: false });
   }
 
+  /** Whether some call would fail now or later. */
+  get isFailing(): boolean {
+    return this.#failures.length > 0;
+  }
+
   /** Ends all failures: there is room again, or another disk. */
   heal(): void {
     this.#failures = [];

@@ -303,11 +303,26 @@ describe('trimming', () => {
     room = false;
     expect(await failureOf(log.trim(30))).toMatchObject({ fault: 'diskFull' });
     expect(filesOf(root, '.log').length).toBeLessThan(filesBefore);
-    expect(log.marks.logStart).toBe(30);
+    expect(log.marks.logStart).toBe(log.segments[0]!.baseOffset);
     room = true;
     await log.trim(30);
     await kill(log);
     await withLogOf(root, async (opened) => expect(opened.marks.logStart).toBe(30));
+  });
+
+  test('that fails leaves the start where it was: readers were told of one that a power cut brought back', async () => {
+    const root = tempFolder();
+    let fail = false;
+    const context = failing(root, ({ name }) => (name === 'rename' && fail ? broken() : null));
+    const log = await openLog(context);
+    for (let i = 0; i < 40; i += 1) await append(context, log, numbered(i));
+    fail = true;
+    expect(await failureOf(log.trim(30))).toMatchObject({ fault: 'diskError' });
+    expect(log.marks.logStart).toBe(0);
+    fail = false;
+    await log.trim(30);
+    expect(log.marks.logStart).toBe(30);
+    await kill(log);
   });
 
   test('that failed while files were removed removes them when it is asked again', async () => {

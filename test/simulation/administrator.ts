@@ -1,0 +1,163 @@
+import type { SeededRandom } from '../seeded-random.ts';
+import { type Client, Unanswered } from './client.ts';
+import { errorName } from './error-names.ts';
+import type { Place } from './history.ts';
+import { oneIn, pick } from './random-streams.ts';
+import { TOPIC_KIND_NAMES, type TopicPlan } from './topic-plans.ts';
+import { rest, type Workload, type WorkloadContext } from './workload.ts';
+
+const TOPIC_RESOURCE = 2;
+const SET = 0;
+
+/** Settings that may change under the records, whatever kind of topic it is: none lets anything expire. */
+const CHANGES: readonly [name: string, values: readonly string[]][] = [
+  ['segment.bytes', ['16384', '20000', '1000000']],
+  ['index.interval.bytes', ['0', '512', '4096']],
+  ['segment.ms', ['500', '5000', '604800000']],
+];
+
+/** Makes and deletes topics, deletes records, changes settings, looks for offsets by time. */
+class Administrator {
+  readonly #context: WorkloadContext;
+  readonly #random: SeededRandom;
+  readonly #client: Client;
+  readonly #process: number;
+  readonly #deletable: TopicPlan[] = [];
+
+  constructor(context: WorkloadContext) {
+    this.#context = context;
+    this.#random = context.streams.of('administrator');
+    this.#client = context.connect('administrator');
+    this.#process = context.newProcess();
+  }
+
+  async prepare(): Promise<void> {
+    for (const kind of TOPIC_KIND_NAMES) {
+      const partitions = kind === 'kept' ? 3 : 1;
+      const plan = await this.#context.topics.create(this.#client, this.#process, kind, partitions);
+      if (plan === null) throw new Error(`the topic ${kind} could not be made though nothing disturbed it`);
+    }
+  }
+
+  async run(): Promise<void> {
+    while (!this.#context.isOver()) {
+      try {
+        await this.#act();
+      } catch (error) {
+        if (!(error instanceof Unanswered)) throw error;
+      }
+      await rest(this.#context, this.#random, 120);
+    }
+    this.#client.close();
+  }
+
+  async #act(): Promise<void> {
+    switch (this.#random.below(5)) {
+      case 0:
+        return this.#create();
+      case 1:
+        return this.#delete();
+      case 2:
+        return this.#trim();
+      case 3:
+        return this.#changeSetting();
+      default:
+        return this.#findTime();
+    }
+  }
+
+  async #create(): Promise<void> {
+    if (this.#deletable.length > 3) return;
+    const kind = pick(this.#random, TOPIC_KIND_NAMES);
+    const plan = await this.#context.topics.create(this.#client, this.#process, kind, 1 + this.#random.below(2));
+    if (plan !== null) this.#deletable.push(plan);
+  }
+
+  async #delete(): Promise<void> {
+    if (this.#deletable.length < 2 || !oneIn(this.#random, 2)) return;
+    const plan = this.#deletable.shift()!;
+    this.#context.topics.forget(plan);
+    const pending = this.#context.history.invoke(this.#process, 'deleteTopic', { topic: plan.name });
+    try {
+      const answer = await this.#client.request('DeleteTopics', 6, { topics: [{ name: plan.name }], timeoutMs: 5000 });
+      const { errorCode } = answer.responses[0]!;
+      if (errorCode === 0) pending.ok({});
+      else {
+        pending.fail(errorName(errorCode));
+        this.#context.topics.remember(plan);
+      }
+    } catch (error) {
+      pending.info(String(error));
+      throw error;
+    }
+  }
+
+  async #trim(): Promise<void> {
+    const { place } = this.#context.topics.place(this.#random);
+    const range = await this.#rangeOf(place);
+    if (range === null || range.end <= range.start) return;
+    // Mostly a little, so that there is something left to lose.
+    const before = range.start + 1 + this.#random.below(oneIn(this.#random, 6) ? range.end - range.start : 3);
+    if (before > range.end) return;
+    const pending = this.#context.history.invoke(this.#process, 'trim', { place, before });
+    try {
+      const partitions = [{ partitionIndex: place.partition, offset: before }];
+      const answer = await this.#client.request('DeleteRecords', 2, {
+        topics: [{ name: place.topic, partitions }],
+        timeoutMs: 5000,
+      });
+      const { errorCode, lowWatermark } = answer.topics[0]!.partitions[0]!;
+      if (errorCode === 0) pending.ok({ logStart: lowWatermark });
+      else pending.fail(errorName(errorCode));
+    } catch (error) {
+      pending.info(String(error));
+      throw error;
+    }
+  }
+
+  async #rangeOf(place: Place): Promise<{ start: number; end: number } | null> {
+    const at = (timestamp: number) => ({ partitionIndex: place.partition, timestamp });
+    const answers = await Promise.all(
+      [-2, -1].map((timestamp) =>
+        this.#client.request('ListOffsets', 7, {
+          replicaId: -1,
+          topics: [{ name: place.topic, partitions: [at(timestamp)] }],
+        }),
+      ),
+    );
+    const [start, end] = answers.map(({ topics }) => topics[0]!.partitions[0]!);
+    if (start!.errorCode !== 0 || end!.errorCode !== 0) return null;
+    return { start: start!.offset, end: end!.offset };
+  }
+
+  async #changeSetting(): Promise<void> {
+    const { plan } = this.#context.topics.place(this.#random);
+    const [name, values] = pick(this.#random, CHANGES);
+    const configs = [{ name, configOperation: SET, value: pick(this.#random, values) }];
+    await this.#client.request('IncrementalAlterConfigs', 1, {
+      resources: [{ resourceType: TOPIC_RESOURCE, resourceName: plan.name, configs }],
+      validateOnly: false,
+    });
+  }
+
+  async #findTime(): Promise<void> {
+    const { place } = this.#context.topics.place(this.#random);
+    const timestamp = oneIn(this.#random, 4) ? -3 : this.#context.wall.trueMs - this.#random.below(20_000);
+    await this.#client.request('ListOffsets', 7, {
+      replicaId: -1,
+      topics: [{ name: place.topic, partitions: [{ partitionIndex: place.partition, timestamp }] }],
+    });
+  }
+}
+
+export function administration(): Workload {
+  let administrator: Administrator;
+  return {
+    name: 'administration',
+    prepare: (context) => {
+      administrator = new Administrator(context);
+      return administrator.prepare();
+    },
+    run: () => administrator.run(),
+  };
+}

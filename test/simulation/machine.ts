@@ -1,0 +1,207 @@
+import { Fault } from '../../src/base/faults.ts';
+import type { Logger } from '../../src/base/logger.ts';
+import { Broker } from '../../src/broker/broker.ts';
+import { recordsOf } from '../../src/record/records.ts';
+import { Server } from '../../src/server/server.ts';
+import { type PowerCut, SimulatedDisk } from '../disk/simulated-disk.ts';
+import type { SeededRandom } from '../seeded-random.ts';
+import type { Network } from './network.ts';
+import { type DiskPace, PacedDisk } from './paced-disk.ts';
+import type { RandomStreams } from './random-streams.ts';
+import { Life, type Scheduler } from './scheduler.ts';
+import { SimulatedClock, type WallClock } from './simulated-clock.ts';
+import type { SimulatedSocket } from './simulated-socket.ts';
+import type { Trace } from './trace.ts';
+
+/** How the broker's process ends: as the power goes, or killed, or told to stop. */
+export type Ending = PowerCut | 'kill' | 'stop';
+
+/** Small, so that files of all kinds fill, roll and are used again. */
+const JOURNAL_SIZES = { firstFileBytes: 64 * 1024, fileBytes: 96 * 1024, filesMax: 3 };
+const SETTINGS = {
+  'log.initial.task.delay.ms': '2000',
+  'log.retention.check.interval.ms': '1000',
+  'group.initial.rebalance.delay.ms': '50',
+  'auto.create.topics.enable': 'false',
+};
+const ADVERTISED = { host: 'broker', port: 9092 };
+/** A stop that takes longer has hung. */
+const STOP_MS_MAX = 120_000;
+
+export interface MachineContext {
+  readonly scheduler: Scheduler;
+  readonly streams: RandomStreams;
+  readonly trace: Trace;
+  readonly wall: WallClock;
+  readonly network: Network;
+  /** Told of what a broker may never do. */
+  readonly onViolation: (what: string) => void;
+}
+
+/** The one machine of the simulation: its disk, and the broker's process on it, which dies and is started again. */
+export class Machine {
+  readonly #context: MachineContext;
+  readonly #random: SeededRandom;
+  readonly pace: DiskPace = { usualMsMax: 0.4, slowMsMax: 8 };
+  disk: SimulatedDisk;
+  /** What is kept when the power goes by `disk.cutPowerAfter`. */
+  nextCut: PowerCut = 'reordered';
+  #life: Life | null = null;
+  #broker: Broker | null = null;
+  #server: Server | null = null;
+  #sockets = new Set<SimulatedSocket>();
+  /** Resolves when the process is gone, however that came. */
+  ended: Promise<Ending | 'fatal'> = Promise.resolve('stop');
+  #end: (how: Ending | 'fatal') => void = () => {};
+  /** Errors that the broker logged: each is a failure that its owner must hear of. */
+  errors = 0;
+
+  constructor(context: MachineContext) {
+    this.#context = context;
+    this.#random = context.streams.of('broker');
+    this.disk = new SimulatedDisk(context.streams.of('disk'));
+  }
+
+  get broker(): Broker | null {
+    return this.#broker;
+  }
+
+  get isUp(): boolean {
+    return this.#broker !== null;
+  }
+
+  /**
+   * Starts the process; resolves when the broker serves, or to the fault for which it refused to start, or to null when it
+   * ended before either.
+   */
+  async start(): Promise<Broker | Fault | null> {
+    const { scheduler, trace, wall, network, streams } = this.#context;
+    const life = new Life();
+    this.#life = life;
+    const { promise, resolve } = Promise.withResolvers<Ending | 'fatal'>();
+    this.ended = promise;
+    this.#end = resolve;
+    const { pace, disk: inner } = this;
+    // Told to go at some call, it goes in the middle of whatever is under way then.
+    void inner.died.then(() => this.disk === inner && this.cutPower(this.nextCut));
+    const disk = new PacedDisk(this.disk, { scheduler, life, random: streams.of('pace'), pace, trace });
+    trace.add('start');
+    const opening = Broker.open({
+      disk,
+      clock: new SimulatedClock(scheduler, wall, life),
+      random: this.#random,
+      logger: this.#logger(life),
+      settings: SETTINGS,
+      startFacts: {},
+      tailCacheBytesMax: 64 * 1024,
+      journalSizes: JOURNAL_SIZES,
+      readRecords: recordsOf,
+      readsAtOnceMax: 2,
+    }).catch((error: unknown) => {
+      if (error instanceof Fault) return error;
+      throw error;
+    });
+    const opened = await Promise.race([opening, promise.then(() => null)]);
+    if (opened === null || life.isOver) return null;
+    if (opened instanceof Fault) {
+      trace.add(`no start: ${opened.fault}`);
+      this.#over('stop');
+      return opened;
+    }
+    this.#serve(opened, life, network);
+    return opened;
+  }
+
+  #serve(broker: Broker, life: Life, network: Network): void {
+    const server = new Server(broker, this.#random);
+    this.#broker = broker;
+    this.#server = server;
+    this.#context.trace.add(`up, epoch ${broker.epoch}`);
+    void broker.fatal.then((fault) => {
+      if (life.isOver) return;
+      this.#context.trace.add('fatal');
+      if (!(fault.cause instanceof Fault)) this.#context.onViolation(`the broker stopped itself for a bug: ${fault}`);
+      // As `serve` does: the process ends, what the page cache holds stays.
+      void server.close().then(() => this.kill('fatal'));
+    });
+    network.open({
+      life,
+      accept: (socket) => {
+        this.#sockets.add(socket);
+        socket.once('close', () => this.#sockets.delete(socket));
+        server.accept(socket, ADVERTISED);
+      },
+    });
+  }
+
+  /** The power goes now. */
+  cutPower(how: PowerCut): void {
+    this.#context.trace.add(`power cut, ${how} is kept`);
+    this.#context.network.lose(false);
+    this.disk = this.disk.afterPowerCut(how);
+    this.#over(how);
+  }
+
+  /** The process is killed now. */
+  kill(how: 'kill' | 'fatal' = 'kill'): void {
+    if (this.#life === null || this.#life.isOver) return;
+    this.#context.trace.add(how);
+    this.#context.network.lose(true);
+    this.disk = this.disk.afterKill();
+    this.#over(how);
+  }
+
+  /** Told to stop: answers what has begun, makes all durable. Resolves to whether it came to its end by itself. */
+  async stop(): Promise<boolean> {
+    const [server, broker] = [this.#server, this.#broker];
+    if (server === null || broker === null) return false;
+    this.#context.trace.add('stop');
+    this.#context.network.shut();
+    const stopped = this.#stopAll(server, broker).then(
+      () => true,
+      (error: unknown) => {
+        this.#context.trace.add(`stop failed: ${error}`);
+        return true;
+      },
+    );
+    const tooLong = this.#context.scheduler.sleep(STOP_MS_MAX).then(() => 'late' as const);
+    const outcome = await Promise.race([stopped, tooLong, this.ended.then(() => false)]);
+    if (outcome === 'late') this.#context.onViolation('a stop has not come to its end after two minutes');
+    if (outcome !== false) this.#leave();
+    return outcome === true;
+  }
+
+  async #stopAll(server: Server, broker: Broker): Promise<void> {
+    const closed = [...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+    await server.close();
+    await Promise.all(closed);
+    await broker.close();
+  }
+
+  /** The process has ended by itself: whatever it has not synced is in the page cache still. */
+  #leave(): void {
+    if (this.#life === null || this.#life.isOver) return;
+    this.#context.network.lose(true);
+    this.disk = this.disk.afterKill();
+    this.#over('stop');
+  }
+
+  #over(how: Ending | 'fatal'): void {
+    if (this.#life !== null) this.#life.isOver = true;
+    this.#broker = null;
+    this.#server = null;
+    this.#sockets = new Set();
+    this.#end(how);
+  }
+
+  #logger(life: Life): Logger {
+    const note = (level: string) => (facts: object, message: string) => {
+      if (!life.isOver) this.#context.trace.add(`log ${level} ${message}`);
+      if (level !== 'error') return;
+      this.errors += 1;
+      const { err } = facts as { err?: unknown };
+      if (err instanceof Error && !(err instanceof Fault)) this.#context.onViolation(`${message}: ${err.stack}`);
+    };
+    return { debug() {}, info: note('info'), warn: note('warn'), error: note('error') };
+  }
+}

@@ -1,0 +1,99 @@
+import { kafkaErrors } from '../../src/base/kafka-errors.ts';
+import type { SeededRandom } from '../seeded-random.ts';
+import type { Client } from './client.ts';
+import type { HistoryRecorder, Place } from './history.ts';
+import { pick } from './random-streams.ts';
+
+/** A topic, and what may become of its records. No two have the same name, so that a name means one topic for ever. */
+export interface TopicPlan {
+  readonly name: string;
+  readonly id: string;
+  readonly partitions: number;
+  /** Whether retention may take records from the moment in which they are sent. */
+  readonly mayExpire: boolean;
+  readonly isSynced: boolean;
+}
+
+interface TopicKind {
+  readonly settings: Readonly<Record<string, string>>;
+  readonly mayExpire?: boolean;
+  readonly isUnsynced?: boolean;
+}
+
+const LONG_MAX = '9223372036854775807';
+const ROLLING = { 'segment.bytes': '16384', 'index.interval.bytes': '512', 'message.timestamp.after.max.ms': LONG_MAX };
+
+/** What there is of each from the start; more of them are made in the course of a run. */
+export const TOPIC_KINDS = {
+  kept: { settings: { ...ROLLING, 'retention.ms': '-1' } },
+  /** Nothing expires that should not, whatever the clock says. */
+  week: { settings: { ...ROLLING, 'retention.ms': '604800000', 'segment.ms': '3000' } },
+  stamped: {
+    settings: { ...ROLLING, 'retention.ms': '-1', 'message.timestamp.type': 'LogAppendTime', 'segment.ms': '5000' },
+  },
+  small: { settings: { ...ROLLING, 'retention.bytes': '40000' }, mayExpire: true },
+  brief: { settings: { ...ROLLING, 'retention.ms': '4000', 'segment.ms': '1000' }, mayExpire: true },
+  lazy: { settings: { ...ROLLING, 'flush.messages': '7', 'flush.ms': '200', 'retention.ms': '-1' }, isUnsynced: true },
+  cached: { settings: { ...ROLLING, 'flush.messages': LONG_MAX, 'retention.ms': '-1' }, isUnsynced: true },
+} as const satisfies Record<string, TopicKind>;
+
+export type TopicKindName = keyof typeof TOPIC_KINDS;
+export const TOPIC_KIND_NAMES = Object.keys(TOPIC_KINDS) as TopicKindName[];
+
+/** The topics that clients know of. */
+export class TopicPlans {
+  readonly #plans: TopicPlan[] = [];
+  readonly #history: HistoryRecorder;
+  #made = 0;
+
+  constructor(history: HistoryRecorder) {
+    this.#history = history;
+  }
+
+  get all(): readonly TopicPlan[] {
+    return this.#plans;
+  }
+
+  /** Makes a topic; null when it was refused or not answered. @throws never */
+  async create(client: Client, process: number, kind: TopicKindName, partitions: number): Promise<TopicPlan | null> {
+    const { settings, ...rules }: TopicKind = TOPIC_KINDS[kind];
+    const name = `${kind}-${this.#made++}`;
+    const isSynced = rules.isUnsynced !== true;
+    this.#history.topic({ topic: name, partitions, isCompacted: false, isSynced });
+    const pending = this.#history.invoke(process, 'createTopic', { topic: name });
+    const configs = Object.entries(settings).map(([key, value]) => ({ name: key, value }));
+    try {
+      const topic = { name, numPartitions: partitions, replicationFactor: 1, configs };
+      const { topics } = await client.request('CreateTopics', 7, { topics: [topic] });
+      const { errorCode, topicId } = topics[0]!;
+      if (errorCode !== kafkaErrors.NONE.code) {
+        pending.fail(String(errorCode));
+        return null;
+      }
+      pending.ok({});
+      const plan = { name, id: topicId, partitions, mayExpire: rules.mayExpire === true, isSynced };
+      this.#plans.push(plan);
+      return plan;
+    } catch (error) {
+      pending.info(String(error));
+      return null;
+    }
+  }
+
+  /** No client begins anything with it from now on. */
+  forget(plan: TopicPlan): void {
+    const at = this.#plans.indexOf(plan);
+    if (at >= 0) this.#plans.splice(at, 1);
+  }
+
+  /** It is there after all. */
+  remember(plan: TopicPlan): void {
+    this.#plans.push(plan);
+  }
+
+  /** Some place of some topic. */
+  place(random: SeededRandom): { plan: TopicPlan; place: Place } {
+    const plan = pick(random, this.#plans);
+    return { plan, place: { topic: plan.name, partition: random.below(plan.partitions) } };
+  }
+}
