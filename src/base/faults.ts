@@ -330,6 +330,10 @@ export class Fault extends Error {
   }
 }
 
+export function isFault(error: unknown, fault: FaultName): error is Fault {
+  return error instanceof Fault && error.fault === fault;
+}
+
 // The first catalogue entry for each Kafka error is the one that speaks for it.
 const faultByKafka = new Map<KafkaErrorName, FaultName>();
 for (const [name, spec] of Object.entries(faults)) {

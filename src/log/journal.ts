@@ -52,7 +52,10 @@ export interface JournaledLog {
   readonly stopped: Fault | null;
   /** The place up to which its segment files are synced. */
   readonly checkpoint: Checkpoint;
-  /** Makes the segment files durable up to `nextOffset` at least. Never rejects: a failure ends the broker. */
+  /**
+   * Makes the segment files durable up to `nextOffset` at least. A failure ends the broker, but for that of a full disk.
+   * @throws Fault diskFull
+   */
   syncInPlace(nextOffset: number): Promise<void>;
 }
 
@@ -81,7 +84,7 @@ interface Active extends Used {
  */
 export class Journal {
   readonly #disk: Disk;
-  readonly #clock: Clock;
+  readonly clock: Clock;
   readonly #logger: Logger;
   readonly #sizes: JournalSizes;
   readonly #onFatal: (error: unknown) => void;
@@ -113,7 +116,7 @@ export class Journal {
 
   constructor(context: JournalContext, replay: JournalReplay, sizes = JOURNAL_SIZES) {
     this.#disk = context.disk;
-    this.#clock = context.clock;
+    this.clock = context.clock;
     this.#logger = context.logger;
     this.#onFatal = context.onFatal;
     this.#sizes = sizes;
@@ -182,7 +185,7 @@ export class Journal {
   makeRoom(urgent = false): void {
     if (this.#closed || this.#left === null) return;
     if (this.#usable && this.#fileCount === 0 && !urgent && this.#asked++ < SYNCS_BEFORE_FIRST_FILE) return;
-    if (!urgent && this.#clock.monotonicMs() < this.#retryAtMs) return;
+    if (!urgent && this.clock.monotonicMs() < this.#retryAtMs) return;
     this.#make();
     this.#release();
   }
@@ -193,7 +196,7 @@ export class Journal {
    */
   giveBack(): void {
     if (!this.#usable) return;
-    this.#retryAtMs = this.#clock.monotonicMs() + RETRY_DELAY_MS;
+    this.#retryAtMs = this.clock.monotonicMs() + RETRY_DELAY_MS;
     const given = this.#free.filter(({ sizeBytes }) => sizeBytes > this.#sizes.firstFileBytes);
     this.#free = this.#free.filter((file) => !given.includes(file));
     this.#fileCount -= given.length;
@@ -306,7 +309,7 @@ export class Journal {
   }
 
   #makeUnlessRefused(): void {
-    if (this.#clock.monotonicMs() >= this.#retryAtMs) this.#make();
+    if (this.clock.monotonicMs() >= this.#retryAtMs) this.#make();
   }
 
   #make(): void {
@@ -320,7 +323,7 @@ export class Journal {
 
   /** A full disk is no reason to stop: appends are synced in place as long as there is room for them. */
   #giveUp(error: unknown): void {
-    this.#retryAtMs = this.#clock.monotonicMs() + RETRY_DELAY_MS;
+    this.#retryAtMs = this.clock.monotonicMs() + RETRY_DELAY_MS;
     if (!(error instanceof Fault)) this.#onFatal(error);
     else if (!this.#closed) this.#logger.warn({ err: error }, 'a journal file could not be taken over, made or freed');
   }

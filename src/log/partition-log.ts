@@ -1,24 +1,24 @@
-import { Fault } from '../base/faults.ts';
+import { Fault, isFault } from '../base/faults.ts';
 import { baseOffset, lastOffset, lastOffsetDelta, leaderEpoch, maxTimestamp, stamp } from '../record/batch.ts';
 import { type RecordReader, recordsOfAsync } from '../record/records.ts';
 import { AppendGroup } from './append-group.ts';
+import { Audience } from './audience.ts';
 import { type Checkpoint, CheckpointKeeper } from './checkpoint.ts';
 import type { JournalEntry } from './journal-round.ts';
-import { KeptBatches, type WrittenBatch } from './kept-batches.ts';
+import { KEPT_BYTES_MAX, KeptBatches } from './kept-batches.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
 import type { LogContext } from './log-context.ts';
 import { LogReader } from './log-reader.ts';
 import type { LogSettings } from './log-settings.ts';
 import { Marks } from './marks.ts';
+import { type PendingBatch, PendingBatches } from './pending-batches.ts';
 import { writeProducers } from './producer-snapshot.ts';
 import type { ProducerState, StoredBatch, Undo } from './producer-state.ts';
 import { proveAll, type RecoveredLog, recoverLog } from './recovery.ts';
 import { Segment } from './segment.ts';
 import { SegmentRemoval } from './segment-removal.ts';
-import { SyncTimer } from './sync-timer.ts';
 import type { Appended } from './syncer.ts';
 import { CachedTail } from './tail-cache.ts';
-import { WaitingAppends } from './waiting.ts';
 import type { WriteAhead } from './write-ahead.ts';
 
 export type { LogContext };
@@ -26,15 +26,10 @@ export type { LogContext };
 /** Bytes given to one write: enough to make calls rare, little enough that a failed one loses little. */
 const WRITE_BYTES_MAX = 8 * 1024 * 1024;
 
-interface Pending extends WrittenBatch {
-  undo: Undo | null;
-  /** The group of several logs that it is a part of. */
-  readonly ahead: WriteAhead | null;
-}
-
 /**
- * One partition on disk. Appends go: accept (offset given, copy in the tail cache) → write loop (segment file) → syncer →
- * the high watermark moves, which answers appenders and wakes readers.
+ * One partition on disk. Appends go: accept (offset given, copy in the tail cache) → write loop → the journal's next round →
+ * the high watermark moves, which answers appenders and wakes readers → the segment's file, in the background. What nobody
+ * waits to be durable, and bulk, goes to the file first.
  */
 export class PartitionLog {
   readonly folder: string;
@@ -48,22 +43,23 @@ export class PartitionLog {
   readonly #segments: Segment[];
   readonly #removal: SegmentRemoval;
   readonly #tail: CachedTail;
+  readonly #audience: Audience;
   #settings: LogSettings;
-  #pending: Pending[] = [];
-  /** The part of a group that its log holds back at this moment. */
-  #heldBack: WriteAhead | null = null;
-  readonly #awaitingWritten = new WaitingAppends('written');
-  readonly #awaitingVisible = new WaitingAppends('visible');
+  readonly #pending = new PendingBatches();
+  /** Taken from the pending ones for a round of the journal: not in the segment before that is durable. */
+  #held: PendingBatch[] = [];
+  /** The group that a part of is held back at this moment. */
+  #heldGroup: WriteAhead | null = null;
   readonly #kept = new KeptBatches();
+  /** A full disk has refused what the journal holds: until it is in the file, nothing is added to it. */
+  #isFilingRefused = false;
   /** Where in the active segment the last record before writtenNext ends. */
   #writtenPosition: number;
   #writing: Promise<void> | null = null;
   #syncing: Promise<unknown> = Promise.resolve();
   readonly #checkpoint: CheckpointKeeper;
-  readonly #syncTimer: SyncTimer;
   #closing: Promise<void> | null = null;
   #stopped: Fault | null = null;
-  readonly #watchers = new Set<() => void>();
 
   private constructor(folder: string, context: LogContext, settings: LogSettings, epoch: number, log: RecoveredLog) {
     this.folder = folder;
@@ -77,7 +73,7 @@ export class PartitionLog {
     this.epochs.cutStart(log.logStart);
     this.producers = log.producers;
     this.#tail = new CachedTail(context.cache);
-    this.#syncTimer = new SyncTimer(context.clock, () => context.syncer.request(this));
+    this.#audience = new Audience(this.marks, settings, context.clock, () => context.syncer.request(this));
     this.readRecords = context.readRecords ?? recordsOfAsync;
     this.reader = new LogReader(this.#segments, this.#tail, this.marks, this.epochs, context.reads);
     this.#writtenPosition = this.#active.sizeBytes;
@@ -123,6 +119,11 @@ export class PartitionLog {
     return this.#keeps && this.#kept.isWhole;
   }
 
+  /** Bytes that are written, not durable, and at hand for the journal. */
+  get keptBytes(): number {
+    return this.#kept.bytes;
+  }
+
   get #keeps(): boolean {
     return this.#context.syncer.keepsForJournal && this.#settings.flushMessages === 1;
   }
@@ -141,7 +142,7 @@ export class PartitionLog {
   /** Gives a checked batch its offsets and queues it for the file. For the syncer alone: others call Syncer.append. */
   accept(batch: Buffer, stored: StoredBatch | null, group: AppendGroup, ahead: WriteAhead | null): Appended {
     if (stored !== null) {
-      this.#await(stored.lastOffset + 1, group);
+      this.#audience.add(stored.lastOffset + 1, group);
       return { baseOffset: stored.baseOffset, nextOffset: stored.lastOffset + 1, duplicate: true };
     }
     const baseOffset = this.marks.acceptedNext;
@@ -150,7 +151,7 @@ export class PartitionLog {
     stamp(copy, 0, baseOffset, this.leaderEpoch);
     this.marks.accept(nextOffset);
     this.#pending.push({ batch: copy, page, nextOffset, undo: this.#applyProducer(copy), ahead });
-    this.#await(nextOffset, group);
+    this.#audience.add(nextOffset, group);
     this.#writing ??= this.#writeLoop();
     return { baseOffset, nextOffset, duplicate: false };
   }
@@ -158,20 +159,19 @@ export class PartitionLog {
   /** Resolves when all before `nextOffset` is visible to readers. */
   visible(nextOffset: number): Promise<void> {
     const group = new AppendGroup(1, 'visible');
-    this.#await(nextOffset, group);
+    this.#audience.add(nextOffset, group);
     return group.settled;
   }
 
   /** Calls back after each move of the high watermark, and when the log stops; returns what ends that. */
   watch(onMove: () => void): () => void {
-    this.#watchers.add(onMove);
-    this.#considerSync();
-    return () => this.#watchers.delete(onMove);
+    return this.#audience.watch(onMove);
   }
 
   /**
-   * Syncs the segment file, with what is written now; returns how many bytes that was. Never rejects: a failed sync is fatal to
-   * the broker. One runs at a time: of two at once the operating system may tell only one that bytes were lost.
+   * Syncs the segment file, with what is written now; returns how many bytes that was: 0 also when a full disk keeps it from
+   * being in the file. Never rejects: a failed sync is fatal to the broker. One runs at a time: of two at once the operating
+   * system may tell only one that bytes were lost.
    */
   sync(): Promise<number> {
     const syncing = this.#syncing.then(() => this.#syncWritten());
@@ -179,33 +179,59 @@ export class PartitionLog {
     return syncing;
   }
 
-  /** For the journal, which needs what it holds up to `nextOffset` no more then. */
+  /** For the journal, which needs what it holds up to `nextOffset` no more then. @throws Fault diskFull */
   async syncInPlace(nextOffset: number): Promise<void> {
     if (this.#checkpoint.value.durableNext < nextOffset) await this.sync();
+    if (this.#isFilingRefused && this.#stopped === null) throw this.#notFiled();
   }
 
-  /** What is written and not durable, for the journal; null when there is nothing, or not all of it is at hand. */
-  kept(): JournalEntry | null {
-    if (this.#stopped !== null || !this.isKept || this.#kept.bytes === 0) return null;
-    return this.#kept.entry(this.folder, this.#active.baseOffset, this.#writtenPosition, []);
+  /**
+   * For the journal's next round: what is written and not durable, and behind it, when `withPending`, what is to be durable
+   * before it is in the file. Null when there is nothing, or not all of it is at hand.
+   */
+  entry(withPending: boolean): JournalEntry | null {
+    if (this.#stopped !== null || !this.isKept) return null;
+    if (withPending) this.#held = this.#takeRun(KEPT_BYTES_MAX - this.#kept.bytes);
+    if (this.#kept.bytes === 0 && this.#held.length === 0) return null;
+    return this.#kept.entry(this.folder, this.#active.baseOffset, this.#writtenPosition, this.#held);
   }
 
-  /** The same with a batch behind it that is held back from the file. */
-  keptWith(batch: Buffer, nextOffset: number): JournalEntry {
-    return this.#kept.entry(this.folder, this.#active.baseOffset, this.#writtenPosition, [{ batch, nextOffset }]);
+  /** The round of the journal that was to hold the last entry has not come about. */
+  notJournaled(): void {
+    this.#pending.putBack(this.#held);
+    this.#held = [];
   }
 
-  /** All before `nextOffset` is durable in the journal. */
+  /** All before `nextOffset` is durable in the journal, with what was held back for that. */
   journaled(nextOffset: number): void {
-    if (this.#stopped === null) this.#durable(nextOffset);
+    if (this.#stopped !== null) return;
+    const run = this.#held;
+    this.#held = [];
+    if (run.length > 0) {
+      this.#active.append(run);
+      this.#advance(run);
+      this.#noteUnfiled();
+    }
+    this.#durable(nextOffset);
+  }
+
+  /** Writes what only the journal has to the segment's file; false when the disk has no room for it. Never rejects. */
+  async file(): Promise<boolean> {
+    const active = this.#active;
+    try {
+      if (this.#stopped === null) await active.file();
+      this.#isFilingRefused = false;
+    } catch (error) {
+      await this.#filingFailed(active, error);
+    }
+    this.#noteUnfiled();
+    return !this.#isFilingRefused;
   }
 
   /** Takes over changed settings; what is written already feels them too. */
   changeSettings(settings: LogSettings): void {
     this.#settings = settings;
-    this.#syncTimer.cancel();
-    this.#show();
-    this.#considerSync();
+    this.#audience.changeSettings(settings);
   }
 
   /**
@@ -218,7 +244,7 @@ export class PartitionLog {
       try {
         await this.#checkpoint.write(logStart);
       } catch (error) {
-        if (!(error instanceof Fault) || error.fault !== 'diskFull') throw error;
+        if (!isFault(error, 'diskFull')) throw error;
         // Deleting is what makes room on a full disk. Until the checkpoint says so, the oldest file's name says where the log starts.
         await this.#removal.before(logStart, () => this.#context.disk.syncFolder(this.folder));
         this.#startAt(this.#segments[0]!.baseOffset);
@@ -246,7 +272,7 @@ export class PartitionLog {
     this.#writing = rolling
       .catch(() => {})
       .then(() => {
-        this.#writing = this.#pending.length > 0 ? this.#writeLoop() : null;
+        this.#writing = this.#pending.first !== undefined ? this.#writeLoop() : null;
       });
     await rolling;
   }
@@ -260,13 +286,12 @@ export class PartitionLog {
   /** Ends at once: nothing more is written, everyone who waits is refused. After a fatal failure, or before deletion. */
   abort(fault: Fault): void {
     this.#stopped ??= fault;
-    this.#syncTimer.cancel();
-    this.#heldBack?.refuse(fault);
-    for (const { ahead } of this.#pending.splice(0)) ahead?.refuse(fault);
+    this.#heldGroup?.refuse(fault);
+    for (const { ahead } of this.#pending.takeAll()) ahead?.refuse(fault);
+    this.#held = [];
     this.#kept.drop();
-    this.#awaitingWritten.refuseAfter(-1, fault);
-    this.#awaitingVisible.refuseAfter(-1, fault);
-    this.#wake();
+    this.#noteUnfiled();
+    this.#audience.stop(fault);
   }
 
   /**
@@ -282,9 +307,12 @@ export class PartitionLog {
     while (this.#writing !== null) await this.#writing;
     await this.sync();
     const clean = this.#stopped === null;
+    const isFiled = !this.#isFilingRefused;
     this.abort(new Fault('brokerStopped'));
     await this.#checkpoint.idle();
     try {
+      // What the journal alone has, the next start takes from there.
+      if (clean && !isFiled) throw this.#notFiled();
       const { logStart, writtenNext: endNext } = this.marks;
       const { segments, epochs, producers } = this;
       if (clean) await proveAll(this.#context.disk, this.folder, { segments, logStart, endNext, epochs, producers });
@@ -297,26 +325,15 @@ export class PartitionLog {
     return this.producers.apply(batch, baseOffset(batch, 0), lastOffset(batch, 0), this.#context.clock.monotonicMs());
   }
 
-  #await(nextOffset: number, group: AppendGroup): void {
-    const { until } = group;
-    const reached = until === 'written' ? this.marks.writtenNext : this.marks.highWatermark;
-    if (nextOffset <= reached) group.reached(until);
-    else if (this.#stopped !== null) group.failed(this.#stopped);
-    else {
-      (until === 'written' ? this.#awaitingWritten : this.#awaitingVisible).add(nextOffset, group);
-      this.#considerSync();
-    }
-  }
-
   async #writeLoop(): Promise<void> {
     // A pause to gather what arrives in the same turn, and so that nothing is thrown into `accept`.
     await null;
     try {
-      while (this.#pending.length > 0) {
-        if (await this.#mustRoll(this.#pending[0]!)) await this.#roll();
-        const ahead = this.#pending[0]?.ahead;
-        if (ahead) await this.#writeAhead(this.#pending.shift()!, ahead);
-        else await this.#write(this.#takeRun());
+      for (let next = this.#pending.first; next !== undefined; next = this.#pending.first) {
+        if (await this.#mustRoll(next)) await this.#roll();
+        const ahead = this.#pending.first?.ahead;
+        if (ahead) await this.#writeAhead(ahead);
+        else if (!this.#goesToJournal || !(await this.#context.syncer.nextRound(this))) await this.#write();
       }
     } catch (error) {
       this.#rollBack([], error);
@@ -325,7 +342,7 @@ export class PartitionLog {
     }
   }
 
-  #mustRoll(next: Pending): boolean | Promise<boolean> {
+  #mustRoll(next: PendingBatch): boolean | Promise<boolean> {
     const active = this.#active;
     if (active.sizeBytes === 0) return false;
     if (active.sizeBytes + next.batch.length > this.#settings.segmentBytes) return true;
@@ -334,20 +351,20 @@ export class PartitionLog {
     return active.ageAt(maxTimestamp(next.batch, 0)).then((ageMs) => ageMs > this.#settings.segmentMs);
   }
 
-  /** The pending batches that go into the active segment with one write. */
-  #takeRun(): Pending[] {
-    const room = Math.min(WRITE_BYTES_MAX, this.#settings.segmentBytes - this.#active.sizeBytes);
-    let bytes = 0;
-    let count = 0;
-    for (const { batch, ahead } of this.#pending) {
-      if (ahead !== null || (count > 0 && bytes + batch.length > room)) break;
-      bytes += batch.length;
-      count += 1;
-    }
-    return this.#pending.splice(0, count);
+  /** Whether what is pending is to be durable before it is in the file: somebody waits for that, and it is no bulk. */
+  get #goesToJournal(): boolean {
+    if (!this.isKept || !this.#audience.isWaiting || this.#isFilingRefused) return false;
+    const bytes = this.#kept.bytes + this.#pending.bytesUpTo(KEPT_BYTES_MAX);
+    return bytes <= KEPT_BYTES_MAX && this.#context.syncer.takesRound(bytes);
   }
 
-  async #write(run: readonly Pending[]): Promise<void> {
+  /** The pending batches that go into the active segment together. */
+  #takeRun(bytesMax: number): PendingBatch[] {
+    return this.#pending.takeRun(Math.min(bytesMax, this.#settings.segmentBytes - this.#active.sizeBytes));
+  }
+
+  async #write(): Promise<void> {
+    const run = this.#takeRun(WRITE_BYTES_MAX);
     if (run.length === 0) return;
     const active = this.#active;
     try {
@@ -357,52 +374,42 @@ export class PartitionLog {
       this.#rollBack(run, error);
       return;
     }
-    this.#wrote(run);
-    this.#considerSync();
+    this.#isFilingRefused = false;
+    this.#noteUnfiled();
+    this.#kept.add(run, this.#keeps);
+    this.#advance(run);
+    this.#audience.moved();
+    this.#audience.considerSync();
   }
 
-  #wrote(run: readonly Pending[]): void {
+  #advance(run: readonly PendingBatch[]): void {
     for (const { batch } of run) {
       this.epochs.begin(leaderEpoch(batch, 0), baseOffset(batch, 0));
       this.#writtenPosition += batch.length;
     }
-    this.#kept.add(run, this.#keeps);
     this.marks.written(run.at(-1)!.nextOffset);
-    this.#awaitingWritten.reached(this.marks.writtenNext);
-    this.#show();
   }
 
-  /** Holds a part of a group back until the group is durable as a whole. By then there is room for it in the file. */
-  async #writeAhead(part: Pending, ahead: WriteAhead): Promise<void> {
-    const active = this.#active;
-    this.#heldBack = ahead;
+  /** Holds a part of a group back until the group is durable as a whole. */
+  async #writeAhead(ahead: WriteAhead): Promise<void> {
+    this.#heldGroup = ahead;
     try {
-      await active.reserve(part.batch.length);
+      const mustFile = this.#isFilingRefused || this.#context.syncer.isFilingFull;
+      if (mustFile && !(await this.file())) throw this.#notFiled();
       // What precedes it must not be durable later than it.
       if (!this.isKept) await this.sync();
       if (this.#stopped !== null) throw this.#stopped;
-      await ahead.ready({ log: this, batch: part.batch, nextOffset: part.nextOffset });
+      await ahead.ready();
     } catch (error) {
-      await active.cutBack().catch((fatal) => this.fail(fatal));
-      this.#rollBack([part], error);
-      return;
+      this.#rollBack([], error);
     } finally {
-      this.#heldBack = null;
+      this.#heldGroup = null;
     }
-    if (this.#stopped !== null) return;
-    try {
-      await active.write([part.batch]);
-    } catch (error) {
-      this.fail(error);
-      return;
-    }
-    this.#wrote([part]);
-    this.#durable(part.nextOffset);
   }
 
   /** What could not be written, and all that was accepted after it, is taken back: its offsets are given again. */
-  #rollBack(run: readonly Pending[], error: unknown): void {
-    const lost = [...run, ...this.#pending.splice(0)];
+  #rollBack(run: readonly PendingBatch[], error: unknown): void {
+    const lost = [...run, ...this.#pending.takeAll()];
     for (const { undo } of lost.toReversed()) undo?.();
     for (const { ahead } of lost) ahead?.refuse(error);
     this.marks.rollBack();
@@ -411,8 +418,7 @@ export class PartitionLog {
       { folder: this.folder, batches: lost.length, err: error },
       'a write failed; its batches are refused',
     );
-    for (const waiting of [this.#awaitingWritten, this.#awaitingVisible])
-      waiting.refuseAfter(this.marks.writtenNext, error);
+    this.#audience.refuseUnwritten(error);
     this.#context.syncer.refused(error);
     if (!(error instanceof Fault)) this.fail(error);
   }
@@ -423,14 +429,34 @@ export class PartitionLog {
     this.#context.onFatal(error);
   }
 
+  async #filingFailed(active: Segment, error: unknown): Promise<void> {
+    if (this.#stopped !== null) return;
+    if (!isFault(error, 'diskFull')) return this.fail(error);
+    await active.cutBack().catch((fatal) => this.fail(fatal));
+    const facts = { folder: this.folder, bytes: active.unfiledBytes, err: error };
+    if (!this.#isFilingRefused) this.#context.logger.error(facts, 'the disk is full: a partition takes no appends');
+    this.#isFilingRefused = true;
+    this.#context.syncer.refused(error);
+  }
+
+  #notFiled(): Fault {
+    const { unfiledBytes } = this.#active;
+    return new Fault('diskFull', { detail: `${unfiledBytes} bytes of ${this.folder} are in the journal alone` });
+  }
+
+  #noteUnfiled(): void {
+    this.#context.syncer.filing?.note(this, this.#stopped === null ? this.#active.unfiledBytes : 0);
+  }
+
   async #syncWritten(): Promise<number> {
     const { writtenNext } = this.marks;
     const before = this.#checkpoint.value;
     if (this.#stopped !== null || before.durableNext >= writtenNext) return 0;
-    this.#syncTimer.cancel();
+    this.#audience.syncBegins();
     const active = this.#active;
     const position = this.#writtenPosition;
     try {
+      if (!(await this.file()) || this.#stopped !== null) return 0;
       await active.sync();
     } catch (error) {
       this.fail(error);
@@ -444,7 +470,7 @@ export class PartitionLog {
   #durable(next: number): void {
     this.marks.durable(next);
     this.#kept.durable(this.marks.durableNext);
-    this.#show();
+    this.#audience.moved();
   }
 
   /** Ends the active segment and begins the next. All that lies before it is durable then, which the checkpoint says. */
@@ -454,6 +480,7 @@ export class PartitionLog {
     const base = this.marks.writtenNext;
     await this.sync();
     if (this.#stopped !== null) throw this.#stopped;
+    if (this.#isFilingRefused) throw this.#notFiled();
     await old.writeIndex();
     const fresh = await Segment.create(disk, this.folder, base, this.#settings.indexIntervalBytes);
     try {
@@ -471,29 +498,9 @@ export class PartitionLog {
 
   /** The producers' state without what is accepted and not written yet. */
   #producersWritten(): ReturnType<ProducerState['snapshot']> {
-    for (const { undo } of this.#pending.toReversed()) undo?.();
-    const snapshot = this.producers.snapshot();
-    for (const pending of this.#pending) pending.undo = this.#applyProducer(pending.batch);
-    return snapshot;
-  }
-
-  /** Asks for a sync, now or after a while, if the settings want one for what is written. */
-  #considerSync(): void {
-    if (this.#stopped !== null) return;
-    const { writtenNext, durableNext } = this.marks;
-    const { flushMessages, flushMs } = this.#settings;
-    const awaited = this.#awaitingVisible.length > 0 || this.#watchers.size > 0;
-    this.#syncTimer.consider({ records: writtenNext - durableNext, flushMessages, flushMs, awaited });
-  }
-
-  #show(): void {
-    const { durableNext, writtenNext } = this.marks;
-    if (!this.marks.show(this.#settings.flushMessages === 1 ? durableNext : writtenNext)) return;
-    this.#awaitingVisible.reached(this.marks.highWatermark);
-    this.#wake();
-  }
-
-  #wake(): void {
-    for (const onMove of [...this.#watchers]) onMove();
+    return this.#pending.without(
+      () => this.producers.snapshot(),
+      (batch) => this.#applyProducer(batch),
+    );
   }
 }

@@ -1,12 +1,15 @@
 import { Fault } from '../base/faults.ts';
 import { invariant } from '../base/invariant.ts';
+import { Semaphore } from '../base/semaphore.ts';
 import type { Disk, DiskFile } from '../disk/disk.ts';
 import { BATCH_HEADER_BYTES, baseOffset, batchBytes, lastOffset, maxTimestamp } from '../record/batch.ts';
 import { Continuity } from './continuity.ts';
+import type { WrittenBatch } from './kept-batches.ts';
 import { OffsetIndex } from './offset-index.ts';
 import { readWhole, writeWhole } from './sealed-file.ts';
 import { SegmentIndex } from './segment-index.ts';
 import { TimeIndex } from './time-index.ts';
+import { UnfiledBatches } from './unfiled-batches.ts';
 
 /** What is read at once when a segment is walked from one end to the other … */
 const WALK_BYTES = 1024 * 1024;
@@ -19,8 +22,9 @@ export function segmentName(baseOffset: number): string {
 }
 
 /**
- * One file of record batches, end to end, with its two index files. Only the last segment of a log is written to. Its file
- * is opened when first needed; `rest` closes it and drops the index, which come back when needed again.
+ * One file of record batches, end to end, with its two index files. Only the last segment of a log is written to; its end
+ * may be in memory alone for a while, which whoever reads need not know. The file is opened when first needed; `rest` closes
+ * it and drops the index, which come back when needed again.
  */
 export class Segment {
   readonly baseOffset: number;
@@ -28,6 +32,9 @@ export class Segment {
   readonly #path: string;
   readonly indexIntervalBytes: number;
   #sizeBytes: number;
+  readonly #unfiled = new UnfiledBatches();
+  /** Writes of the file come one at a time, each behind the last whole batch. */
+  readonly #turn = new Semaphore(1);
   #file: Promise<DiskFile> | null = null;
   #index: SegmentIndex | Promise<SegmentIndex> | null = null;
   #mode: 'read' | 'write' = 'read';
@@ -61,6 +68,15 @@ export class Segment {
     return this.#sizeBytes;
   }
 
+  /** How much of it is in memory alone. */
+  get unfiledBytes(): number {
+    return this.#unfiled.bytes;
+  }
+
+  get #fileBytes(): number {
+    return this.#sizeBytes - this.#unfiled.bytes;
+  }
+
   get logPath(): string {
     return `${this.#path}.log`;
   }
@@ -91,10 +107,34 @@ export class Segment {
     this.#mode = 'write';
   }
 
-  /** Appends whole batches. When it fails the file may hold a part of them: `cutBack`. */
-  async write(batches: readonly Buffer[]): Promise<void> {
-    await (await this.#open()).write(joinAdjacent(batches), this.#sizeBytes);
-    // Only now, since a reader may have had the index built again in the meantime.
+  /** Appends whole batches, behind what is in memory alone. When it fails the file may hold a part: `cutBack`. */
+  write(batches: readonly Buffer[]): Promise<void> {
+    return this.#turn.run(async () => {
+      await this.#writeUnfiledAnd(batches);
+      this.#note(batches);
+    });
+  }
+
+  /** Appends whole batches that the journal has, in memory alone, with their pins: `file` writes them. */
+  append(run: readonly WrittenBatch[]): void {
+    this.#unfiled.add(run);
+    this.#note(run.map(({ batch }) => batch));
+  }
+
+  /** Writes what is in memory alone to the file. When it fails nothing is lost: `cutBack`. */
+  file(): Promise<void> {
+    return this.#turn.run(() => this.#writeUnfiledAnd([]));
+  }
+
+  async #writeUnfiledAnd(batches: readonly Buffer[]): Promise<void> {
+    const unfiled = this.#unfiled.buffers;
+    if (unfiled.length + batches.length === 0) return;
+    await (await this.#open()).write(joinAdjacent([...unfiled, ...batches]), this.#fileBytes);
+    this.#unfiled.filed(unfiled.length);
+  }
+
+  #note(batches: readonly Buffer[]): void {
+    // Not before they are written, since a reader may have the index built again in the meantime.
     const index = this.#index;
     invariant(index instanceof SegmentIndex, 'a segment is written to before its index is loaded');
     this.#firstTimestampMs ??= maxTimestamp(batches[0]!, 0);
@@ -105,14 +145,9 @@ export class Segment {
     if (index.unproven === null) this.#maxTimestampMs = index.maxTimestampMs;
   }
 
-  /** Takes room for what `write` will append, so that it cannot find the disk full. When it fails: `cutBack`. */
-  async reserve(bytes: number): Promise<void> {
-    await (await this.#open()).write([Buffer.alloc(bytes)], this.#sizeBytes);
-  }
-
-  /** Removes what a failed write left behind the last whole one. */
-  async cutBack(): Promise<void> {
-    await (await this.#open()).truncate(this.#sizeBytes);
+  /** Removes what a failed write left in the file behind the last whole batch. */
+  cutBack(): Promise<void> {
+    return this.#turn.run(async () => (await this.#open()).truncate(this.#fileBytes));
   }
 
   async sync(): Promise<void> {
@@ -137,12 +172,20 @@ export class Segment {
   async read(position: number, bytes: number): Promise<Buffer> {
     const wanted = Math.min(bytes, this.#sizeBytes - position);
     if (wanted <= 0) return Buffer.alloc(0);
+    const buffer = Buffer.allocUnsafeSlow(wanted);
+    const filed = Math.min(wanted, Math.max(0, this.#fileBytes - position));
+    // At once: what is in memory alone now may have been let go when the file is read.
+    if (filed < wanted) this.#unfiled.copy(buffer.subarray(filed), position + filed - this.#fileBytes);
+    if (filed > 0) await this.#readFile(buffer.subarray(0, filed), position);
+    return buffer;
+  }
+
+  async #readFile(target: Buffer, position: number): Promise<void> {
     this.#users += 1;
     try {
-      const buffer = Buffer.allocUnsafeSlow(wanted);
-      const got = await (await this.#open()).read(buffer, position);
-      if (got === wanted) return buffer;
-      throw this.damaged(position + got, `the file ends before byte ${position + wanted}`);
+      const got = await (await this.#open()).read(target, position);
+      const end = position + target.length;
+      if (got < target.length) throw this.damaged(position + got, `the file ends before byte ${end}`);
     } finally {
       this.#users -= 1;
       if (this.#ended !== null && this.#users === 0) await this.#closeFile();
@@ -361,7 +404,9 @@ export class Segment {
 
   async #end(reason: Fault): Promise<void> {
     this.#ended ??= reason;
-    if (this.#users === 0) await this.#closeFile();
+    await this.#turn.run(async () => {
+      if (this.#users === 0) await this.#closeFile();
+    });
   }
 
   async #closeFile(): Promise<void> {

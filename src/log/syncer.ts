@@ -2,6 +2,7 @@ import { Fault } from '../base/faults.ts';
 import { invariant } from '../base/invariant.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import { AppendGroup, type AppendStage } from './append-group.ts';
+import { Filing } from './filing.ts';
 import type { Journal } from './journal.ts';
 import { entryBytes, type JournalEntry, ROUND_HEADER_BYTES } from './journal-round.ts';
 import type { PartitionLog } from './partition-log.ts';
@@ -44,7 +45,10 @@ export class Syncer {
    */
   readonly writes = new Semaphore(WRITES_AT_ONCE_MAX);
   #journal: Journal | null = null;
-  readonly #waiting = new Set<PartitionLog>();
+  /** Null without a journal: what is durable is in the segment files then. */
+  filing: Filing | null = null;
+  /** For the next round; those that hold something back for it are told whether it is durable. */
+  readonly #waiting = new Map<PartitionLog, ((isDurable: boolean) => void) | null>();
   readonly #groups: WriteAhead[] = [];
   readonly #inPlace = new Set<PartitionLog>();
   readonly #inPlaceRunning = new Set<PartitionLog>();
@@ -54,6 +58,7 @@ export class Syncer {
   /** From now on rounds are written to the journal. A broker whose records need not survive has none. */
   useJournal(journal: Journal): void {
     this.#journal = journal;
+    this.filing = new Filing(journal.clock);
   }
 
   /** Whether small appends should be kept at hand for the journal's next round. */
@@ -87,7 +92,8 @@ export class Syncer {
     }
     // A log that holds its part back does not come to a second one.
     invariant(new Set(group.map(({ log }) => log)).size === group.length, 'a group has two batches for one log');
-    return new WriteAhead(group.length, (ready) => {
+    const parts = group.map(({ log, batch }) => ({ log, batchBytes: batch.length }));
+    return new WriteAhead(parts, (ready) => {
       this.#groups.push(ready);
       this.#startRounds();
     });
@@ -96,15 +102,35 @@ export class Syncer {
   /** A log has written what must be synced. */
   request(log: PartitionLog): void {
     if (this.#journal === null || !log.isKept) this.#syncInPlace(log);
-    else if (!this.#inPlace.has(log)) {
-      this.#waiting.add(log);
+    else if (!this.#inPlace.has(log) && !this.#waiting.has(log)) {
+      this.#waiting.set(log, null);
       this.#startRounds();
     }
+  }
+
+  /** Whether `bytes` of a log may go into the journal before they are in the segment's file. */
+  takesRound(bytes: number): boolean {
+    return !this.filing!.isFull && this.#journal!.canWrite(bytes);
+  }
+
+  /**
+   * Makes durable what a log has pending when the next round begins. Resolves to false when that is not durable: the log
+   * writes it to its file then, and asks again.
+   */
+  nextRound(log: PartitionLog): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#waiting.set(log, resolve);
+      this.#startRounds();
+    });
   }
 
   /** A log had to refuse appends. On a full disk, what the journal can do without is room for the next. */
   refused(error: unknown): void {
     if (error instanceof Fault && error.fault === 'diskFull') this.#journal?.giveBack();
+  }
+
+  get isFilingFull(): boolean {
+    return this.filing?.isFull === true;
   }
 
   #syncInPlace(log: PartitionLog): void {
@@ -141,6 +167,8 @@ export class Syncer {
   }
 
   async #runRounds(): Promise<void> {
+    // All that is asked for in the same turn shares the first one.
+    await null;
     while (this.#waiting.size > 0 || this.#groups.length > 0) {
       const group = this.#groups.shift();
       if (group !== undefined) await this.#groupRound(group);
@@ -149,44 +177,53 @@ export class Syncer {
     this.#rounds = null;
   }
 
-  /** One round of what logs have written; when the journal cannot take it, each of them is synced in place. */
+  /** One round of what logs have for it; when the journal cannot take it, each of them is synced in place. */
   async #round(): Promise<void> {
     const logs: PartitionLog[] = [];
+    const answers: (((isDurable: boolean) => void) | null)[] = [];
     const entries: JournalEntry[] = [];
     let bytes = 0;
-    for (const log of this.#waiting) {
+    for (const [log, answer] of this.#waiting) {
       if (bytes >= ROUND_BYTES_MAX) break;
       this.#waiting.delete(log);
-      const entry = log.kept();
-      if (entry === null) continue;
+      const entry = log.entry(answer !== null);
+      if (entry === null) {
+        answer?.(false);
+        continue;
+      }
       logs.push(log);
+      answers.push(answer);
       entries.push(entry);
       bytes += entryBytes(entry);
     }
     if (logs.length === 0) return;
-    if (!(await this.#write(entries, logs))) for (const log of logs) this.#syncInPlace(log);
-    else for (const [i, log] of logs.entries()) log.journaled(entries[i]!.nextOffset);
+    const isDurable = await this.#write(entries, logs);
+    for (const [i, log] of logs.entries()) {
+      if (isDurable) log.journaled(entries[i]!.nextOffset);
+      else log.notJournaled();
+      if (!isDurable && answers[i] === null) this.#syncInPlace(log);
+      answers[i]?.(isDurable);
+    }
   }
 
   /** A round of its own for each group: it is durable whole, before any part of it is in a segment file. */
   async #groupRound(group: WriteAhead): Promise<void> {
     const journal = this.#journal!;
     const logs = group.parts.map(({ log }) => log);
-    const entriesNow = (): JournalEntry[] =>
-      group.parts.map(({ log, batch, nextOffset }) => log.keptWith(batch, nextOffset));
-    let entries = entriesNow();
-    if (roundBytes(entries) > journal.roundBytesMax) {
-      // With what precedes it in its logs it would not fit; that may be made durable otherwise.
-      await Promise.all(logs.map((log) => log.sync()));
-      entries = entriesNow();
-    }
-    for (let attempt = 0; attempt < 2 && !journal.canWrite(roundBytes(entries)); attempt += 1) {
+    // With what precedes it in its logs it may not fit; that may be made durable otherwise.
+    if (group.roundBytes > journal.roundBytesMax) await Promise.all(logs.map((log) => log.sync()));
+    for (let attempt = 0; attempt < 2 && !journal.canWrite(group.roundBytes); attempt += 1) {
       journal.makeRoom(true);
       await journal.settled();
     }
     if (!group.begin()) return;
-    const stored = await this.#write(entries, logs);
-    group.end(stored ? null : new Fault('diskFull', { detail: 'the journal has no room for a group of batches' }));
+    const entries = logs.map((log) => log.entry(true)!);
+    const isDurable = await this.#write(entries, logs);
+    for (const [i, log] of logs.entries()) {
+      if (isDurable) log.journaled(entries[i]!.nextOffset);
+      else log.notJournaled();
+    }
+    group.end(isDurable ? null : new Fault('diskFull', { detail: 'the journal has no room for a group of batches' }));
   }
 
   /** False when the journal has no room. A failure of any other kind ends the broker. */

@@ -1,34 +1,43 @@
+import { entryBytes, ROUND_HEADER_BYTES } from './journal-round.ts';
 import type { PartitionLog } from './partition-log.ts';
 
-export interface ReadyPart {
+export interface GroupPart {
   readonly log: PartitionLog;
-  readonly batch: Buffer;
-  readonly nextOffset: number;
+  readonly batchBytes: number;
 }
 
 /**
- * The batches of one group, of which each log holds its own back from its file until all of them are durable in the journal:
- * so a crash leaves all or none. A log that has come to its part waits for those of the others; since groups are accepted by
- * all their logs at once, no two wait for each other.
+ * The batches of one group, of which each log holds its own back until all of them are durable in the journal: so a crash
+ * leaves all or none. A log that has come to its part waits for those of the others; since groups are accepted by all their
+ * logs at once, no two wait for each other.
  */
 export class WriteAhead {
-  readonly parts: ReadyPart[] = [];
-  readonly #expected: number;
+  readonly parts: readonly GroupPart[];
+  /** Logs that have come to their part. */
+  #ready = 0;
   readonly #onReady: (group: WriteAhead) => void;
   readonly #stored: PromiseWithResolvers<void> = Promise.withResolvers();
   #state: 'gathering' | 'storing' | 'settled' = 'gathering';
 
-  constructor(expected: number, onReady: (group: WriteAhead) => void) {
-    this.#expected = expected;
+  constructor(parts: readonly GroupPart[], onReady: (group: WriteAhead) => void) {
+    this.parts = parts;
     this.#onReady = onReady;
     // Whether a part is still waited for is its log's affair.
     this.#stored.promise.catch(() => {});
   }
 
-  /** Resolves when the whole group is durable; rejects when it is refused, in all logs alike. */
-  ready(part: ReadyPart): Promise<void> {
-    this.parts.push(part);
-    if (this.parts.length === this.#expected) this.#onReady(this);
+  /** Of its round as it would be now, with what precedes it in its logs. */
+  get roundBytes(): number {
+    return this.parts.reduce(
+      (sum, { log, batchBytes }) => sum + entryBytes({ folder: log.folder, bytes: log.keptBytes + batchBytes }),
+      ROUND_HEADER_BYTES,
+    );
+  }
+
+  /** For a log that has come to its part. Resolves when all is durable; rejects when it is refused, in all logs alike. */
+  ready(): Promise<void> {
+    this.#ready += 1;
+    if (this.#ready === this.parts.length) this.#onReady(this);
     return this.#stored.promise;
   }
 

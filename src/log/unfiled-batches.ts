@@ -1,0 +1,41 @@
+import type { WrittenBatch } from './kept-batches.ts';
+
+/** The end of a segment that its file does not have yet: batches that are durable in the journal, in memory until then. */
+export class UnfiledBatches {
+  #batches: WrittenBatch[] = [];
+  #bytes = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get buffers(): readonly Buffer[] {
+    return this.#batches.map(({ batch }) => batch);
+  }
+
+  /** Takes batches, with their pins. */
+  add(run: readonly WrittenBatch[]): void {
+    for (const one of run) {
+      this.#batches.push(one);
+      this.#bytes += one.batch.length;
+    }
+  }
+
+  /** The first `count` are in the file: their memory may be used again. */
+  filed(count: number): void {
+    for (const { batch, page } of this.#batches.splice(0, count)) {
+      page.pins -= 1;
+      this.#bytes -= batch.length;
+    }
+  }
+
+  /** Fills `target` with what lies from `start` on, counted from the first one's first byte. */
+  copy(target: Buffer, start: number): void {
+    let at = -start;
+    for (const { batch } of this.#batches) {
+      if (at >= target.length) return;
+      if (at + batch.length > 0) batch.copy(target, Math.max(at, 0), Math.max(-at, 0));
+      at += batch.length;
+    }
+  }
+}
