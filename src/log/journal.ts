@@ -48,13 +48,13 @@ export interface JournalContext {
 /** A log that the journal has bytes of. */
 export interface JournaledLog {
   readonly folder: string;
-  /** Why it has ended; its files need no journal any more. */
+  /** Why it has ended. */
   readonly stopped: Fault | null;
   /** The place up to which its segment files are synced. */
   readonly checkpoint: Checkpoint;
   /**
-   * Makes the segment files durable up to `nextOffset` at least. A failure ends the broker, but for that of a full disk.
-   * @throws Fault diskFull
+   * Makes the segment files durable up to `nextOffset` at least, unless the log is deleted. A failure ends the broker, but
+   * for that of a full disk. @throws Fault diskFull, also when the log was closed so
    */
   syncInPlace(nextOffset: number): Promise<void>;
 }
@@ -371,7 +371,7 @@ export class Journal {
 
   async #freeOldest({ file, logs, generation }: Used): Promise<void> {
     for (const [log, nextOffset] of logs) {
-      if (log.stopped === null) await log.syncInPlace(nextOffset);
+      await log.syncInPlace(nextOffset);
       // Also after a sync that failed: it has ended the broker, and with it this.
       if (this.#closed) throw new Fault('brokerStopped');
       this.#proven.add(log);

@@ -182,7 +182,7 @@ export class PartitionLog {
   /** For the journal, which needs what it holds up to `nextOffset` no more then. @throws Fault diskFull */
   async syncInPlace(nextOffset: number): Promise<void> {
     if (this.#checkpoint.value.durableNext < nextOffset) await this.sync();
-    if (this.#isFilingRefused && this.#stopped === null) throw this.#notFiled();
+    if (this.#isFilingRefused) throw this.#notFiled();
   }
 
   /**
@@ -285,6 +285,11 @@ export class PartitionLog {
 
   /** Ends at once: nothing more is written, everyone who waits is refused. After a fatal failure, or before deletion. */
   abort(fault: Fault): void {
+    this.#isFilingRefused = false;
+    this.#end(fault);
+  }
+
+  #end(fault: Fault): void {
     this.#stopped ??= fault;
     this.#heldGroup?.refuse(fault);
     for (const { ahead } of this.#pending.takeAll()) ahead?.refuse(fault);
@@ -307,12 +312,11 @@ export class PartitionLog {
     while (this.#writing !== null) await this.#writing;
     await this.sync();
     const clean = this.#stopped === null;
-    const isFiled = !this.#isFilingRefused;
-    this.abort(new Fault('brokerStopped'));
+    this.#end(new Fault('brokerStopped'));
     await this.#checkpoint.idle();
     try {
       // What the journal alone has, the next start takes from there.
-      if (clean && !isFiled) throw this.#notFiled();
+      if (clean && this.#isFilingRefused) throw this.#notFiled();
       const { logStart, writtenNext: endNext } = this.marks;
       const { segments, epochs, producers } = this;
       if (clean) await proveAll(this.#context.disk, this.folder, { segments, logStart, endNext, epochs, producers });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { Gate, hookedDisk } from './hooked-disk.ts';
-import { appendGroup, isJournal, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
+import { appendGroup, file, isJournal, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
 import { append, failureOf, settle, until } from './support.ts';
 
 const FOLDERS = ['a', 'b'];
@@ -25,7 +25,7 @@ describe('a disk without room for the journal', () => {
     expect(found.join()).not.toContain('refused');
   });
 
-  test('a group for which a log’s own file has no room is refused whole', async () => {
+  test('a group one of whose logs waits for room in its own file is refused whole', async () => {
     const disk = diskOf();
     const opened = await open(disk);
     await warm(opened);
@@ -33,16 +33,20 @@ describe('a disk without room for the journal', () => {
       fault: 'ENOSPC',
       of: (call, path) => call === 'write' && path.startsWith('b/'),
       from: 0,
-      forEver: false,
+      forEver: true,
     });
-    expect(await failureOf(appendGroup(opened, 'refused'))).toMatchObject({ fault: 'diskFull' });
+    await appendGroup(opened, 'in-journal');
+    await file(opened);
+    expect(await failureOf(appendGroup(opened, 'refused'))).toMatchObject({ fault: 'diskFull', retriable: true });
     await settle();
+    disk.heal();
     await appendGroup(opened, 'together');
-    for (const text of await tagsOf(opened)) {
+    for (const text of [...(await tagsOf(opened)), ...(await tagsOf(await open(disk.afterPowerCut('nothing'))))]) {
       expect(text).not.toContain('refused');
+      expect(text).toContain('in-journal');
       expect(text).toContain('together');
     }
-    expect(opened.logs.map((log) => log.marks.highWatermark)).toEqual([2, 2]);
+    expect(opened.logs.map((log) => log.marks.highWatermark)).toEqual([3, 3]);
   });
 });
 
@@ -68,7 +72,7 @@ describe('a disk that is full for a log', () => {
       await journal.settled();
       expect(await files(disk)).toEqual(['1', '2']);
       refuseOnce(disk, call, 'a/');
-      const refused = append(context, logs[0]!, { tag: 'refused', valueBytes: 900 });
+      const refused = append(context, logs[0]!, { tag: 'refused', valueBytes: 900 }, 'written');
       expect(await failureOf(refused)).toMatchObject({ fault: 'diskFull' });
       await journal.settled();
       expect(await files(disk)).toEqual(['1']);
@@ -103,7 +107,7 @@ describe('a disk that is full for a log', () => {
     const kept = append(context, logs[0]!, { tag: 'kept' });
     await until(() => gate.arrived > 0);
     refuseOnce(disk, 'write', 'b/');
-    await failureOf(append(context, logs[1]!, { tag: 'refused' }));
+    await failureOf(append(context, logs[1]!, { tag: 'refused' }, 'written'));
     await settle();
     gate.open();
     await kept;

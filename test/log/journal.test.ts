@@ -4,7 +4,7 @@ import { JournalReplay } from '../../src/log/journal-replay.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { Gate, hookedDisk } from './hooked-disk.ts';
-import { appendGroup, isJournal, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
+import { appendGroup, file, isJournal, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
 import { append, batchOf, contextOn, failureOf, openLog, readAll, settle, until } from './support.ts';
 
 const FOLDERS = ['a', 'b'];
@@ -135,7 +135,8 @@ test('a round holds what was appended, also when its log is synced in place, and
   for (let i = 0; i < 7; i += 1) await append(context, logs[1]!, { tag: `fill-${i}` });
   await journal.settled();
   gate.close();
-  const kept = append(context, logs[0]!, { tag: 'kept' });
+  const { nextOffset } = await append(context, logs[0]!, { tag: 'kept' }, 'written');
+  const kept = logs[0]!.visible(nextOffset);
   await until(() => gate.arrived > 0);
   await logs[0]!.sync();
   await kept;
@@ -175,7 +176,8 @@ test('a journal is closed only when no write of it is under way any more', async
   const opened = await openJournaled(gated, FOLDERS, settings);
   await warm(opened);
   gate.close();
-  const pending = append(opened.context, opened.logs[0]!, { tag: 'pending' });
+  const { nextOffset } = await append(opened.context, opened.logs[0]!, { tag: 'pending' }, 'written');
+  const pending = opened.logs[0]!.visible(nextOffset);
   await until(() => gate.arrived > 0);
   for (const log of opened.logs) await log.close();
   await pending;
@@ -187,16 +189,17 @@ test('a journal is closed only when no write of it is under way any more', async
 });
 
 describe('damage in the journal', () => {
-  /** Three rounds of log a, of which none is in a segment file for sure. */
-  async function threeRounds(disk: SimulatedDisk): Promise<void> {
+  /** Three rounds of log a, of which none is in a segment file. */
+  async function threeRounds(disk: SimulatedDisk): Promise<Opened> {
     const opened = await open(disk);
     await warm(opened);
     for (const tag of ['first', 'second', 'third']) await append(opened.context, opened.logs[0]!, { tag });
+    return opened;
   }
 
   test('before its end is told of, and the rounds behind it are used', async () => {
     const disk = diskOf();
-    await threeRounds(disk);
+    await file(await threeRounds(disk));
     const next = disk.afterKill();
     // The group's round lies before them.
     next.flip('journal/1', 2 * 4096 + 60, 0xff);
@@ -276,7 +279,7 @@ test('when nobody appends, nothing happens: no call of the disk, no timer', asyn
   await warm(opened);
   for (let i = 0; i < 50; i += 1) await append(opened.context, opened.logs[i % 2]!);
   await opened.journal.settled();
-  await settle();
+  await file(opened);
   const { calls } = disk;
   expect(opened.context.clock.timers).toBe(0);
   opened.context.clock.advance(1 << 30);

@@ -3,7 +3,7 @@ import { Journal } from '../../src/log/journal.ts';
 import { JournalReplay } from '../../src/log/journal-replay.ts';
 import type { LogSettings } from '../../src/log/log-settings.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
-import { batchOf, contextOn, openLog, readAll, type TestContext } from './support.ts';
+import { batchOf, contextOn, openLog, readAll, settle, type TestContext } from './support.ts';
 
 /** Small enough that some rounds fill a file. */
 export const SMALL_JOURNAL = { firstFileBytes: 32 * 1024, fileBytes: 48 * 1024, filesMax: 3 };
@@ -48,6 +48,12 @@ export async function openJournaled(
 export async function warm({ context, logs, journal }: Opened): Promise<void> {
   await appendGroup({ context, logs }, 'warm');
   await journal.settled();
+}
+
+/** Lets the time go by after which the segment files have what the journal has. */
+export async function file({ context }: Opened): Promise<void> {
+  context.clock.advance(100);
+  await settle();
 }
 
 export async function appendGroup({ context, logs }: Pick<Opened, 'context' | 'logs'>, tag: string): Promise<void> {
