@@ -11,11 +11,11 @@ import type { LogContext } from './log-context.ts';
 import { LogReader } from './log-reader.ts';
 import type { LogSettings } from './log-settings.ts';
 import { Marks } from './marks.ts';
+import { nextSegment } from './next-segment.ts';
 import { type PendingBatch, PendingBatches } from './pending-batches.ts';
-import { writeProducers } from './producer-snapshot.ts';
 import type { ProducerState, StoredBatch, Undo } from './producer-state.ts';
 import { proveAll, type RecoveredLog, recoverLog } from './recovery.ts';
-import { Segment } from './segment.ts';
+import type { Segment } from './segment.ts';
 import { SegmentRemoval } from './segment-removal.ts';
 import type { Appended } from './syncer.ts';
 import { CachedTail } from './tail-cache.ts';
@@ -486,14 +486,8 @@ export class PartitionLog {
     if (this.#stopped !== null) throw this.#stopped;
     if (this.#isFilingRefused) throw this.#notFiled();
     await old.writeIndex();
-    const fresh = await Segment.create(disk, this.folder, base, this.#settings.indexIntervalBytes);
-    try {
-      await writeProducers(disk, fresh, this.#producersWritten(), base);
-      await disk.syncFolder(this.folder);
-    } catch (error) {
-      await fresh.remove();
-      throw error;
-    }
+    const { indexIntervalBytes } = this.#settings;
+    const fresh = await nextSegment(disk, this.folder, base, indexIntervalBytes, () => this.#producersWritten());
     this.#segments.push(fresh);
     this.#writtenPosition = 0;
     this.#checkpoint.moveTo(fresh.baseOffset, 0, base);
