@@ -48,8 +48,6 @@ export class PartitionLog {
   readonly #pending = new PendingBatches();
   /** Taken from the pending ones for a round of the journal: not in the segment before that is durable. */
   #held: PendingBatch[] = [];
-  /** The group that a part of is held back at this moment. */
-  #heldGroup: WriteAhead | null = null;
   readonly #kept = new KeptBatches();
   /** A full disk has refused what the journal holds: until it is in the file, nothing is added to it. */
   #isFilingRefused = false;
@@ -291,7 +289,6 @@ export class PartitionLog {
 
   #end(fault: Fault): void {
     this.#stopped ??= fault;
-    this.#heldGroup?.refuse(fault);
     for (const { ahead } of this.#pending.takeAll()) ahead?.refuse(fault);
     this.#held = [];
     this.#kept.drop();
@@ -396,7 +393,6 @@ export class PartitionLog {
 
   /** Holds a part of a group back until the group is durable as a whole. */
   async #writeAhead(ahead: WriteAhead): Promise<void> {
-    this.#heldGroup = ahead;
     try {
       const mustFile = this.#isFilingRefused || this.#context.syncer.isFilingFull;
       if (mustFile && !(await this.file())) throw this.#notFiled();
@@ -406,8 +402,6 @@ export class PartitionLog {
       await ahead.ready();
     } catch (error) {
       this.#rollBack([], error);
-    } finally {
-      this.#heldGroup = null;
     }
   }
 
