@@ -66,6 +66,7 @@ export class SimulatedDisk implements Disk {
   #failures: { failure: Failure; seen: number; done: boolean }[] = [];
   #cutAfter = Number.POSITIVE_INFINITY;
   #calls = 0;
+  #lastCall = '';
   #dead = false;
   /** Resolves when the power goes. */
   readonly died: Promise<void>;
@@ -116,6 +117,11 @@ export class SimulatedDisk implements Disk {
   /** Calls so far that change the disk or what is durable of it. */
   get calls(): number {
     return this.#calls;
+  }
+
+  /** The one that came last of those, with its path. */
+  get lastCall(): string {
+    return this.#lastCall;
   }
 
   /** The power goes at the call after so many more: it is half done, and neither it nor any after it ever returns. */
@@ -324,6 +330,7 @@ export class SimulatedDisk implements Disk {
     if (this.#dead) await never();
     if (mutates) {
       this.#calls += 1;
+      this.#lastCall = `${call} ${path}`;
       if (this.#calls > this.#cutAfter) {
         this.#dead = true;
         // A write is half in the page cache, which its caller sees to; all else has not begun.
