@@ -109,6 +109,12 @@ export const topicSettingSpecs = {
     brokerName: 'log.message.timestamp.type',
     says: 'Whose time a record carries: its producer or the broker.',
   },
+  'millrace.rot': {
+    type: 'string',
+    default: 'stop',
+    oneOf: ['stop', 'skip'],
+    says: 'At damaged records readers stop, until they are told to go on after them, or skip them.',
+  },
   'min.cleanable.dirty.ratio': {
     type: 'double',
     default: '0.5',
@@ -259,6 +265,7 @@ export function resolveTopicSettings(read: (name: TopicSettingName) => string): 
       indexIntervalBytes: number('index.interval.bytes'),
       flushMessages: number('flush.messages'),
       flushMs: number('flush.ms'),
+      rot: read('millrace.rot') === 'skip' ? 'skip' : 'stop',
     },
     messageBytesMax: number('max.message.bytes'),
     logAppendTime: read('message.timestamp.type') === 'LogAppendTime',

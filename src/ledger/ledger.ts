@@ -2,6 +2,7 @@ import { decode, encode } from 'msgpackr';
 import { Fault } from '../base/faults.ts';
 import { invariant } from '../base/invariant.ts';
 import { CHECKPOINT_FILE } from '../log/checkpoint.ts';
+import type { LogRead } from '../log/log-reader.ts';
 import type { LogSettings } from '../log/log-settings.ts';
 import { type LogContext, PartitionLog } from '../log/partition-log.ts';
 import { batchesIn } from '../record/batch.ts';
@@ -14,6 +15,8 @@ const SETTINGS: LogSettings = {
   indexIntervalBytes: 4096,
   flushMessages: 1,
   flushMs: Number.MAX_SAFE_INTEGER,
+  rot: 'stop',
+  mustBeWhole: true,
 };
 
 /** Live state is written again when the ledger is this many times larger than it was after the last time … */
@@ -274,7 +277,7 @@ async function checkPresence(disk: LogContext['disk'], folder: string, mayBeNew:
 async function* storedEvents<Event>(log: PartitionLog): AsyncGenerator<Event> {
   const { logStart, highWatermark } = log.marks;
   for (let offset = logStart; offset < highWatermark; ) {
-    const read = await log.reader.read(offset, { endNext: highWatermark, bytesMax: 1024 * 1024, atLeastOne: true });
+    const read = await readSound(log, offset);
     if (read.bytes === 0) return;
     for (const buffer of read.buffers) {
       for (const at of batchesIn(buffer)) {
@@ -284,6 +287,17 @@ async function* storedEvents<Event>(log: PartitionLog): AsyncGenerator<Event> {
       }
     }
     offset = read.nextOffset;
+  }
+}
+
+/** @throws Fault damagedMetadata: state made without the events that are damaged would be another one */
+async function readSound(log: PartitionLog, offset: number): Promise<LogRead> {
+  const limits = { endNext: log.marks.highWatermark, bytesMax: 1024 * 1024, atLeastOne: true };
+  try {
+    return await log.reader.read(offset, limits);
+  } catch (cause) {
+    if (!(cause instanceof Fault) || cause.fault !== 'corruptBatch') throw cause;
+    throw new Fault('damagedMetadata', { detail: `${cause.message}; put the folder back from a backup`, cause });
   }
 }
 

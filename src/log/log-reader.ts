@@ -13,7 +13,9 @@ import { Continuity } from './continuity.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
 import type { Marks } from './marks.ts';
 import { lastIndexWhere } from './offset-index.ts';
+import type { Quarantine, QuarantinedPlace } from './quarantine.ts';
 import type { Segment } from './segment.ts';
+import { type KnownStart, scanSegment } from './segment-scan.ts';
 import type { CachedTail, Page, Region } from './tail-cache.ts';
 
 /** Read beyond what was asked for, since the index leads to a place up to an interval before the batch that is wanted. */
@@ -56,14 +58,26 @@ export class LogReader {
   readonly #tail: CachedTail;
   readonly #marks: Marks;
   readonly #epochs: LeaderEpochs;
+  readonly quarantine: Quarantine;
   readonly #reads: Semaphore;
+  /** Searches for the extent of damage, one after the other: several readers come upon the same. */
+  #searching: Promise<unknown> = Promise.resolve();
+  readonly #rot: () => 'stop' | 'skip';
 
-  constructor(segments: readonly Segment[], tail: CachedTail, marks: Marks, epochs: LeaderEpochs, reads: Semaphore) {
-    this.#segments = segments;
+  constructor(
+    log: { segments: readonly Segment[]; epochs: LeaderEpochs; quarantine: Quarantine },
+    tail: CachedTail,
+    marks: Marks,
+    reads: Semaphore,
+    rot: () => 'stop' | 'skip',
+  ) {
+    this.#segments = log.segments;
     this.#tail = tail;
     this.#marks = marks;
-    this.#epochs = epochs;
+    this.#epochs = log.epochs;
+    this.quarantine = log.quarantine;
     this.#reads = reads;
+    this.#rot = rot;
   }
 
   /**
@@ -82,15 +96,64 @@ export class LogReader {
   }
 
   async #fromFiles(offset: number, limits: ReadLimits): Promise<LogRead> {
-    this.#checkKept(offset);
-    const index = lastIndexWhere(this.#segments.length, (i) => this.#segments[i]!.baseOffset <= offset);
-    try {
-      return await readSegment(this.#segments[index]!, offset, limits, this.#epochs);
-    } catch (error) {
-      // Files that are gone are no failure where it was their turn to go.
-      this.#checkKept(offset);
-      throw error;
+    for (let at = offset; ; ) {
+      const found = await this.#fromSegment(at, limits);
+      if ('buffers' in found) return found;
+      if (this.#rot() === 'stop') throw this.quarantine.fault(found);
+      this.quarantine.pass(found);
+      at = found.nextOffset;
+      if (at >= Math.min(limits.endNext, this.#marks.writtenNext)) return nothing(at);
+      const regions = this.#tail.from(at);
+      if (regions.length > 0) return fromRegions(regions, at, limits);
     }
+  }
+
+  /** What is stored at `offset`, or the damaged place that has it. */
+  async #fromSegment(offset: number, limits: ReadLimits): Promise<LogRead | QuarantinedPlace> {
+    // Damage before the offset may have led astray; once that is known, the way leads past it.
+    for (let attempt = 1; ; attempt += 1) {
+      this.#checkKept(offset);
+      const index = lastIndexWhere(this.#segments.length, (i) => this.#segments[i]!.baseOffset <= offset);
+      const segment = this.#segments[index]!;
+      try {
+        const start = await segment.startOf(offset);
+        const past = this.quarantine.endBefore(segment, offset);
+        const from = past !== null && past.position > start.position ? past : start;
+        return await readSegment(segment, from, offset, limits, this.#epochs);
+      } catch (error) {
+        // Files that are gone are no failure where it was their turn to go.
+        this.#checkKept(offset);
+        if (!(error instanceof Fault) || error.fault !== 'corruptBatch') throw error;
+        const place = await this.#damageAt(segment, this.#segments[index + 1]?.baseOffset ?? segment.endNext, offset);
+        if (place !== null) return place;
+        if (attempt === 2) throw error;
+      }
+    }
+  }
+
+  /** The damaged place that has an offset, known before or found now; null when there is none. */
+  #damageAt(segment: Segment, endNext: number | null, offset: number): Promise<QuarantinedPlace | null> {
+    const search = this.#searching.then(async () => {
+      const known = this.quarantine.find(offset);
+      if (known !== null) return known;
+      const start = await segment.startOf(offset);
+      const { offsets } = await segment.index();
+      const pieces = scanSegment(segment, {
+        start: this.quarantine.endBefore(segment, offset) ?? start,
+        endPosition: segment.sizeBytes,
+        endNext,
+        hasGaps: segment.hasGaps,
+        epochAt: (at) => this.#epochs.at(at),
+        startsAfter: (position) => offsets.after(position),
+      });
+      for await (const { batch, damage } of pieces) {
+        if (damage !== null) await this.quarantine.add(segment, damage);
+        if (offset < (damage?.nextOffset ?? nextOffset(batch!, 0))) break;
+      }
+      return this.quarantine.find(offset);
+    });
+    this.#searching = search.catch(() => {});
+    return search;
   }
 
   /** The log's start may move while a read waits for its turn or for the disk; on a full disk files go just before it does. */
@@ -146,15 +209,15 @@ function fromRegions(
   return { buffers, bytes, nextOffset: next, release };
 }
 
-/** Batches of the one segment that holds `offset`. @throws Fault corruptBatch when it does not */
+/** Batches of the one segment that holds `offset`, which is looked for from `start` on. @throws Fault corruptBatch when it does not */
 async function readSegment(
   segment: Segment,
+  start: KnownStart,
   offset: number,
   limits: ReadLimits,
   epochs: LeaderEpochs,
 ): Promise<LogRead> {
-  const start = await segment.startOf(offset);
-  const continuity = new Continuity(start.baseOffset);
+  const continuity = new Continuity(start.offset);
   let { position } = start;
   let wanted = limits.bytesMax + SLACK_BYTES;
   while (position + BATCH_HEADER_BYTES <= segment.sizeBytes) {

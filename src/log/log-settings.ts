@@ -10,4 +10,8 @@ export interface LogSettings {
   flushMessages: number;
   /** flush.ms: how long a written record may stay unsynced. */
   flushMs: number;
+  /** millrace.rot: whether readers stop at damaged records or are led past them. */
+  rot: 'stop' | 'skip';
+  /** Whether the log is refused when it lacks what was durable: state would be made of what is left. Default: no. */
+  mustBeWhole?: boolean;
 }

@@ -13,7 +13,7 @@ export async function nextSegment(
 ): Promise<Segment> {
   const segment = await Segment.create(disk, folder, baseOffset, indexIntervalBytes);
   try {
-    await writeProducers(disk, segment, producers(), baseOffset);
+    await writeProducers(disk, segment, producers(), { nextOffset: baseOffset, position: 0 });
     await disk.syncFolder(folder);
   } catch (error) {
     await segment.remove();

@@ -57,6 +57,12 @@ export class OffsetIndex {
     return index < 0 ? null : this.entry(index);
   }
 
+  /** The entries whose batches start after `position`. */
+  *after(position: number): Generator<{ offset: number; position: number }> {
+    const before = lastIndexWhere(this.#length, (i) => this.entry(i).position <= position);
+    for (let i = before + 1; i < this.#length; i += 1) yield this.entry(i);
+  }
+
   toBytes(): Buffer {
     return this.#bytes.subarray(0, this.#length * ENTRY_BYTES);
   }

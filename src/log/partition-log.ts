@@ -73,7 +73,7 @@ export class PartitionLog {
     this.#tail = new CachedTail(context.cache);
     this.#audience = new Audience(this.marks, settings, context.clock, () => context.syncer.request(this));
     this.readRecords = context.readRecords ?? recordsOfAsync;
-    this.reader = new LogReader(this.#segments, this.#tail, this.marks, this.epochs, context.reads);
+    this.reader = new LogReader(log, this.#tail, this.marks, context.reads, () => this.#settings.rot);
     this.#writtenPosition = this.#active.sizeBytes;
     this.#checkpoint = new CheckpointKeeper(
       context.disk,
@@ -85,7 +85,7 @@ export class PartitionLog {
 
   /** Opens a partition's folder, or makes a new one. @throws Fault as recoverLog does */
   static async open(folder: string, context: LogContext, settings: LogSettings, epoch: number): Promise<PartitionLog> {
-    const recovered = await recoverLog(context, folder, settings.indexIntervalBytes);
+    const recovered = await recoverLog(context, folder, settings);
     return new PartitionLog(folder, context, settings, epoch, recovered);
   }
 
@@ -242,7 +242,7 @@ export class PartitionLog {
       try {
         await this.#checkpoint.write(logStart);
       } catch (error) {
-        if (!isFault(error, 'diskFull')) throw error;
+        if (!isFault(error, 'diskFull') || this.#settings.mustBeWhole === true) throw error;
         // Deleting is what makes room on a full disk. Until the checkpoint says so, the oldest file's name says where the log starts.
         await this.#removal.before(logStart, () => this.#context.disk.syncFolder(this.folder));
         this.#startAt(this.#segments[0]!.baseOffset);
@@ -253,6 +253,7 @@ export class PartitionLog {
     this.#startAt(logStart);
     // Also when the start does not move: the active segment may have been all deleted records, and be it no more.
     await this.#removal.before(this.#checkpoint.durableLogStart);
+    await this.reader.quarantine.trim(this.marks.logStart);
   }
 
   #startAt(logStart: number): void {
@@ -474,12 +475,11 @@ export class PartitionLog {
   /** Ends the active segment and begins the next. All that lies before it is durable then, which the checkpoint says. */
   async #roll(): Promise<void> {
     const { disk } = this.#context;
-    const old = this.#active;
     const base = this.marks.writtenNext;
     await this.sync();
     if (this.#stopped !== null) throw this.#stopped;
     if (this.#isFilingRefused) throw this.#notFiled();
-    await old.writeIndex();
+    await this.#active.writeIndex(true);
     const { indexIntervalBytes } = this.#settings;
     const fresh = await nextSegment(disk, this.folder, base, indexIntervalBytes, () => this.#producersWritten());
     this.#segments.push(fresh);

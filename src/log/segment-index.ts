@@ -1,6 +1,12 @@
 import { OffsetIndex } from './offset-index.ts';
 import { TimeIndex } from './time-index.ts';
 
+export interface Unproven {
+  readonly timestampMs: number;
+  readonly offset: number;
+  readonly endPosition: number;
+}
+
 /** The two sparse indexes of a segment, filled as batches are appended to it or, to rebuild them, read from it. */
 export class SegmentIndex {
   readonly offsets: OffsetIndex;
@@ -14,7 +20,7 @@ export class SegmentIndex {
    * What a file named last, if it came from one, and how far the log reached then. It is the largest timestamp only if the
    * file has not lost its end; null once the log was asked.
    */
-  unproven: { readonly timestampMs: number; readonly offset: number; readonly endPosition: number } | null = null;
+  unproven: Unproven | null = null;
   #bytesSinceEntry = 0;
 
   constructor(baseOffset: number, offsets?: OffsetIndex, times?: TimeIndex) {
@@ -39,6 +45,23 @@ export class SegmentIndex {
       this.#bytesSinceEntry = 0;
     }
     this.#bytesSinceEntry += bytes;
+  }
+
+  /** Adds what is known of a later part of the same segment. */
+  append(later: SegmentIndex): void {
+    for (let i = 0; i < later.offsets.length; i += 1) {
+      const { offset, position } = later.offsets.entry(i);
+      this.offsets.append(offset, position);
+    }
+    for (let i = 0; i < later.times.length; i += 1) {
+      const { timestampMs, offset } = later.times.entry(i);
+      this.times.append(timestampMs, offset);
+    }
+    if (later.maxTimestampMs > this.maxTimestampMs) {
+      this.maxTimestampMs = later.maxTimestampMs;
+      this.maxTimestampOffset = later.maxTimestampOffset;
+    }
+    this.#bytesSinceEntry = later.#bytesSinceEntry;
   }
 
   /** Makes the last time entry name the segment's largest timestamp, as the file of a finished segment has it. */

@@ -28,8 +28,8 @@ export interface KnownOfSegment {
   readonly hasGaps?: boolean;
   /** The leader epoch of the record at an offset; -1 where it is not known. */
   readonly epochAt?: (offset: number) => number;
-  /** Places, ascending, at which a batch is said to begin that holds an offset: index entries, rounds of the journal. */
-  readonly starts?: readonly KnownStart[];
+  /** Places after one, ascending, at which a batch is said to begin that holds an offset: index entries, rounds of the journal. */
+  readonly startsAfter?: (position: number) => Iterable<KnownStart>;
 }
 
 export interface KnownStart {
@@ -185,7 +185,7 @@ class Scan {
 
   /** The next place after `position` of which something else says that a batch is there, and one is; or the end. */
   async #knownAfter(position: number, offset: number): Promise<KnownStart> {
-    for (const start of this.#known.starts ?? []) {
+    for (const start of this.#known.startsAfter?.(position) ?? []) {
       if (start.position <= position || start.position >= this.end || start.offset < offset) continue;
       const { batch } = await this.batchAt(start.position, offset, true);
       if (batch === null || baseOffset(batch, 0) > start.offset || lastOffset(batch, 0) < start.offset) continue;

@@ -2,19 +2,21 @@ import { Fault } from '../base/faults.ts';
 import { invariant } from '../base/invariant.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { Disk, DiskFile } from '../disk/disk.ts';
-import { BATCH_HEADER_BYTES, baseOffset, batchBytes, lastOffset, maxTimestamp } from '../record/batch.ts';
-import { Continuity } from './continuity.ts';
+import { BATCH_HEADER_BYTES, baseOffset, batchBytes, lastOffset, maxTimestamp, nextOffset } from '../record/batch.ts';
 import type { WrittenBatch } from './kept-batches.ts';
 import { OffsetIndex } from './offset-index.ts';
 import { readWhole, writeWhole } from './sealed-file.ts';
-import { SegmentIndex } from './segment-index.ts';
+import { SegmentIndex, type Unproven } from './segment-index.ts';
+import { type KnownStart, scanSegment } from './segment-scan.ts';
 import { TimeIndex } from './time-index.ts';
-import { UnfiledBatches } from './unfiled-batches.ts';
+import { joinAdjacent, UnfiledBatches } from './unfiled-batches.ts';
 
 /** What is read at once when a segment is walked from one end to the other … */
 const WALK_BYTES = 1024 * 1024;
 /** … and when one batch is looked for, from an index entry on. */
 const SEEK_BYTES = 16 * 1024;
+/** What may lie behind the last entry of an index without being read through when it is loaded. */
+const UNINDEXED_BYTES_MAX = 256 * 1024;
 
 /** A segment's file name: its base offset in 20 digits, so that names sort as offsets do. */
 export function segmentName(baseOffset: number): string {
@@ -35,8 +37,19 @@ export class Segment {
   readonly #unfiled = new UnfiledBatches();
   /** Writes of the file come one at a time, each behind the last whole batch. */
   readonly #turn = new Semaphore(1);
+  /** The offset after the last record of the file, where it is known; of a log's older segments the next one's name tells it. */
+  endNext: number | null = null;
+  /** Whether offsets are missing between its batches, as compaction leaves them. */
+  readonly hasGaps = false;
   #file: Promise<DiskFile> | null = null;
   #index: SegmentIndex | Promise<SegmentIndex> | null = null;
+  /** What lies before this is not in the index yet: a start after a crash does not read what was proven. */
+  #headEnd = 0;
+  #joining: Promise<SegmentIndex> | null = null;
+  /** The offset after the last record before `#headEnd`. */
+  #headNext = 0;
+  /** Whether damage was come upon where the file was read through. */
+  isDamaged = false;
   #mode: 'read' | 'write' = 'read';
   #users = 0;
   /** Set by `remove` and `close`: why no file is opened any more. */
@@ -139,10 +152,11 @@ export class Segment {
     invariant(index instanceof SegmentIndex, 'a segment is written to before its index is loaded');
     this.#firstTimestampMs ??= maxTimestamp(batches[0]!, 0);
     for (const batch of batches) {
-      this.noteIn(index, batch, this.#sizeBytes);
+      this.#noteIn(index, batch, this.#sizeBytes);
       this.#sizeBytes += batch.length;
+      this.endNext = nextOffset(batch, 0);
     }
-    if (index.unproven === null) this.#maxTimestampMs = index.maxTimestampMs;
+    if (this.#headEnd === 0 && index.unproven === null) this.#maxTimestampMs = index.maxTimestampMs;
   }
 
   /** Removes what a failed write left in the file behind the last whole batch. */
@@ -229,11 +243,16 @@ export class Segment {
    * Where to begin to look for `offset`, and the base offset of the batch there: as the index says, if the log agrees with
    * it; indexes are caches and may lie.
    */
-  async startOf(offset: number): Promise<{ position: number; baseOffset: number }> {
+  async startOf(offset: number): Promise<KnownStart> {
+    if (this.#headEnd > 0 && offset >= this.#headNext) {
+      const tail = this.#index as SegmentIndex;
+      const start = tail.offsets.floor(offset) && (await this.#startIn(tail, offset));
+      return start ?? { position: this.#headEnd, offset: this.#headNext };
+    }
     const start = await this.#startIn(await this.index(), offset);
     if (start !== null) return start;
     await this.#rebuildIndex();
-    return (await this.#startIn(await this.index(), offset)) ?? { position: 0, baseOffset: this.baseOffset };
+    return (await this.#startIn(await this.index(), offset)) ?? { position: 0, offset: this.baseOffset };
   }
 
   /** An offset before which every record is older than `timestampMs`. */
@@ -248,8 +267,9 @@ export class Segment {
 
   /** The indexes: from their files, or, when those are missing or cannot be right, from the log itself. */
   index(): SegmentIndex | Promise<SegmentIndex> {
+    if (this.#headEnd > 0) return this.#withHead();
     if (this.#index === null) {
-      const loading = this.#loadIndex();
+      const loading = this.#loadIndex(this.#sizeBytes, this.endNext);
       this.#index = loading;
       loading.then(
         (index) => {
@@ -263,28 +283,46 @@ export class Segment {
     return this.#index;
   }
 
-  /** For recovery: the indexes of the part of the file before `position`; what follows is then noted batch by batch. */
-  async indexUpTo(position: number): Promise<SegmentIndex> {
-    const index = position === 0 ? new SegmentIndex(this.baseOffset) : await this.#loadIndex(position);
-    this.#index = index;
-    return index;
+  /** For recovery: what lies before `position` is looked into when somebody asks for it; what follows is noted batch by batch. */
+  indexFrom(position: number, offset: number): void {
+    this.#index = new SegmentIndex(this.baseOffset);
+    this.#headEnd = position;
+    this.#headNext = offset;
+  }
+
+  /** The index of the whole file, of which only the end was known. Appends go on meanwhile. */
+  #withHead(): Promise<SegmentIndex> {
+    this.#joining ??= this.#loadIndex(this.#headEnd, this.#headNext)
+      .then((head) => {
+        // Built anew meanwhile.
+        if (this.#headEnd === 0) return this.index();
+        head.append(this.#index as SegmentIndex);
+        this.#index = head;
+        this.#headEnd = 0;
+        return head;
+      })
+      .finally(() => {
+        this.#joining = null;
+      });
+    return this.#joining;
   }
 
   /** Builds the indexes again: their files were found to lie about the log. */
   async #rebuildIndex(): Promise<void> {
     const index = new SegmentIndex(this.baseOffset);
-    const build = this.#indexer(index);
     // Again for what was appended in the meantime, so that the new index misses nothing.
-    let before = -1;
-    for (let end = 0; end < this.#sizeBytes && end > before; ) {
-      before = end;
-      end = await this.walk(end, build);
+    for (let start: KnownStart = { position: 0, offset: this.baseOffset }; start.position < this.#sizeBytes; ) {
+      const end = { position: this.#sizeBytes, offset: this.endNext };
+      await this.#noteSound(index, start, end.position, end.offset);
+      if (end.offset === null) break;
+      start = { position: end.position, offset: end.offset };
     }
     this.#index = index;
+    this.#headEnd = 0;
     this.#maxTimestampMs = index.maxTimestampMs;
   }
 
-  async #loadIndex(endPosition = this.#sizeBytes): Promise<SegmentIndex> {
+  async #loadIndex(endPosition: number, endNext: number | null): Promise<SegmentIndex> {
     const [offsetBytes, timeBytes] = await Promise.all([
       readWhole(this.#disk, `${this.#path}.index`),
       readWhole(this.#disk, `${this.#path}.timeindex`),
@@ -295,12 +333,30 @@ export class Segment {
       const index = new SegmentIndex(this.baseOffset, offsets, times);
       const last = times.length === 0 ? null : times.entry(times.length - 1);
       index.unproven = last && { ...last, endPosition };
-      if (endPosition === 0 || (await this.#isTrue(index))) return index;
+      if (endPosition === 0 || (await this.#isTrue(index))) {
+        await this.#extend(index, endPosition, endNext);
+        return index;
+      }
     }
     const index = new SegmentIndex(this.baseOffset);
-    const build = this.#indexer(index);
-    await this.walk(0, (batch, position) => position < endPosition && build(batch, position));
+    await this.#noteSound(index, { position: 0, offset: this.baseOffset }, endPosition, endNext);
     return index;
+  }
+
+  /** Notes what an index from files does not reach, when that is much: those of an active segment are written now and then. */
+  async #extend(index: SegmentIndex, endPosition: number, endNext: number | null): Promise<void> {
+    const start = await this.#startIn(index, Number.MAX_SAFE_INTEGER);
+    if (start === null || endPosition - start.position <= UNINDEXED_BYTES_MAX) return;
+    await this.#noteSound(index, start, endPosition, endNext);
+  }
+
+  /** Fills an index from the sound batches of a part of the file: one that is damaged must not lead others astray. */
+  async #noteSound(index: SegmentIndex, start: KnownStart, endPosition: number, endNext: number | null): Promise<void> {
+    const { hasGaps } = this;
+    for await (const { batch, position } of scanSegment(this, { start, endPosition, endNext, hasGaps })) {
+      if (batch === null) this.isDamaged = true;
+      else this.#noteIn(index, batch, position);
+    }
   }
 
   /** The indexes, for what asks about time: a file that was cut between two entries hides younger records. */
@@ -314,14 +370,14 @@ export class Segment {
   }
 
   /** Whether a younger batch follows what a file named last. Where time goes forward that is at the segment's end. */
-  async #hidesYounger(index: SegmentIndex, last: NonNullable<SegmentIndex['unproven']>): Promise<boolean> {
-    const { position } = (await this.#startIn(index, last.offset)) ?? { position: 0 };
-    let found = false;
-    await this.walk(position, (batch, at) => {
-      found = maxTimestamp(batch, 0) > last.timestampMs;
-      return !found && at < last.endPosition;
-    });
-    return found;
+  async #hidesYounger(index: SegmentIndex, { offset, timestampMs, endPosition }: Unproven): Promise<boolean> {
+    const { hasGaps } = this;
+    const start = await this.#startIn(index, offset);
+    for await (const { batch } of scanSegment(this, { ...(start && { start }), endPosition, hasGaps })) {
+      if (batch === null) this.isDamaged = true;
+      else if (maxTimestamp(batch, 0) > timestampMs) return true;
+    }
+    return false;
   }
 
   /** Whether the log has what a finished time index names at its end: the segment's largest timestamp. */
@@ -346,27 +402,22 @@ export class Segment {
   }
 
   /** Null when the index names a batch that is not where it says. */
-  async #startIn(index: SegmentIndex, offset: number): Promise<{ position: number; baseOffset: number } | null> {
+  async #startIn(index: SegmentIndex, offset: number): Promise<KnownStart | null> {
     const entry = index.offsets.floor(offset);
-    if (entry === null) return { position: 0, baseOffset: this.baseOffset };
+    if (entry === null) return { position: 0, offset: this.baseOffset };
     const header = await this.read(entry.position, BATCH_HEADER_BYTES);
     if (header.length < BATCH_HEADER_BYTES || lastOffset(header, 0) !== entry.offset) return null;
-    return { position: entry.position, baseOffset: baseOffset(header, 0) };
+    return { position: entry.position, offset: baseOffset(header, 0) };
   }
 
-  /** Fills an index from the batches it is called with. One that is out of its place must not lead others astray. */
-  #indexer(index: SegmentIndex): (batch: Buffer, position: number) => boolean {
-    const continuity = new Continuity(this.baseOffset);
-    return (batch, position) => {
-      if (continuity.step(batch, 0).inPlace) this.noteIn(index, batch, position);
-      return true;
-    };
+  /** Takes note of a batch that recovery found past the place from which the index is known. */
+  take(batch: Buffer, position: number): void {
+    this.#noteIn(this.#index as SegmentIndex, batch, position);
   }
 
-  /** Takes note of a batch in the index, `always` or when it is the turn of one. */
-  noteIn(index: SegmentIndex, batch: Buffer, position: number, always = false): void {
-    const intervalBytes = always ? -1 : this.indexIntervalBytes;
-    index.note(lastOffset(batch, 0), maxTimestamp(batch, 0), position, batch.length, intervalBytes);
+  /** Takes note of a batch in an index when it is its turn. */
+  #noteIn(index: SegmentIndex, batch: Buffer, position: number): void {
+    index.note(lastOffset(batch, 0), maxTimestamp(batch, 0), position, batch.length, this.indexIntervalBytes);
   }
 
   /** Cuts the file to what recovery found whole. */
@@ -375,8 +426,12 @@ export class Segment {
     await this.cutBack();
   }
 
-  /** Writes the index files of a segment that is finished, or that a clean stop leaves. They need no sync: caches. */
-  async writeIndex(): Promise<void> {
+  /**
+   * Writes the index files of a segment that is finished, or that a clean stop leaves. They need no sync: caches. Files of which
+   * a start after a crash has not needed the head yet stay as they are, unless the index is to be `whole`.
+   */
+  async writeIndex(whole = false): Promise<void> {
+    if (this.#headEnd > 0 && !whole) return;
     const index = await this.index();
     index.finish();
     await writeWhole(this.#disk, `${this.#path}.index`, index.offsets.toBytes());
@@ -387,6 +442,7 @@ export class Segment {
   async rest(): Promise<void> {
     if (this.#users > 0) return;
     this.#index = null;
+    this.#headEnd = 0;
     await this.#closeFile();
   }
 
@@ -427,18 +483,4 @@ export class Segment {
     }
     return this.#file;
   }
-}
-
-/** Batches that lie end to end in one page of the tail cache are one buffer to the operating system. */
-function joinAdjacent(batches: readonly Buffer[]): Buffer[] {
-  const joined: Buffer[] = [];
-  for (const batch of batches) {
-    const last = joined.at(-1);
-    if (last?.buffer === batch.buffer && last.byteOffset + last.length === batch.byteOffset) {
-      joined[joined.length - 1] = Buffer.from(last.buffer, last.byteOffset, last.length + batch.length);
-    } else {
-      joined.push(batch);
-    }
-  }
-  return joined;
 }

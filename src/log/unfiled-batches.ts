@@ -39,3 +39,17 @@ export class UnfiledBatches {
     }
   }
 }
+
+/** Batches that lie end to end in one page of the tail cache are one buffer to the operating system. */
+export function joinAdjacent(batches: readonly Buffer[]): Buffer[] {
+  const joined: Buffer[] = [];
+  for (const batch of batches) {
+    const last = joined.at(-1);
+    if (last?.buffer === batch.buffer && last.byteOffset + last.length === batch.byteOffset) {
+      joined[joined.length - 1] = Buffer.from(last.buffer, last.byteOffset, last.length + batch.length);
+    } else {
+      joined.push(batch);
+    }
+  }
+  return joined;
+}

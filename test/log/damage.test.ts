@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { Fault } from '../../src/base/faults.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
 import { offsetForTime, offsetOfMaxTimestamp } from '../../src/log/time-search.ts';
-import { baseOffset, batchBytes, batchesIn, field } from '../../src/record/batch.ts';
+import { baseOffset, batchBytes, batchesIn } from '../../src/record/batch.ts';
 import {
   append,
   batchOf,
@@ -76,6 +76,7 @@ async function changed<T>(change: (folder: string) => void, use: (log: Partition
   try {
     return await withLogOf(root, use);
   } finally {
+    fs.rmSync(path.join(root, FOLDER, 'quarantine'), { recursive: true, force: true });
     for (const [name, content] of originals) {
       const file = path.join(root, FOLDER, name);
       if (!fs.existsSync(file) || !fs.readFileSync(file).equals(content)) fs.writeFileSync(file, content);
@@ -249,18 +250,12 @@ describe('rot in what was proven durable', () => {
       while (at >= sizes[file]!) at -= sizes[file++]!;
       const damagedOffset = baseOffset(bytes, start);
       for (let byte = 0; byte < size; byte += byte < 61 ? 1 : 40) {
-        // With its length wrong nobody knows where the next begins, and with its count which offsets it has: an index entry does.
-        const blinding =
-          (byte >= field.length && byte < field.leaderEpoch) ||
-          (byte >= field.lastOffsetDelta && byte < field.baseTimestamp);
         for (const bits of [0x01, 0x80]) {
           await changed(
             (folder) => flip(filesOf(folder, '.log')[file]!, at + byte, bits),
             async (log) => {
               const missing = await offsetsNotServed(log, batchAt);
-              expect(missing[0]).toBe(damagedOffset);
-              if (!blinding) expect(missing.length).toBe(1);
-              else expect(missing.at(-1)! - damagedOffset).toBeLessThan(12);
+              expect(missing).toEqual([damagedOffset]);
             },
           );
         }

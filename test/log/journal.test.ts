@@ -216,7 +216,7 @@ describe('damage in the journal', () => {
     const opened = await open(disk.afterPowerCut('nothing'));
     const messages = opened.context.warnings.map(({ message }) => message).join();
     expect(messages).toMatch(/journal is damaged before its end/);
-    expect(messages).toMatch(/records that were durable are damaged/);
+    expect(messages).toMatch(/stored records are damaged/);
     const [log] = opened.logs;
     expect(log!.marks.acceptedNext).toBe(4);
     expect((await readAll(log!, 1 << 20, 3)).toString('latin1')).toContain('third');

@@ -19,6 +19,7 @@ const anySettings: fc.Arbitrary<LogSettings> = fc.record({
   indexIntervalBytes: fc.constantFrom(0, 300, 4096),
   flushMessages: fc.constantFrom(1, 1, 4, NEVER_MS),
   flushMs: fc.constantFrom(50, NEVER_MS),
+  rot: fc.constant('stop' as const),
 });
 
 /** What is done to a log; what it is made of shows in a counterexample. */

@@ -68,7 +68,10 @@ describe('one byte of a segment changed, whichever and however', () => {
     ['with nothing but its end known', known],
     [
       'with its index',
-      { ...known, starts: [2, 5].map((i) => ({ position: eight[i]!.position, offset: eight[i]!.next - 1 })) },
+      {
+        ...known,
+        startsAfter: () => [2, 5].map((i) => ({ position: eight[i]!.position, offset: eight[i]!.next - 1 })),
+      },
     ],
   ])('%s: exactly the batch of that byte is damaged', async (_, knownOfIt) => {
     for (const [number, { position, batch, offset, next }] of eight.entries()) {

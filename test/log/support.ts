@@ -28,6 +28,7 @@ export const smallSettings: LogSettings = {
   indexIntervalBytes: 300,
   flushMessages: 1,
   flushMs: NEVER_MS,
+  rot: 'stop',
 };
 
 export const oneSegment: LogSettings = { ...smallSettings, segmentBytes: 1 << 20 };
