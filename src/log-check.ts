@@ -1,25 +1,14 @@
 import { Fault } from './base/faults.ts';
 import { IndexCheck } from './index-check.ts';
-import { type Checkpoint, readCheckpoint } from './log/checkpoint.ts';
 import { LeaderEpochs } from './log/leader-epochs.ts';
+import { readSealed } from './log/sealed-file.ts';
 import type { Segment } from './log/segment.ts';
 import type { DamagedBytes } from './log/segment-scan.ts';
 import { baseOffset, isControl, leaderEpoch, nextOffset } from './record/batch.ts';
 import { recordsOfAsync } from './record/records.ts';
 import { RecordsDigest } from './records-digest.ts';
 import { piecesOf, type StoppedFolder, type StoredLog } from './stopped-folder.ts';
-
-export interface Finding {
-  /**
-   * `damage`: records that were stored are not what was written, or gone. `cache`: an index says wrong, which a broker finds
-   * out and mends by itself. `torn`: bytes past what is proven durable, which a broker cuts off at its next start.
-   */
-  readonly kind: 'damage' | 'cache' | 'torn';
-  /** Relative to the data folder. */
-  readonly file: string;
-  readonly position: number | null;
-  readonly what: string;
-}
+import type { Finding, Proven } from './stored-proofs.ts';
 
 export interface LogReport {
   readonly log: StoredLog;
@@ -34,31 +23,34 @@ export interface LogReport {
   readonly offsetNext: number | null;
   /** XXH64 of the records that are sound; see records-digest.ts. */
   readonly digest: string;
+  /** Bytes that only the journal has, and that the next start writes into the files. */
+  readonly bytesInJournal: number;
+  /** What was cut off, or found damaged, and is kept aside. */
+  readonly quarantine: readonly { readonly file: string; readonly bytes: number }[];
   readonly findings: readonly Finding[];
 }
 
-/** Reads all of a log's files and holds them against each other: batches, offsets, leader epochs, indexes, checkpoint. */
+/** Reads all of a log's files and holds them against each other: batches, offsets, leader epochs, indexes, what is proven. */
 export async function checkLog(folder: StoppedFolder, log: StoredLog): Promise<LogReport> {
-  const findings: Finding[] = [];
-  const checkpoint = await checkpointOf(folder, log, findings);
-  const check = new LogCheck(log, checkpoint, findings, await RecordsDigest.create());
+  const check = new LogCheck(log, await RecordsDigest.create());
   for (const segment of log.segments) await check.segment(folder, segment);
-  return check.report();
+  const paths = new Set(log.segments.map(({ logPath }) => logPath.replaceAll('\\', '/')));
+  const changes = (await folder.disk.changes()).filter(({ path }) => paths.has(path));
+  const bytesInJournal = changes.reduce((sum, { bytesWritten }) => sum + bytesWritten, 0);
+  return { ...check.report(), bytesInJournal, quarantine: await quarantineOf(folder, log) };
 }
 
-async function checkpointOf(folder: StoppedFolder, log: StoredLog, findings: Finding[]): Promise<Checkpoint | null> {
-  try {
-    return await readCheckpoint(folder.disk, log.folder);
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    findings.push({ kind: 'damage', file: `${log.folder}/checkpoint`, position: null, what: error.message });
-    return null;
+async function quarantineOf({ disk }: StoppedFolder, log: StoredLog): Promise<LogReport['quarantine']> {
+  const kept: { file: string; bytes: number }[] = [];
+  for (const name of await disk.list(`${log.folder}/quarantine`)) {
+    const file = `${log.folder}/quarantine/${name}`;
+    kept.push({ file, bytes: (await disk.size(file)) ?? 0 });
   }
+  return kept;
 }
 
 class LogCheck {
   readonly #log: StoredLog;
-  readonly #checkpoint: Checkpoint | null;
   readonly #epochs: LeaderEpochs;
   readonly #findings: Finding[];
   readonly #digest: RecordsDigest;
@@ -70,11 +62,10 @@ class LogCheck {
   #expectedOffset: number | null;
   #provenPlaceSeen = false;
 
-  constructor(log: StoredLog, checkpoint: Checkpoint | null, findings: Finding[], digest: RecordsDigest) {
+  constructor(log: StoredLog, digest: RecordsDigest) {
     this.#log = log;
-    this.#checkpoint = checkpoint;
-    this.#epochs = new LeaderEpochs(checkpoint?.epochs);
-    this.#findings = findings;
+    this.#epochs = new LeaderEpochs(log.proofs.checkpoint?.epochs);
+    this.#findings = [...log.proofs.findings];
     this.#digest = digest;
     this.#expectedOffset = log.segments[0]?.baseOffset ?? null;
   }
@@ -91,6 +82,9 @@ class LogCheck {
     }
     this.#checkPlace(segment, segment.sizeBytes);
     index.end();
+    if ((await readSealed(disk, segment.producersPath)) === 'damaged') {
+      this.#add('cache', segment.producersPath, null, 'it is not what was written; the log says the same');
+    }
     for (const { path, unusable } of index.files) if (unusable !== null) this.#add('cache', path, null, unusable);
     for (const { kind, entry, offset, wrong } of index.entries) {
       const path = segment.logPath.replace(/\.log$/, kind === 'offset' ? '.index' : '.timeindex');
@@ -98,7 +92,7 @@ class LogCheck {
     }
   }
 
-  report(): LogReport {
+  report(): Omit<LogReport, 'bytesInJournal' | 'quarantine'> {
     const { segments } = this.#log;
     this.#checkProvenPlace();
     return {
@@ -106,7 +100,7 @@ class LogCheck {
       batches: this.#batches,
       records: this.#records,
       bytes: segments.reduce((sum, segment) => sum + segment.sizeBytes, 0),
-      logStart: Math.max(segments[0]?.baseOffset ?? 0, this.#checkpoint?.logStart ?? 0),
+      logStart: Math.max(segments[0]?.baseOffset ?? 0, this.#log.proofs.checkpoint?.logStart ?? 0),
       firstOffset: this.#firstOffset,
       offsetNext: this.#offsetNext,
       digest: this.#digest.end(),
@@ -115,20 +109,20 @@ class LogCheck {
   }
 
   #checkProvenPlace(): void {
-    const proven = this.#checkpoint;
+    const { proven } = this.#log.proofs;
     if (proven === null || this.#provenPlaceSeen) return;
     const segment = this.#log.segments.find((one) => one.baseOffset === proven.segmentBase);
     if (segment === undefined && !this.#log.isWhole) return;
     const place = `byte ${proven.position} of segment ${proven.segmentBase}`;
     const found =
       segment === undefined ? 'no such file' : `${segment.sizeBytes} bytes, and no batch that starts or ends there`;
-    this.#add('damage', `${this.#log.folder}/checkpoint`, null, `all is durable up to ${place}; found ${found}`);
+    this.#add('damage', this.#proofFile(proven), null, `all is durable up to ${place}; found ${found}`);
   }
 
   async #sound(segment: Segment, batch: Buffer, position: number): Promise<void> {
     this.#checkOffset(segment, batch, position);
     const epoch = this.#epochs.at(baseOffset(batch, 0));
-    const isProven = baseOffset(batch, 0) < (this.#checkpoint?.durableNext ?? 0);
+    const isProven = baseOffset(batch, 0) < (this.#log.proofs.checkpoint?.durableNext ?? 0);
     if (isProven && epoch >= 0 && epoch !== leaderEpoch(batch, 0)) {
       this.#add('damage', segment.logPath, position, `expected leader epoch ${epoch}, found ${leaderEpoch(batch, 0)}`);
     }
@@ -161,13 +155,17 @@ class LogCheck {
 
   /** Where the checkpoint says that offsets stand. */
   #checkPlace(segment: Segment, position: number): void {
-    const proven = this.#checkpoint;
+    const { proven } = this.#log.proofs;
     if (proven === null || segment.baseOffset !== proven.segmentBase || position !== proven.position) return;
     this.#provenPlaceSeen = true;
     const found = Math.max(this.#expectedOffset ?? proven.durableNext, segment.baseOffset);
     if (found === proven.durableNext || (found < proven.durableNext && this.#log.mayHaveGaps)) return;
     const what = `offset ${proven.durableNext} shall come at byte ${position} of segment ${segment.baseOffset}, found ${found}`;
-    this.#add('damage', `${this.#log.folder}/checkpoint`, null, what);
+    this.#add('damage', this.#proofFile(proven), null, what);
+  }
+
+  #proofFile({ by }: Proven): string {
+    return by === 'checkpoint' ? `${this.#log.folder}/checkpoint` : by;
   }
 
   #damaged(segment: Segment, { position, bytes, what }: DamagedBytes): void {
@@ -181,7 +179,7 @@ class LogCheck {
 
   /** Whether nobody was promised that these bytes are there. */
   #isUnproven(segment: Segment, position: number, bytes: number): boolean {
-    const proven = this.#checkpoint;
+    const { proven } = this.#log.proofs;
     if (proven === null) return segment === this.#log.segments.at(-1) && position + bytes === segment.sizeBytes;
     if (segment.baseOffset !== proven.segmentBase) return segment.baseOffset > proven.segmentBase;
     return position >= proven.position;

@@ -6,10 +6,12 @@ import { systemRandom } from './base/random.ts';
 import { type ClusterEvent, ClusterState, type TopicRecord } from './broker/cluster-state.ts';
 import { loadIdentity } from './broker/identity.ts';
 import type { Disk, DiskLock } from './disk/disk.ts';
+import { OverlayDisk } from './disk/overlay-disk.ts';
 import { realDisk } from './disk/real-disk.ts';
 import { Segment } from './log/segment.ts';
 import { type ScannedPiece, scanSegment } from './log/segment-scan.ts';
 import { recordsOf } from './record/records.ts';
+import { type Finding, type LogProofs, StoredProofs } from './stored-proofs.ts';
 
 /** The files of one log. */
 export interface StoredLog {
@@ -23,15 +25,24 @@ export interface StoredLog {
   /** Relative to the disk's root. */
   readonly folder: string;
   readonly segments: readonly Segment[];
+  readonly proofs: LogProofs;
   /** False when only one file of the log was named. */
   readonly isWhole: boolean;
   /** Whether offsets may be missing: compaction leaves gaps, and of files that are not Millrace's nothing is known. */
   readonly mayHaveGaps: boolean;
 }
 
-/** Files at rest, to be looked into and never changed. */
+/**
+ * Files at rest, to be looked into and never changed. Of Millrace's, the logs have what the journal has of them, as they would
+ * after a start; it is written over them in memory.
+ */
 export interface StoppedFolder {
-  readonly disk: Disk;
+  readonly disk: OverlayDisk;
+  /** Where the files of the broker lie; null when they are not Millrace's. */
+  readonly root: string | null;
+  /** What is wrong with the broker's own records and the journal. */
+  readonly findings: readonly Finding[];
+  readonly journal: StoredProofs['journal'];
   /** By topic and partition, then ledgers. None when there is no log at the place that was named. */
   readonly logs: readonly StoredLog[];
   /** What could not be found out, one sentence each. */
@@ -56,17 +67,22 @@ export async function openStoppedFolder(given: string): Promise<StoppedFolder> {
   const isFile = statSync(target, { throwIfNoEntry: false })?.isFile() === true;
   const innermost = isFile ? path.dirname(target) : target;
   const root = dataFolderAbove(innermost);
-  const disk = realDisk(root ?? innermost);
+  const disk = new OverlayDisk(realDisk(root ?? innermost));
   const warnings: string[] = [];
-  const lock = root === null ? null : await takeLock(disk, root, warnings);
+  const findings: Finding[] = [];
+  const lock = root === null ? null : await takeLock(disk, root, { warnings, findings });
   try {
     const only = isFile ? SEGMENT_FILE.exec(path.basename(target))?.[1] : undefined;
     const namesFile = isFile && only === undefined;
-    const topics = root === null ? null : await readTopics(disk, warnings);
+    const proofs = await StoredProofs.read(disk, root !== null, findings);
+    const topics = root === null ? null : await readTopics(disk, proofs, warnings);
     const folders = namesFile ? [] : logFolders(root, innermost);
-    const logs = await Promise.all(folders.map((folder) => storedLog(disk, folder, only, topics)));
+    const logs = await Promise.all(folders.map((folder) => storedLog(disk, folder, { only, topics, proofs })));
     return {
       disk,
+      root,
+      findings,
+      journal: proofs.journal,
       logs: logs.filter((log) => log.segments.length > 0).sort(byPlace),
       warnings,
       async close() {
@@ -92,7 +108,11 @@ function dataFolderAbove(folder: string): string | null {
   }
 }
 
-async function takeLock(disk: Disk, root: string, warnings: string[]): Promise<DiskLock | null> {
+async function takeLock(
+  disk: Disk,
+  root: string,
+  { warnings, findings }: { warnings: string[]; findings: Finding[] },
+): Promise<DiskLock | null> {
   let lock: DiskLock | null = null;
   try {
     lock = await disk.lock('lock');
@@ -102,8 +122,9 @@ async function takeLock(disk: Disk, root: string, warnings: string[]): Promise<D
     const { fault, message } = error as Partial<Fault>;
     // A folder that we cannot write to, or that no broker would start on, can be looked into all the same.
     if (fault === 'readOnlyDisk') warnings.push('the folder cannot be locked; make sure that no broker uses it');
-    else if (fault === 'damagedMetadata') warnings.push(String(message));
-    else {
+    else if (fault === 'damagedMetadata') {
+      findings.push({ kind: 'damage', file: IDENTITY_FILE, position: null, what: String(message) });
+    } else {
       await lock?.release();
       throw error;
     }
@@ -134,9 +155,14 @@ function foldersIn(folder: string): string[] {
 async function storedLog(
   disk: Disk,
   folder: string,
-  only: string | undefined,
-  topics: ReadonlyMap<string, TopicRecord> | null,
+  context: {
+    readonly only?: string | undefined;
+    readonly topics: ReadonlyMap<string, TopicRecord> | null;
+    readonly proofs: StoredProofs;
+  },
 ): Promise<StoredLog> {
+  const { only, topics, proofs } = context;
+  const proofsOfLog = await proofs.of(folder);
   const segments: Segment[] = [];
   for (const name of await disk.list(folder)) {
     const base = SEGMENT_FILE.exec(name)?.[1];
@@ -156,6 +182,7 @@ async function storedLog(
     partition: partition === undefined ? null : Number(partition),
     folder,
     segments,
+    proofs: proofsOfLog,
     isWhole: only === undefined,
     mayHaveGaps: topics === null || (record?.settings['cleanup.policy'] ?? '').includes('compact'),
   };
@@ -168,9 +195,13 @@ function byPlace(a: StoredLog, b: StoredLog): number {
 }
 
 /** The topics that the cluster ledger tells of, by id. It is read as it lies, without the repairs of a broker's start. */
-async function readTopics(disk: Disk, warnings: string[]): Promise<ReadonlyMap<string, TopicRecord>> {
+async function readTopics(
+  disk: Disk,
+  proofs: StoredProofs,
+  warnings: string[],
+): Promise<ReadonlyMap<string, TopicRecord>> {
   const state = new ClusterState(new Map());
-  const ledger = await storedLog(disk, path.join('ledger', 'cluster'), undefined, new Map());
+  const ledger = await storedLog(disk, path.join('ledger', 'cluster'), { topics: new Map(), proofs });
   try {
     for (const segment of ledger.segments) {
       await segment.walk(0, (batch) => {

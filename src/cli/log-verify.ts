@@ -1,13 +1,15 @@
 import { Fault } from '../base/faults.ts';
 import type { LogReport } from '../log-check.ts';
+import type { Finding } from '../stored-proofs.ts';
 import { defineCommand } from './command.ts';
+import { exitCodes } from './exit-codes.ts';
 import { logFlags, pathPositional, withLogs } from './log-files.ts';
 import { write, writeJson } from './output.ts';
 import { table } from './table.ts';
 
 export const logVerify = defineCommand({
   syntax: 'verify <path>',
-  describe: 'Check all files: batches, offsets, indexes, checkpoints; print a digest of the records',
+  describe: 'Check all files: batches, offsets, indexes, journal, checkpoints; print a digest of the records',
   positionals: pathPositional,
   flags: logFlags,
   examples: [
@@ -15,32 +17,45 @@ export const logVerify = defineCommand({
     { run: '$0 log verify data --topic orders --json', does: 'One topic, for a script' },
   ],
   notes:
-    'The digest is XXH64 over offsets, timestamps, keys, values and headers: equal digests, equal records. Exits with 7 when\n' +
-    'anything but a torn end is found. Files of Apache Kafka are read too. Nothing is ever changed.',
+    'The digest is XXH64 over offsets, timestamps, keys, values and headers: equal digests, equal records. What only the journal\n' +
+    'has counts as stored. Exits with 7 when something is damaged, with 10 when a crash has left a torn end and nothing is\n' +
+    'worse, with 0 when all is sound. Files of Apache Kafka are read too. Nothing is ever changed.',
   async run(args) {
     const { checkLog } = await import('../log-check.ts');
     const reports: LogReport[] = [];
+    const about: { findings: readonly Finding[]; journal: object | null } = { findings: [], journal: null };
     await withLogs(args, async (folder, logs) => {
       for (const log of logs) reports.push(await checkLog(folder, log));
+      Object.assign(about, { findings: folder.findings, journal: folder.journal });
     });
-    await (args.json ? writeJson({ logs: reports.map(jsonOf) }) : write(textOf(reports)));
-    const findings = reports.flatMap((report) => report.findings);
+    const findings = [...about.findings, ...reports.flatMap((report) => report.findings)];
+    await (args.json ? writeJson({ logs: reports.map(jsonOf), ...about }) : write(textOf(reports, findings)));
     const wrong = findings.filter(({ kind }) => kind !== 'torn');
-    if (wrong.length === 0) return;
-    const places = reports.filter((report) => report.findings.some(({ kind }) => kind !== 'torn'));
+    if (wrong.length === 0) {
+      if (findings.length > 0) process.exitCode = exitCodes.torn;
+      return;
+    }
+    const places = new Set(wrong.map(({ file }) => placeOf(file, reports)));
     throw new Fault('corruptBatch', {
-      detail: `${wrong.length} findings in ${places.map(({ log }) => log.label).join(', ')}; restore what is lost from a copy`,
+      detail: `${wrong.length} findings in ${[...places].join(', ')}; restore what is lost from a copy`,
     });
   },
 });
 
-function jsonOf({ log, ...report }: LogReport): object {
-  const { label, kind, topic, partition, folder, segments } = log;
-  return { label, kind, topic, partition, folder, segments: segments.length, ...report };
+/** The log that a file belongs to, as people call it; of the broker's own files, the file. */
+function placeOf(file: string, reports: readonly LogReport[]): string {
+  return reports.find(({ log }) => file.startsWith(log.folder))?.log.label ?? file;
 }
 
-function textOf(reports: readonly LogReport[]): string {
-  const headings = ['LOG', 'SEGMENTS', 'BATCHES', 'RECORDS', 'START', 'NEXT', 'BYTES', 'DIGEST', 'STATE'];
+function jsonOf({ log, ...report }: LogReport): object {
+  const { label, kind, topic, partition, folder, segments, proofs } = log;
+  const { segmentBase, position, durableNext, by } = proofs.proven ?? {};
+  const proven = proofs.proven && { segmentBase, position, durableNext, by };
+  return { label, kind, topic, partition, folder, segments: segments.length, proven, ...report };
+}
+
+function textOf(reports: readonly LogReport[], findings: readonly Finding[]): string {
+  const headings = ['LOG', 'SEGMENTS', 'BATCHES', 'RECORDS', 'START', 'NEXT', 'BYTES', 'PROVEN', 'DIGEST', 'STATE'];
   const rows = reports.map((report) => [
     report.log.label,
     report.log.segments.length,
@@ -49,14 +64,18 @@ function textOf(reports: readonly LogReport[]): string {
     report.logStart,
     report.offsetNext,
     report.bytes,
+    report.log.proofs.proven?.durableNext ?? null,
     report.digest,
     stateOf(report),
   ]);
-  const findings = reports.flatMap((report) => report.findings);
   const lines = findings.map(({ kind, file, position, what }) => {
     const at = position === null ? '' : ` at byte ${position}`;
     return `${kind}: ${file}${at}: ${what}\n`;
   });
+  for (const { log, bytesInJournal, quarantine } of reports) {
+    if (bytesInJournal > 0) lines.push(`journal: ${bytesInJournal} bytes of ${log.label} are in the journal alone\n`);
+    for (const { file, bytes } of quarantine) lines.push(`quarantine: ${file}: ${bytes} bytes\n`);
+  }
   return `${table(headings, rows)}${lines.length > 0 ? '\n' : ''}${lines.join('')}`;
 }
 

@@ -13,6 +13,8 @@ interface OverlaidFile {
   belowBytes: number;
   sizeBytes: number;
   readonly sizeBelow: number;
+  /** Written here, and other than what was there. */
+  bytesWritten: number;
   readonly pages: Map<number, Buffer>;
 }
 
@@ -35,6 +37,8 @@ export interface OverlayChange {
   readonly bytesBefore: number | null;
   /** Null for what was removed. */
   readonly bytesAfter: number | null;
+  /** Written here, and other than what was there. */
+  readonly bytesWritten: number;
 }
 
 /**
@@ -55,7 +59,15 @@ export class OverlayDisk implements Disk {
     let node = await this.#lookUp(folder, name);
     if (mode === 'create') {
       if (node !== null) throw problem('EEXIST', path);
-      node = { kind: 'file', below: null, belowBytes: 0, sizeBytes: 0, sizeBelow: 0, pages: new Map() };
+      node = {
+        kind: 'file',
+        below: null,
+        belowBytes: 0,
+        sizeBytes: 0,
+        sizeBelow: 0,
+        bytesWritten: 0,
+        pages: new Map(),
+      };
       folder.names.set(name, node);
     }
     if (node === null) throw problem('ENOENT', path);
@@ -158,7 +170,15 @@ export class OverlayDisk implements Disk {
     if (bytes === null) return null;
     const node: Overlaid = (await this.#isFolderBelow(path))
       ? { kind: 'folder', below: path, names: new Map() }
-      : { kind: 'file', below: path, belowBytes: bytes, sizeBytes: bytes, sizeBelow: bytes, pages: new Map() };
+      : {
+          kind: 'file',
+          below: path,
+          belowBytes: bytes,
+          sizeBytes: bytes,
+          sizeBelow: bytes,
+          bytesWritten: 0,
+          pages: new Map(),
+        };
     // Another call may have been faster.
     const found = folder.names.get(name);
     if (found !== undefined) return found;
@@ -199,9 +219,11 @@ export class OverlayDisk implements Disk {
 
 function changeOf(path: string, node: OverlaidFile | null, bytesBefore: number | null): OverlayChange | null {
   if (node === null) {
-    return bytesBefore === null ? null : { kind: 'removed', path, from: null, bytesBefore, bytesAfter: null };
+    return bytesBefore === null
+      ? null
+      : { kind: 'removed', path, from: null, bytesBefore, bytesAfter: null, bytesWritten: 0 };
   }
-  const facts = { path, bytesBefore, bytesAfter: node.sizeBytes };
+  const facts = { path, bytesBefore, bytesAfter: node.sizeBytes, bytesWritten: node.bytesWritten };
   if (node.below === null) return { ...facts, kind: bytesBefore === null ? 'made' : 'changed', from: null };
   if (node.below !== path) return { ...facts, kind: 'moved', from: node.below };
   const isSame = node.pages.size === 0 && node.sizeBytes === node.sizeBelow && node.belowBytes === node.sizeBelow;
@@ -241,6 +263,7 @@ class OverlaidHandle implements DiskFile {
     for (const { page, from, to, at } of pieces(position, bytes.length)) {
       const end = at + to - from;
       if (end <= known && bytes.subarray(at, end).equals(present.subarray(at, end))) continue;
+      this.#file.bytesWritten += end - at;
       bytes.copy(await this.#page(page), from, at, end);
     }
   }

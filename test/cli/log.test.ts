@@ -141,7 +141,7 @@ test('bytes missing before the proven end are damage; more bytes than proven are
 
   await writeFile(last, Buffer.concat([content, content.subarray(0, 100)]));
   const torn = await verify(data);
-  expect(torn.code).toBe(0);
+  expect(torn.code).toBe(10);
   expect(torn.logs[0]!.findings).toMatchObject([{ kind: 'torn', position: content.length }]);
   expect(torn.logs[0]!.records).toBe(RECORDS);
 });

@@ -1,0 +1,96 @@
+import { Fault } from './base/faults.ts';
+import type { Logger } from './base/logger.ts';
+import type { Disk } from './disk/disk.ts';
+import { type Checkpoint, readCheckpoint } from './log/checkpoint.ts';
+import { type JournalFound, JournalReplay, PROOFS_PATH, type ProvenPlace } from './log/journal-replay.ts';
+
+export interface Finding {
+  /**
+   * `damage`: what was stored is not what was written, or gone. `cache`: an index says wrong, which a broker finds
+   * out and mends by itself. `torn`: what a crash left of a write that nobody was told is stored; it goes at the next start.
+   */
+  readonly kind: 'damage' | 'cache' | 'torn';
+  /** Relative to the data folder. */
+  readonly file: string;
+  readonly position: number | null;
+  readonly what: string;
+}
+
+/** A place up to which all is durable, and what says so. */
+export interface Proven extends ProvenPlace {
+  readonly by: 'checkpoint' | 'journal/proofs' | 'journal';
+}
+
+/** What is known of one log without reading it. */
+export interface LogProofs {
+  /** Its own, or what the journal says that is younger; null when there is none, or it is damaged. */
+  readonly checkpoint: Checkpoint | null;
+  /** Null when nothing says how far the log is durable. */
+  readonly proven: Proven | null;
+  /** What is wrong with what should say it. */
+  readonly findings: readonly Finding[];
+}
+
+/** What proves the logs of a stopped folder durable: their checkpoints, and the journal. */
+export class StoredProofs {
+  /** Null where there is none, or nothing can be known of it. */
+  readonly journal: JournalFound | null;
+  readonly #disk: Disk;
+  readonly #replay: JournalReplay | null;
+  readonly #known = new Map<string, Promise<LogProofs>>();
+
+  private constructor(disk: Disk, replay: JournalReplay | null) {
+    this.#disk = disk;
+    this.#replay = replay;
+    this.journal = replay === null || replay.found.files.length === 0 ? null : replay.found;
+  }
+
+  /** Reads the journal of a folder, if it has one. What is wrong with it is added to `findings`. */
+  static async read(disk: Disk, hasJournal: boolean, findings: Finding[]): Promise<StoredProofs> {
+    let replay: JournalReplay | null = null;
+    try {
+      if (hasJournal) replay = await JournalReplay.read(disk, findingLogger(findings));
+    } catch (error) {
+      findings.push(findingOf(error, PROOFS_PATH));
+    }
+    return new StoredProofs(disk, replay);
+  }
+
+  /** Of one log; what the journal has of it is written into its files. Twice asked, it is done once. */
+  of(folder: string): Promise<LogProofs> {
+    let known = this.#known.get(folder);
+    if (known === undefined) this.#known.set(folder, (known = this.#read(folder.replaceAll('\\', '/'))));
+    return known;
+  }
+
+  async #read(folder: string): Promise<LogProofs> {
+    let own: Checkpoint | null;
+    try {
+      own = await readCheckpoint(this.#disk, folder);
+    } catch (error) {
+      return { checkpoint: null, proven: null, findings: [findingOf(error, `${folder}/checkpoint`)] };
+    }
+    const checkpoint = this.#replay?.latest(folder, own) ?? own;
+    const journaled = (await this.#replay?.restore(folder, checkpoint)) ?? null;
+    if (journaled !== null) return { checkpoint, proven: { ...journaled, by: 'journal' }, findings: [] };
+    const by = checkpoint === own ? 'checkpoint' : 'journal/proofs';
+    return { checkpoint, proven: checkpoint && { ...checkpoint, by }, findings: [] };
+  }
+}
+
+/** What damaged metadata is told as. @throws any other error */
+function findingOf(error: unknown, file: string): Finding {
+  if (!(error instanceof Fault) || error.fault !== 'damagedMetadata') throw error;
+  return { kind: 'damage', file, position: null, what: error.message };
+}
+
+/** What the journal tells of itself: an error is damage, a warning a torn end. */
+function findingLogger(findings: Finding[]): Logger {
+  const note =
+    (kind: Finding['kind']) =>
+    (facts: object, message: string): void => {
+      const { file, position = null } = facts as { file: string; position?: number };
+      findings.push({ kind, file, position, what: message });
+    };
+  return { debug() {}, info() {}, warn: note('torn'), error: note('damage') };
+}
