@@ -4,6 +4,7 @@ import { InvariantError } from '../base/invariant.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { Semaphore } from '../base/semaphore.ts';
+import { type KnownTime, type Leap, SteadyTime } from '../base/steady-time.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { JOURNAL_SIZES, Journal, type JournalSizes } from '../log/journal.ts';
 import { JournalReplay } from '../log/journal-replay.ts';
@@ -174,7 +175,8 @@ export class Broker {
       // Whatever becomes of the groups, the topics' files are closed.
       await this.groups.close().finally(() => this.topics.close());
       // Else the ledger ends with the mark of the clean stop before.
-      if (this.#started) await ledger.change(() => ({ events: [{ type: 'stopped' }], result: undefined }));
+      const leap = this.#leap();
+      if (this.#started) await ledger.change(() => ({ events: [{ type: 'stopped', leap }], result: undefined }));
       clean = true;
     } finally {
       await ledger
@@ -214,10 +216,17 @@ export class Broker {
     await lock.release();
   }
 
+  /** How the clock is off now, if it is not believed. */
+  #leap(): Leap | null {
+    const { time } = this.#parts;
+    time.now(this.clock.wallMs(), this.clock.monotonicMs());
+    return time.leap;
+  }
+
   #awaitRoom(): void {
     this.#starting = this.clock.after(ROOM_INTERVAL_MS, () => {
       const { ledger, state } = this.#parts;
-      markStarted(ledger, state.epoch).then(
+      markStarted(ledger, state.epoch, this.#leap()).then(
         () => {
           this.#started = true;
           this.logger.info({}, 'there is room on the disk again');
@@ -249,6 +258,7 @@ interface BrokerParts {
   readonly settings: BrokerSettings;
   readonly state: ClusterState;
   readonly ledger: Ledger<ClusterEvent>;
+  readonly time: SteadyTime;
   readonly context: LogContext;
   readonly journal: Journal | null;
   readonly topics: Topics;
@@ -262,8 +272,14 @@ interface BrokerParts {
 }
 
 /** Until 'stopped' follows it, the next start knows that this one did not end cleanly. */
-function markStarted(ledger: Ledger<ClusterEvent>, epoch: number): Promise<void> {
-  return ledger.change(() => ({ events: [{ type: 'started', epoch }], result: undefined }));
+function markStarted(ledger: Ledger<ClusterEvent>, epoch: number, leap: Leap | null): Promise<void> {
+  return ledger.change(() => ({ events: [{ type: 'started', epoch, leap }], result: undefined }));
+}
+
+/** The time that was believed last before this start. */
+async function knownTime(ledger: Ledger<ClusterEvent>, { leap }: ClusterState): Promise<KnownTime | null> {
+  const timeMs = await ledger.newestMs();
+  return timeMs === null ? null : { timeMs, leap };
 }
 
 function isDiskFull(error: unknown): boolean {
@@ -292,17 +308,20 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
   const journal = context.replay && new Journal(context, context.replay, options.journalSizes ?? JOURNAL_SIZES);
   const state = new ClusterState(settings.changed);
   const hasTopics = (await disk.list('topics')).length > 0;
-  const ledger = await Ledger.open('ledger/cluster', context, state, { mayBeNew: !hasTopics });
+  let time: SteadyTime | null = null;
+  // What the next start knows of the time: a clock that is not believed must not leave its own there.
+  const nowMs = (): number => Math.floor(time?.now(clock.wallMs(), clock.monotonicMs()) ?? clock.wallMs());
+  const ledger = await Ledger.open('ledger/cluster', context, state, { mayBeNew: !hasTopics, nowMs });
   const topics = new Topics(state, ledger, context, settings, random);
   const groupSettings = new GroupSettings(state, ledger, settings);
   let groups: GroupCoordinator;
-  let knownMs: number | null;
   let started: boolean;
   try {
+    time = new SteadyTime(await knownTime(ledger, state), clock.wallMs(), clock.monotonicMs());
+    nowMs();
     // After an unclean stop records may be gone that clients have seen: a new epoch tells them to look.
-    knownMs = await ledger.newestMs();
     const epoch = state.epoch < 0 ? 0 : state.epoch + (state.stoppedCleanly ? 0 : 1);
-    started = await markStarted(ledger, epoch).then(
+    started = await markStarted(ledger, epoch, time.leap).then(
       () => true,
       (error: unknown) => {
         // After a clean stop all is where it was; only what is stored from now on needs the mark.
@@ -328,7 +347,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     journal.start(context.replay!);
     context.syncer.useJournal(journal);
   }
-  const retention = new Retention({ topics, settings, clock, logger, onBug: context.onFatal }, knownMs);
+  const retention = new Retention({ topics, settings, clock, logger, onBug: context.onFatal, time });
   return {
     options,
     lock,
@@ -336,6 +355,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     settings,
     state,
     ledger,
+    time,
     started,
     context,
     journal,

@@ -1,5 +1,6 @@
 import { Fault } from '../base/faults.ts';
 import type { Uuid } from '../base/random.ts';
+import type { Leap } from '../base/steady-time.ts';
 import type { Fold } from '../ledger/ledger.ts';
 
 /** A topic as the ledger keeps it. */
@@ -13,8 +14,8 @@ export interface TopicRecord {
 }
 
 export type ClusterEvent =
-  | { readonly type: 'started'; readonly epoch: number }
-  | { readonly type: 'stopped' }
+  | { readonly type: 'started'; readonly epoch: number; readonly leap?: Leap | null }
+  | { readonly type: 'stopped'; readonly leap?: Leap | null }
   | ({ readonly type: 'topic' } & TopicRecord)
   | { readonly type: 'topicDeleted'; readonly id: Uuid }
   | { readonly type: 'brokerSetting'; readonly name: string; readonly value: string | null }
@@ -38,6 +39,8 @@ export class ClusterState implements Fold<ClusterEvent> {
   /** The leader epoch; -1 before the first start. */
   epoch = -1;
   stoppedCleanly = true;
+  /** Of the clock, if it was not believed at the last start or clean stop. */
+  leap: Leap | null = null;
   producerIdNext = 0;
   readonly #idByMetricName = new Map<string, Uuid>();
 
@@ -50,9 +53,11 @@ export class ClusterState implements Fold<ClusterEvent> {
       case 'started':
         this.epoch = event.epoch;
         this.stoppedCleanly = false;
+        this.leap = event.leap ?? null;
         return;
       case 'stopped':
         this.stoppedCleanly = true;
+        this.leap = event.leap ?? null;
         return;
       case 'topic': {
         const { type: _, ...record } = event;
@@ -87,8 +92,9 @@ export class ClusterState implements Fold<ClusterEvent> {
   }
 
   *live(): Generator<ClusterEvent> {
-    yield { type: 'started', epoch: this.epoch };
-    if (this.stoppedCleanly) yield { type: 'stopped' };
+    const { epoch, leap } = this;
+    yield { type: 'started', epoch, leap };
+    if (this.stoppedCleanly) yield { type: 'stopped', leap };
     yield { type: 'producerIds', next: this.producerIdNext };
     for (const [name, value] of this.brokerSettings) yield { type: 'brokerSetting', name, value };
     for (const [group, settings] of this.groupSettings) yield { type: 'groupSettings', group, settings };

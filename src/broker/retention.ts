@@ -1,7 +1,7 @@
 import type { CancelTimer, Clock } from '../base/clock.ts';
 import { Fault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
-import { SteadyTime } from '../base/steady-time.ts';
+import type { SteadyTime } from '../base/steady-time.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
 import { retire } from '../log/retention.ts';
 import type { BrokerSettings } from './broker-settings.ts';
@@ -15,6 +15,7 @@ export interface RetentionContext {
   readonly topics: Topics;
   readonly settings: BrokerSettings;
   readonly clock: Clock;
+  readonly time: SteadyTime;
   readonly logger: Logger;
   readonly onBug: (error: unknown) => void;
 }
@@ -22,16 +23,13 @@ export interface RetentionContext {
 /** Deletes, every few minutes and one partition after the other, the segments that are over their topics' limits. */
 export class Retention {
   readonly #context: RetentionContext;
-  readonly #time: SteadyTime;
   readonly #toldOfFuture = new WeakSet<PartitionLog>();
   #cancelTimer: CancelTimer | null = null;
   #running: Promise<void> | null = null;
   #closed = false;
 
-  /** `knownMs` is the last time that the broker knows of from before it started. */
-  constructor(context: RetentionContext, knownMs: number | null) {
+  constructor(context: RetentionContext) {
     this.#context = context;
-    this.#time = new SteadyTime(knownMs, context.clock.wallMs(), context.clock.monotonicMs());
     this.#after('log.initial.task.delay.ms');
   }
 
@@ -59,11 +57,11 @@ export class Retention {
   }
 
   async #pass(): Promise<void> {
-    const { clock, logger, topics } = this.#context;
-    const nowMs = this.#time.now(clock.wallMs(), clock.monotonicMs());
-    if (this.#time.aheadMs > 0) {
+    const { clock, time, logger, topics } = this.#context;
+    const nowMs = time.now(clock.wallMs(), clock.monotonicMs());
+    if (time.aheadMs > 0) {
       logger.warn(
-        { aheadMs: this.#time.aheadMs },
+        { aheadMs: time.aheadMs },
         'the clock has leapt ahead; for a day, records expire as if it had not: set it right if it is wrong',
       );
     }

@@ -51,6 +51,7 @@ export class Ledger<Event> {
   readonly #log: PartitionLog;
   readonly #context: LogContext;
   readonly #fold: Fold<Event>;
+  readonly #nowMs: () => number;
   #rewriteAtBytes = REWRITE_BYTES_MIN;
   #rewriting: Promise<void> | null = null;
   #closing = false;
@@ -64,21 +65,23 @@ export class Ledger<Event> {
   #held: HeldAppend<Event>[] | null = null;
   #onDrained: (() => void) | null = null;
 
-  private constructor(log: PartitionLog, context: LogContext, fold: Fold<Event>) {
+  private constructor(log: PartitionLog, context: LogContext, fold: Fold<Event>, nowMs: () => number) {
     this.#log = log;
     this.#context = context;
     this.#fold = fold;
+    this.#nowMs = nowMs;
   }
 
   /**
-   * Opens the ledger in `folder` and folds all its events. `mayBeNew`: whether there may be none yet.
+   * Opens the ledger in `folder` and folds all its events. `mayBeNew`: whether there may be none yet. `nowMs`: the time that
+   * events are stamped with; default the wall clock's.
    * @throws Fault damagedMetadata when an event cannot be read, or files are gone
    */
   static async open<Event>(
     folder: string,
     context: LogContext,
     fold: Fold<Event>,
-    { mayBeNew = true } = {},
+    { mayBeNew = true, nowMs = () => context.clock.wallMs() } = {},
   ): Promise<Ledger<Event>> {
     await checkPresence(context.disk, folder, mayBeNew);
     const log = await PartitionLog.open(folder, context, SETTINGS, 0);
@@ -89,7 +92,7 @@ export class Ledger<Event> {
       await log.close();
       throw error;
     }
-    return new Ledger(log, context, fold);
+    return new Ledger(log, context, fold, nowMs);
   }
 
   /**
@@ -150,7 +153,7 @@ export class Ledger<Event> {
     if (this.#underWay.length === 0) this.#onDrained?.();
   }
 
-  /** When the youngest event was made, by the wall clock of then; null when there is none. */
+  /** When the youngest event was made, as it was stamped; null when there is none. */
   async newestMs(): Promise<number | null> {
     const times = await Promise.all(this.#log.segments.map((segment) => segment.maxTimestampMs()));
     const newestMs = Math.max(...times);
@@ -187,7 +190,7 @@ export class Ledger<Event> {
   }
 
   async #writeValues(values: readonly Buffer[]): Promise<void> {
-    const timestampMs = this.#context.clock.wallMs();
+    const timestampMs = this.#nowMs();
     const records: NewRecord[] = values.map((value) => ({ timestampMs, key: null, value, headers: [] }));
     await this.#context.syncer.append([{ log: this.#log, batch: buildBatch(records) }], 'visible').settled;
   }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Broker } from '../../src/broker/broker.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
 import { ManualClock, until } from '../log/support.ts';
-import { atEnd, openBroker } from '../server/support.ts';
+import { atEnd, openBroker, tempFolder } from '../server/support.ts';
 
 const INTERVAL_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -17,12 +17,12 @@ class SetClock extends ManualClock {
   }
 }
 
-async function start(clock: SetClock): Promise<{ broker: Broker; messages: () => string }> {
+async function start(clock: SetClock, folder = tempFolder()): Promise<{ broker: Broker; messages: () => string }> {
   const settings = {
     'log.initial.task.delay.ms': String(INTERVAL_MS),
     'log.retention.check.interval.ms': String(INTERVAL_MS),
   };
-  const { broker, warnings } = await openBroker({ clock, settings });
+  const { broker, warnings } = await openBroker({ folder, clock, settings });
   atEnd(() => broker.close());
   return { broker, messages: () => warnings.map(({ message }) => message).join() };
 }
@@ -81,6 +81,29 @@ test('a clock that leaps ten years ahead deletes nothing for a day, and is told 
   const later = await topicWith(broker, 'later', { 'retention.ms': '1000' });
   await pass(clock, () => later() === 1);
   expect(logStart()).toBe(0);
+});
+
+test('a start does not make a clock believed that has leapt: the next one but one deleted what was not old', async () => {
+  const clock = new SetClock();
+  const folder = tempFolder();
+  const first = await start(clock, folder);
+  await topicWith(first.broker, 'seven-days', {});
+  clock.offMs = TEN_YEARS_MS;
+  // What the ledger is told in the meantime must not carry the leapt time either.
+  await topicWith(first.broker, 'made-in-the-future', {});
+  await first.broker.close();
+  for (let i = 0; i < 3; i += 1) {
+    const { broker } = await start(clock, folder);
+    const short = await topicWith(broker, `short-${i}`, { 'retention.ms': '1000' });
+    clock.offMs -= TEN_YEARS_MS;
+    await topicWith(broker, `old-${i}`, { 'retention.ms': '1000' });
+    clock.offMs += TEN_YEARS_MS;
+    const log = broker.topics.get(`old-${i}`).partition(0);
+    await pass(clock, () => log.marks.logStart === 1);
+    expect(short()).toBe(0);
+    expect(broker.topics.get('seven-days').partition(0).marks.logStart).toBe(0);
+    await broker.close();
+  }
 });
 
 test('a record of a day to come is told of, once; one of a clock that runs a little fast is not', async () => {

@@ -1,6 +1,6 @@
 import type { SeededRandom } from '../seeded-random.ts';
 import { type Client, Unanswered } from './client.ts';
-import { errorName } from './error-names.ts';
+import { errorName, isRetriable } from './error-names.ts';
 import type { Place } from './history.ts';
 import { oneIn, pick } from './random-streams.ts';
 import { TOPIC_KIND_NAMES, type TopicPlan } from './topic-plans.ts';
@@ -108,6 +108,8 @@ class Administrator {
       });
       const { errorCode, lowWatermark } = answer.topics[0]!.partitions[0]!;
       if (errorCode === 0) pending.ok({ logStart: lowWatermark });
+      // Some segments may be gone when the disk fails in the midst of it.
+      else if (isRetriable(errorCode)) pending.info(errorName(errorCode));
       else pending.fail(errorName(errorCode));
     } catch (error) {
       pending.info(String(error));

@@ -169,7 +169,11 @@ class Producer {
       const where = placeName(send.place);
       this.#context.onViolation(`${where}: a sequence is out of order, though all before it was acknowledged`);
       this.#giveUp(send, errorName(errorCode));
-    } else if (!isRetriable(errorCode)) this.#giveUp(send, errorName(errorCode));
+    } else {
+      // What a full disk cut short was taken back in the page cache alone: without a sync a power cut may bring it again.
+      if (errorCode === kafkaErrors.KAFKA_STORAGE_ERROR.code) send.isUncertain ||= !send.plan.isSynced;
+      if (!isRetriable(errorCode)) this.#giveUp(send, errorName(errorCode));
+    }
   }
 
   #stored(send: Send, offset: number | null): void {
