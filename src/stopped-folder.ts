@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { decode } from 'msgpackr';
 import { Fault } from './base/faults.ts';
+import { decodeMessagePack } from './base/message-pack.ts';
 import { systemRandom } from './base/random.ts';
 import { type ClusterEvent, ClusterState, type TopicRecord } from './broker/cluster-state.ts';
 import { loadIdentity } from './broker/identity.ts';
@@ -205,7 +205,7 @@ async function readTopics(
   try {
     for (const segment of ledger.segments) {
       await segment.walk(0, (batch) => {
-        for (const { value } of recordsOf(batch)) state.apply(decode(value!) as ClusterEvent);
+        for (const { value } of recordsOf(batch)) state.apply(decodeMessagePack(value!) as ClusterEvent);
         return true;
       });
     }

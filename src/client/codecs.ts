@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { Packr } from 'msgpackr';
 import { Fault } from '../base/faults.ts';
-import { checkMessagePack } from './message-pack-check.ts';
+import { decodeMessagePack } from '../base/message-pack.ts';
 
 /**
  * Turns values into bytes and back. Null never comes to a codec: a record without a key or a value (a tombstone) has null
@@ -71,14 +71,7 @@ const packr = new Packr({ useRecords: false, mapsAsObjects: true });
 
 const messagePackCodec: Codec<unknown> = {
   encode: (value) => attempt('MessagePack', value, () => packr.pack(value)),
-  decode(encoded) {
-    checkMessagePack(encoded);
-    try {
-      return packr.unpack(encoded) as unknown;
-    } catch (cause) {
-      throw new Fault('undecodableValue', { detail: `as MessagePack, ${(cause as Error).message}`, cause });
-    }
-  },
+  decode: decodeMessagePack,
   contentType: 'application/vnd.msgpack',
 };
 

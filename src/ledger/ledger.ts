@@ -1,6 +1,7 @@
-import { decode, encode } from 'msgpackr';
+import { encode } from 'msgpackr';
 import { Fault } from '../base/faults.ts';
 import { invariant } from '../base/invariant.ts';
+import { decodeMessagePack } from '../base/message-pack.ts';
 import { CHECKPOINT_FILE } from '../log/checkpoint.ts';
 import type { LogRead } from '../log/log-reader.ts';
 import type { LogSettings } from '../log/log-settings.ts';
@@ -35,6 +36,8 @@ export interface Fold<Event> {
   /** Events that make the live state anew. Each stands for itself, so that others may come between. */
   live(): Iterable<Event>;
 }
+
+const NO_BYTES = Buffer.alloc(0);
 
 interface HeldAppend<Event> {
   readonly events: readonly Event[];
@@ -305,11 +308,12 @@ async function readSound(log: PartitionLog, offset: number): Promise<LogRead> {
 }
 
 function decodeEvent<Event>(log: PartitionLog, offset: number, value: Buffer | null): Event {
+  let cause: unknown;
   try {
-    const event: unknown = decode(value!);
-    invariant(typeof event === 'object' && event !== null, 'an event is an object');
-    return event as Event;
-  } catch (cause) {
-    throw new Fault('damagedMetadata', { detail: `${log.folder}, event ${offset}`, cause });
+    const event = decodeMessagePack(value ?? NO_BYTES);
+    if (typeof event === 'object' && event !== null) return event as Event;
+  } catch (error) {
+    cause = error;
   }
+  throw new Fault('damagedMetadata', { detail: `${log.folder}, event ${offset}`, cause });
 }

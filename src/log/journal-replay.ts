@@ -220,11 +220,13 @@ export function isBefore(
 }
 
 /** @throws Fault damagedMetadata */
-function proofsIn(sealed: { content: unknown } | 'damaged'): Proofs {
+export function proofsIn(sealed: { content: unknown } | 'damaged'): Proofs {
   const proofs = ((sealed === 'damaged' ? null : sealed.content) ?? {}) as Partial<Proofs>;
   const { releasedBefore, logs, firstNumber = 1, inUse = {} } = proofs;
   const areNumbers = [releasedBefore, firstNumber, ...Object.values(inUse ?? {})].every(Number.isSafeInteger);
-  if (areNumbers && typeof logs === 'object' && Object.values(logs).every(isCheckpoint)) return proofs as Proofs;
+  if (areNumbers && typeof logs === 'object' && logs !== null && Object.values(logs).every(isCheckpoint)) {
+    return proofs as Proofs;
+  }
   throw new Fault('damagedMetadata', { detail: PROOFS_PATH });
 }
 
@@ -302,7 +304,9 @@ class FileScan {
       this.generation = header.generation;
       this.rounds = [];
     }
-    const entries = decodeEntries(round).map((entry) => ({
+    const found = decodeEntries(round);
+    if (found === null) throw new Fault('damagedMetadata', { detail: `${this.path}, the round at byte ${at}` });
+    const entries = found.map((entry) => ({
       ...entry,
       file: this.path,
       filePosition: at + entry.start,

@@ -102,16 +102,19 @@ export function readHeader(bytes: Buffer): RoundHeader {
   };
 }
 
-/** The entries of a round whose checksum holds. */
-export function decodeEntries(round: Buffer): FoundEntry[] {
+/** The entries of a whole round whose checksum holds. Null when they lead out of it: then no version that we know wrote it. */
+export function decodeEntries(round: Buffer): FoundEntry[] | null {
   const entries: FoundEntry[] = [];
   let at = ROUND_HEADER_BYTES;
   for (let left = round.readUInt32BE(32); left > 0; left -= 1) {
+    if (at + ENTRY_FIXED_BYTES > round.length) return null;
     const folderEnd = at + 2 + round.readUInt16BE(at);
+    const start = folderEnd + ENTRY_FIXED_BYTES - 2;
+    if (start > round.length) return null;
     const folder = round.toString('utf8', at + 2, folderEnd);
     const [segmentBase, position, nextOffset] = [0, 8, 16].map((i) => Number(round.readBigUInt64BE(folderEnd + i)));
     const bytes = round.readUInt32BE(folderEnd + 24);
-    const start = folderEnd + 28;
+    if (bytes > round.length - start || ![segmentBase, position, nextOffset].every(Number.isSafeInteger)) return null;
     entries.push({ folder, segmentBase: segmentBase!, position: position!, nextOffset: nextOffset!, start, bytes });
     at = start + bytes;
   }

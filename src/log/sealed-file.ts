@@ -1,4 +1,6 @@
-import { decode, encode } from 'msgpackr';
+import { encode } from 'msgpackr';
+import { Fault } from '../base/faults.ts';
+import { decodeMessagePack } from '../base/message-pack.ts';
 import type { Disk } from '../disk/disk.ts';
 import { crc32c } from '../record/crc32c.ts';
 
@@ -14,12 +16,16 @@ const HEADER_BYTES = 8;
 
 /** Writes beside the file, syncs, renames over it. The caller syncs the folder (or lets the next such write do it). */
 export async function writeSealed(disk: Disk, path: string, content: unknown): Promise<void> {
+  await writeWhole(disk, path, seal(content));
+}
+
+export function seal(content: unknown): Buffer {
   const payload = encode(content);
   const bytes = Buffer.alloc(HEADER_BYTES + payload.length);
   MAGIC.copy(bytes);
   payload.copy(bytes, HEADER_BYTES);
   bytes.writeUInt32BE(crc32c(bytes.subarray(HEADER_BYTES)), 4);
-  await writeWhole(disk, path, bytes);
+  return bytes;
 }
 
 /** Replaces a file by one that is synced; after a crash there is the old one, the new one, or the new one under `.new`. */
@@ -39,13 +45,17 @@ export async function writeWhole(disk: Disk, path: string, bytes: Buffer): Promi
 /** The content; 'missing' when there is no file, 'damaged' when it is not what was written. */
 export async function readSealed(disk: Disk, path: string): Promise<{ content: unknown } | 'missing' | 'damaged'> {
   const bytes = await readWhole(disk, path);
-  if (bytes === null) return 'missing';
+  return bytes === null ? 'missing' : unseal(bytes);
+}
+
+export function unseal(bytes: Buffer): { content: unknown } | 'damaged' {
   if (bytes.length < HEADER_BYTES || !bytes.subarray(0, 4).equals(MAGIC)) return 'damaged';
   const payload = bytes.subarray(HEADER_BYTES);
   if (crc32c(payload) !== bytes.readUInt32BE(4)) return 'damaged';
   try {
-    return { content: decode(payload) };
-  } catch {
+    return { content: decodeMessagePack(payload) };
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
     // Sealed by something else that has our magic: its content is not ours to read.
     return 'damaged';
   }

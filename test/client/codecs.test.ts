@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { Packr, unpack } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
 import { Fault } from '../../src/base/faults.ts';
+import { checkMessagePack } from '../../src/base/message-pack.ts';
 import { bytes, json, messagePack, text } from '../../src/client/codecs.ts';
-import { checkMessagePack } from '../../src/client/message-pack-check.ts';
 
 const faultOf = (action: () => unknown): string => {
   try {

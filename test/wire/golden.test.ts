@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import {
   complete,
@@ -14,23 +12,7 @@ import {
 import { type ApiName, apis, type Messages } from '../../src/wire/messages.generated.ts';
 import { OWN_KEY_FIRST } from '../../src/wire/own-apis.ts';
 import { apiSchema, type FieldType } from '../../src/wire/schema.ts';
-
-// What Apache Kafka 4.3.1's own classes write, with the same message as JSON; made by tools/golden/Messages.java.
-
-interface Golden {
-  api: ApiName;
-  direction: 'request' | 'response';
-  version: number;
-  variant: 'full' | 'empty' | 'nulls';
-  frame: string;
-  message: object;
-}
-
-const goldens: Golden[] = gunzipSync(readFileSync(new URL('./fixtures/messages.jsonl.gz', import.meta.url)))
-  .toString()
-  .trimEnd()
-  .split('\n')
-  .map((line) => JSON.parse(line));
+import { type Golden, goldens } from './goldens.ts';
 
 /** Kafka's JSON says of records only that they are there. */
 const RECORDS = Buffer.from('the records of a partition');

@@ -104,7 +104,7 @@ export function readState(text: string, asked: Readonly<Record<string, string>>,
   } catch (cause) {
     throw new Fault('damagedCheckpoint', { detail: `${name}: ${(cause as Error).message}`, cause });
   }
-  if (state?.version !== 1 || typeof state.asked !== 'object' || !Array.isArray(state.source)) {
+  if (state?.version !== 1 || typeof state.asked !== 'object' || state.asked === null || !Array.isArray(state.source)) {
     throw new Fault('damagedCheckpoint', { detail: `${name}: it is none that this version writes` });
   }
   const names = new Set([...Object.keys(asked), ...Object.keys(state.asked)]);

@@ -1,9 +1,23 @@
-import { Fault } from '../base/faults.ts';
+import { decode } from 'msgpackr';
+import { Fault } from './faults.ts';
 
 /** Deeper than any sane document, far from the end of the stack. */
 const DEPTH_MAX = 200;
 /** Extension types that are decoded: undefined as notepack and msgpackr write it, and MessagePack's own timestamp. */
 const EXTENSIONS = [0, -1];
+
+/**
+ * One MessagePack value, of bytes that nobody vouches for. A key `__proto__` is read as `__proto_`.
+ * @throws Fault undecodableValue
+ */
+export function decodeMessagePack(bytes: Buffer): unknown {
+  checkMessagePack(bytes);
+  try {
+    return decode(bytes);
+  } catch (cause) {
+    throw new Fault('undecodableValue', { detail: `as MessagePack, ${(cause as Error).message}`, cause });
+  }
+}
 
 /**
  * Walks over one MessagePack value without decoding it, and refuses what a decoder could be hurt by: counts of elements and
