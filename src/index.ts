@@ -59,7 +59,7 @@ export type {
   ReplayTo,
   ReplayTopic,
 } from './client/replay/replay-options.ts';
-export type { PlaceOfOffset, SegmentDescription, SegmentsOfPartition } from './client/segments.ts';
+export type { DamagedPlace, PlaceOfOffset, SegmentDescription, SegmentsOfPartition } from './client/segments.ts';
 export type { Setting, SettingChanges, SettingsOwner } from './client/settings.ts';
 export type { Address } from './client/transport.ts';
 export type { WorkerHooks } from './client/worker/hooks.ts';

@@ -6,8 +6,23 @@ export interface DescribedSegments {
   /** Below the data folder. */
   readonly folder: string;
   readonly segments: readonly SegmentFacts[];
+  readonly damaged: readonly DescribedDamage[];
   /** Null when no offset was asked for. */
   readonly place: PlaceOfOffset | null;
+}
+
+/** Records that are not what was written, as far as somebody has come upon them. */
+export interface DescribedDamage {
+  /** The segment's base offset. */
+  readonly segment: number;
+  /** In its file. */
+  readonly position: number;
+  readonly sizeBytes: number;
+  readonly firstOffset: number;
+  readonly nextOffset: number;
+  readonly foundAtMs: number;
+  /** What was expected and what was found. */
+  readonly what: string;
 }
 
 /** A partition's files, and where in them an offset lies (-1: none is asked for). @throws Fault offsetOutOfRange, corruptBatch */
@@ -17,5 +32,10 @@ export async function describeSegments(log: PartitionLog, offset: number): Promi
     const { logStart, writtenNext } = log.marks;
     throw new Fault('offsetOutOfRange', { detail: `${offset}, the partition holds ${logStart} to ${writtenNext - 1}` });
   }
-  return { folder: log.folder, segments: await segmentFacts(log), place };
+  const damaged = log.reader.quarantine.places.map(({ segmentBase: segment, bytes: sizeBytes, ...rest }) => ({
+    segment,
+    sizeBytes,
+    ...rest,
+  }));
+  return { folder: log.folder, segments: await segmentFacts(log), damaged, place };
 }

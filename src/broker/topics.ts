@@ -1,5 +1,6 @@
 import { Fault } from '../base/faults.ts';
 import { limits } from '../base/limits.ts';
+import { loggerWith } from '../base/logger.ts';
 import { type Random, randomUuid, type Uuid } from '../base/random.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -68,6 +69,10 @@ export class Topics {
     if (deletedTopics.size > 0) await disk.syncFolder('topics');
     deletedTopics.clear();
     await allOf(Array.from(topics.keys(), (id) => this.#serve(id)));
+    const { quarantined } = this;
+    if (quarantined.places > 0) {
+      logger.warn(quarantined, 'stored records are damaged; millrace offsets <topic> --segments shows which');
+    }
   }
 
   /** `listener` is told of each topic that is deleted, when nobody can find it any more. */
@@ -81,6 +86,15 @@ export class Topics {
 
   get size(): number {
     return this.#byName.size;
+  }
+
+  /** The damage found so far in what is stored: in how many partitions, at how many places, of how many bytes. */
+  get quarantined(): { partitions: number; places: number; bytes: number } {
+    const logs = Array.from(this).flatMap((topic) => topic.partitions);
+    const damaged = logs.filter((log) => log.reader.quarantine.places.length > 0);
+    const places = damaged.flatMap((log) => log.reader.quarantine.places);
+    const bytes = places.reduce((sum, place) => sum + place.bytes, 0);
+    return { partitions: damaged.length, places: places.length, bytes };
   }
 
   /** Another number after every topic that was made, deleted or got partitions. */
@@ -300,8 +314,11 @@ export class Topics {
         Array.from({ length: record.partitions - topic.partitions.length }, (_, i) =>
           this.#openings.run(async () => {
             if (this.#stopped !== null) throw this.#stopped;
-            const folder = `topics/${id}/${topic.partitions.length + i}`;
-            logs[i] = await PartitionLog.open(folder, this.#context, topic.settings.log, this.#state.epoch);
+            const partition = topic.partitions.length + i;
+            const folder = `topics/${id}/${partition}`;
+            const logger = loggerWith(this.#context.logger, { topic: topic.name, partition });
+            const context = { ...this.#context, logger };
+            logs[i] = await PartitionLog.open(folder, context, topic.settings.log, this.#state.epoch);
           }),
         ),
       );

@@ -1,7 +1,7 @@
 import type { PlaceOfOffset, SegmentsOfPartition } from '../client/segments.ts';
 import { type BrokerChoice, withAdmin } from './connect.ts';
 import { write, writeJson } from './output.ts';
-import { bytesText, table } from './table.ts';
+import { bytesText, table, visible } from './table.ts';
 import { UsageError } from './usage-error.ts';
 
 interface FilesChoice extends BrokerChoice {
@@ -28,10 +28,10 @@ export async function showFiles(args: FilesChoice): Promise<void> {
     return Promise.all(asks);
   });
   if (args.json) {
-    const partitions = described.map(({ partition, folder, segments, place }) => ({
+    const partitions = described.map(({ partition, folder, segments, damaged, place }) => ({
       partition,
       folder,
-      ...(shown && { segments }),
+      ...(shown && { segments, damaged }),
       ...(at !== undefined && { place }),
     }));
     return writeJson({ topic, ...(at !== undefined && { offset: at }), partitions });
@@ -39,6 +39,7 @@ export async function showFiles(args: FilesChoice): Promise<void> {
   const texts = described.map((one) => {
     const parts = [`${topic}, partition ${one.partition}, in ${one.folder}\n`];
     if (shown) parts.push(segmentsTable(one));
+    if (shown && one.damaged.length > 0) parts.push(damagedTable(one));
     if (at !== undefined) parts.push(placeText(at, one.place!));
     return parts.join('\n');
   });
@@ -56,6 +57,18 @@ function segmentsTable({ segments }: SegmentsOfPartition): string {
     one.timeEntries,
   ]);
   return table(['SEGMENT', 'EARLIEST', 'NEXT', 'SIZE', 'YOUNGEST', 'INDEX', 'TIME INDEX'], rows);
+}
+
+function damagedTable({ damaged }: SegmentsOfPartition): string {
+  const rows = damaged.map((one) => [
+    `${one.firstOffset} to ${one.nextOffset - 1}`,
+    fileName(one.segment),
+    one.position,
+    bytesText(one.sizeBytes),
+    new Date(one.foundAtMs).toISOString(),
+    visible(one.what),
+  ]);
+  return table(['DAMAGED OFFSETS', 'IN', 'AT BYTE', 'SIZE', 'FOUND', 'WHAT'], rows);
 }
 
 function placeText(offset: number, { segment, offsetEntry, timeEntry, batch }: PlaceOfOffset): string {

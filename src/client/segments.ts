@@ -7,6 +7,9 @@ type Described = Messages['DescribeSegments']['response']['topics'][number]['par
 /** A segment's file and its indexes. */
 export type SegmentDescription = Readonly<Described['segments'][number]>;
 
+/** Bytes of a segment that are not what was written; the offsets from `firstOffset` to before `nextOffset` cannot be read. */
+export type DamagedPlace = Readonly<Described['damaged'][number]>;
+
 /** How a reader finds an offset in the files: each null where there is none. */
 export type PlaceOfOffset = Readonly<NonNullable<Described['place']>>;
 
@@ -17,6 +20,8 @@ export interface SegmentsOfPartition {
   readonly folder: string;
   /** Oldest first. */
   readonly segments: readonly SegmentDescription[];
+  /** Stored records that are damaged, as far as somebody has come upon them. */
+  readonly damaged: readonly DamagedPlace[];
   /** Of the offset that was asked for; else null. */
   readonly place: PlaceOfOffset | null;
 }
@@ -40,6 +45,6 @@ export async function askSegments(
     `topic ${topic}, partition ${partition}: ${answer.errorMessage ?? ''}`,
   );
   if (fault !== null) throw fault;
-  const { folder, segments, place } = answer;
-  return { topic, partition, folder, segments, place };
+  const { folder, segments, damaged, place } = answer;
+  return { topic, partition, folder, segments, damaged, place };
 }

@@ -1,4 +1,5 @@
 import type { PartitionLog } from './partition-log.ts';
+import type { Segment } from './segment.ts';
 
 export interface RetentionLimits {
   /** retention.ms: -1 keeps for ever. */
@@ -33,11 +34,26 @@ export async function retire(log: PartitionLog, limits: RetentionLimits, nowMs: 
   return { segments: count, bytes, futureMs };
 }
 
+/**
+ * The largest timestamp of a segment: by the log itself where an index file could have lost its end, since a short index must
+ * not make a segment old. How young the records are that are damaged nobody knows: where some are, those of the segment after it
+ * are taken for as old; with none after it, or no sound one in it, -1: age does not delete it.
+ */
+async function youngestMs(log: PartitionLog, segments: readonly Segment[], i: number): Promise<number> {
+  const segment = segments[i]!;
+  const largestMs = await segment.maxTimestampMs();
+  if (largestMs < 0 || !(segment.isDamaged || log.reader.quarantine.isIn(segment))) return largestMs;
+  const following = segments[i + 1];
+  const followingMs = following === undefined ? -1 : await following.maxTimestampMs();
+  return followingMs < 0 ? -1 : Math.max(largestMs, followingMs);
+}
+
 async function countExpired(
-  { segments, marks, sizeBytes }: PartitionLog,
+  log: PartitionLog,
   { retentionMs, retentionBytes }: RetentionLimits,
   nowMs: number,
 ): Promise<{ count: number; futureMs: number | null }> {
+  const { segments, marks, sizeBytes } = log;
   const candidates = [...segments];
   let excessBytes = retentionBytes < 0 ? 0 : Math.max(0, sizeBytes - retentionBytes);
   let futureMs: number | null = null;
@@ -49,8 +65,7 @@ async function countExpired(
     if (segment.sizeBytes === 0 || marks.highWatermark < endOffset) break;
     const isLarge = retentionBytes >= 0 && excessBytes >= segment.sizeBytes;
     if (!isLarge) {
-      // By the log itself where an index file could have lost its end: a short index must not make a segment old.
-      const largestMs = retentionMs < 0 ? null : await segment.maxTimestampMs();
+      const largestMs = retentionMs < 0 ? null : await youngestMs(log, candidates, i);
       if (largestMs !== null && largestMs > nowMs) futureMs = largestMs;
       if (largestMs === null || largestMs < 0 || nowMs - largestMs <= retentionMs) break;
     }

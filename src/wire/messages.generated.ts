@@ -2165,6 +2165,7 @@ export interface DescribeSegmentsDescribedSegmentsPartition {
   errorMessage: string | null;
   folder: string;
   segments: DescribeSegmentsDescribedSegment[];
+  damaged: DescribeSegmentsDamagedPlace[];
   place: DescribeSegmentsPlaceOfOffset | null;
 }
 
@@ -2175,6 +2176,16 @@ export interface DescribeSegmentsDescribedSegment {
   maxTimestampMs: number;
   offsetEntries: number;
   timeEntries: number;
+}
+
+export interface DescribeSegmentsDamagedPlace {
+  segment: number;
+  position: number;
+  sizeBytes: number;
+  firstOffset: number;
+  nextOffset: number;
+  foundAtMs: number;
+  what: string;
 }
 
 export interface DescribeSegmentsPlaceOfOffset {

@@ -1,7 +1,7 @@
 import { type DescribedSegments, describeSegments as segmentsOf } from '../../broker/segments.ts';
 import { readingHandler, readOr } from '../handler.ts';
 
-const nothing: DescribedSegments = { folder: '', segments: [], place: null };
+const nothing: DescribedSegments = { folder: '', segments: [], damaged: [], place: null };
 
 /** Millrace's own: the files behind the offsets of a running broker. */
 export const describeSegments = readingHandler('DescribeSegments', [0, 0], async (request, { broker }) => {

@@ -31,7 +31,7 @@ export const fetch = readingHandler('Fetch', [4, 18], async (request, context) =
   context.onSent?.(() => {
     for (const { release } of fetched) release();
   });
-  return { sessionId: session.id, responses: byTopic(session, partitions, fetched, broker) };
+  return { sessionId: session.id, responses: byTopic(session, partitions, fetched) };
 });
 
 function partOf(broker: Broker, { topic, topicId, wish }: FetchedPartition, version: number): FetchPart {
@@ -47,18 +47,12 @@ function partOf(broker: Broker, { topic, topicId, wish }: FetchedPartition, vers
   }
 }
 
-function byTopic(
-  session: FetchSession,
-  partitions: readonly FetchedPartition[],
-  fetched: readonly Fetched[],
-  broker: Broker,
-) {
+function byTopic(session: FetchSession, partitions: readonly FetchedPartition[], fetched: readonly Fetched[]) {
   const responses: { topic: string; topicId: string; partitions: ReturnType<typeof answer>[] }[] = [];
   for (let i = 0; i < partitions.length; i += 1) {
     const partition = partitions[i]!;
     const result = fetched[i]!;
     if (session.incremental && !hasNews(partition, result)) continue;
-    reportDamage(partition, result, broker);
     note(partition, result);
     const last = responses.at(-1);
     const answered = answer(partition, result);
@@ -78,13 +72,6 @@ function hasNews(partition: FetchedPartition, { fault, bytes, highWatermark, log
     partition.toldHighWatermark !== highWatermark ||
     partition.toldLogStart !== logStart
   );
-}
-
-/** A reader is told no more than that its batch is damaged; where, and how it was found, the broker's owner must learn. */
-function reportDamage({ toldFault, topic, topicId, wish }: FetchedPartition, { fault }: Fetched, broker: Broker): void {
-  if (fault?.fault !== 'corruptBatch' || toldFault) return;
-  const named = broker.topics.findById(topicId)?.name ?? topic;
-  broker.logger.error({ topic: named, partition: wish.partition, damage: fault.message }, 'a stored batch is damaged');
 }
 
 function note(partition: FetchedPartition, { fault, highWatermark, logStart }: Fetched): void {
