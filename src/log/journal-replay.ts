@@ -65,6 +65,8 @@ export class JournalReplay {
   readonly #logger: Logger;
   readonly #entries = new Map<string, StoredEntry[]>();
   #proofs: Proofs = { releasedBefore: 0, logs: {} };
+  /** Files that nothing is needed of. */
+  #spare = new Set<string>();
   #found: JournalFound = { files: [], generation: 0, lastNumber: 0, holdsRounds: false };
 
   private constructor(disk: Disk, logger: Logger) {
@@ -99,6 +101,9 @@ export class JournalReplay {
       all.push(scan);
     }
     const scans = all.filter(({ rounds }) => rounds.length > 0);
+    const inUse = this.#proofs.inUse ?? {};
+    const needed = new Set(scans.map(({ path }) => path));
+    this.#spare = new Set(names.filter((name) => !(name in inUse) && !needed.has(`${JOURNAL_FOLDER}/${name}`)));
     scans.sort((one, other) => one.generation - other.generation);
     const { firstNumber } = this.#proofs;
     let lastNumber = firstNumber === undefined ? null : firstNumber - 1;
@@ -120,7 +125,7 @@ export class JournalReplay {
     }
     generation = Math.max(0, generation);
     lastNumber ??= 0;
-    const holdsRounds = scans.length > 0 || Object.keys(this.#proofs.inUse ?? {}).length > 0;
+    const holdsRounds = scans.length > 0 || Object.keys(inUse).length > 0;
     this.#found = { files, generation, lastNumber, holdsRounds };
     this.#tellOfEnd(all, scans.at(-1), { generation, number: lastNumber + 1 });
   }
@@ -201,6 +206,17 @@ export class JournalReplay {
       for (const source of sources.values()) await source.close();
     }
     return proven && { ...proven, starts };
+  }
+
+  /** Removes one of the journal's files that nothing is needed of, for room on a full disk; false when there is none. */
+  async giveBack(): Promise<boolean> {
+    const [spare] = this.#spare;
+    if (spare === undefined) return false;
+    this.#spare.delete(spare);
+    await this.#disk.remove(`${JOURNAL_FOLDER}/${spare}`);
+    this.#found = { ...this.#found, files: this.#found.files.filter(({ name }) => name !== spare) };
+    this.#logger.warn({ file: spare }, 'the disk is full: a spare file of the journal makes room for the start');
+    return true;
   }
 
   /** Every log has taken its part. */

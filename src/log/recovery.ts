@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import { Fault } from '../base/faults.ts';
+import { Fault, isFault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Disk } from '../disk/disk.ts';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
@@ -43,6 +43,21 @@ export interface RecoverySettings {
  * @throws Fault damagedMetadata, diskFull, diskError
  */
 export async function recoverLog(
+  context: RecoveryContext,
+  folder: string,
+  settings: RecoverySettings,
+): Promise<RecoveredLog> {
+  for (;;) {
+    try {
+      return await recoverOnce(context, folder, settings);
+    } catch (error) {
+      // What was acknowledged, and waits in the journal for room in its segment, has to find some.
+      if (!isFault(error, 'diskFull') || !(await context.replay?.giveBack())) throw error;
+    }
+  }
+}
+
+async function recoverOnce(
   context: RecoveryContext,
   folder: string,
   { indexIntervalBytes, mustBeWhole = false }: RecoverySettings,

@@ -7,7 +7,7 @@ import { batchBytes, batchesIn } from '../../src/record/batch.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { Gate, hookedDisk } from './hooked-disk.ts';
-import { file, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
+import { file, isJournal, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
 import { append, batchOf, dropCache, failureOf, ManualClock, readAll, settle, until } from './support.ts';
 
 const FOLDERS = ['a', 'b'];
@@ -203,6 +203,36 @@ describe('a disk that is full when what was acknowledged is to be filed', () => 
     expect(found.generation).toBeGreaterThan(4);
   });
 });
+
+test.each([true, false])(
+  'a start on a full disk takes the room of what the journal does not need (there is some: %s); without any, nothing is lost',
+  async (hasSpare) => {
+    const disk = diskOf();
+    const opened = await open(disk);
+    await warm(opened);
+    // The journal's second file is made when half of the first is used.
+    for (let i = 0; i < (hasSpare ? 5 : 2); i += 1) await append(opened.context, opened.logs[0]!, { tag: `n${i}.` });
+    await opened.journal.settled();
+    const files = hasSpare ? ['1', '2'] : ['1'];
+    expect((await disk.list('journal')).filter((name) => /^\d+$/.test(name))).toEqual(files);
+    const next = disk.afterPowerCut('nothing');
+    let isFull = true;
+    const full = hookedDisk(next, async ({ name, path }, proceed) => {
+      if (name === 'remove' && isJournal(path)) isFull = false;
+      if (isFull && name === 'write') throw new Fault('diskFull');
+      return proceed();
+    });
+    if (!hasSpare) {
+      expect(await failureOf(openJournaled(full, FOLDERS, settings))).toMatchObject({ fault: 'diskFull' });
+      isFull = false;
+    }
+    const again = await openJournaled(full, FOLDERS, settings);
+    await append(again.context, again.logs[0]!, { tag: 'after' });
+    const [found] = await tagsOf(await open(next.afterPowerCut('nothing')));
+    for (const tag of ['warm', 'n0', 'n1', 'after']) expect(found).toContain(tag);
+    if (hasSpare) expect(found).toContain('n4');
+  },
+);
 
 test('any other failure then ends the broker, and the next start has what was acknowledged', async () => {
   const disk = diskOf();
