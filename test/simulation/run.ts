@@ -58,6 +58,12 @@ class Totals {
     console.log(`\nseed ${seed} failed; ${failure}\n`);
   }
 
+  addLost(seed: number | null, error: unknown): void {
+    this.#seeds += 1;
+    this.failed.push(seed ?? -1);
+    console.log(`\nseed ${seed} failed; nobody waited for this:\n${error instanceof Error ? error.stack : error}\n`);
+  }
+
   progress(of: number): string {
     const seconds = (performance.now() - this.#startedMs) / 1000;
     const rate = (this.#seeds / seconds).toFixed(1);
@@ -76,24 +82,36 @@ class Totals {
   }
 }
 
+/** Has a thread run the seeds that `take` gives, until there is none, or one has brought the thread down. */
+function runSome(take: () => number | null, totals: Totals): Promise<void> {
+  return new Promise((resolve) => {
+    const worker = new Worker(new URL(import.meta.url));
+    let seed: number | null = null;
+    const give = (): void => {
+      seed = take();
+      if (seed === null) void worker.terminate().then(() => resolve());
+      else worker.postMessage(seed);
+    };
+    worker.on('message', (told: Told) => {
+      totals.add(told);
+      give();
+    });
+    // A failure that nobody waited for, in the broker as in a client.
+    worker.on('error', (error: unknown) => {
+      totals.addLost(seed, error);
+      resolve();
+    });
+    give();
+  });
+}
+
 async function runAll(from: number, seeds: number, jobs: number): Promise<boolean> {
   const totals = new Totals();
   const progress = setInterval(() => console.log(totals.progress(seeds)), PROGRESS_EVERY_MS);
   let next = from;
-  const work = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const worker = new Worker(new URL(import.meta.url));
-      const give = (): void => {
-        if (next < from + seeds) worker.postMessage(next++);
-        else void worker.terminate().then(() => resolve());
-      };
-      worker.on('message', (told: Told) => {
-        totals.add(told);
-        give();
-      });
-      worker.on('error', reject);
-      give();
-    });
+  const work = async (): Promise<void> => {
+    while (next < from + seeds) await runSome(() => (next < from + seeds ? next++ : null), totals);
+  };
   await Promise.all(Array.from({ length: Math.min(jobs, seeds) }, work));
   clearInterval(progress);
   console.log(totals.summary(seeds));
