@@ -15,6 +15,10 @@ export const limits = {
   decompressedBytesMax: 128 * 1024 * 1024,
   /** Records in one batch; the header's count is checked against it before anything is allocated. */
   batchRecordsMax: 10_000_000,
+  /** Bytes of one batch after decompression that compaction looks into; one that holds more is left as it is. */
+  compactedBatchBytesMax: 64 * 1024 * 1024,
+  /** … and records of it: each takes some 300 bytes of heap meanwhile. */
+  compactedBatchRecordsMax: 200_000,
   /** Headers of one record. */
   recordHeadersMax: 100_000,
   /** Connections to one listener. */

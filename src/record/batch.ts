@@ -52,7 +52,13 @@ export const field = {
   recordCount: 57,
 } as const;
 
-export const attribute = { compression: 0x07, logAppendTime: 0x08, transactional: 0x10, control: 0x20 } as const;
+export const attribute = {
+  compression: 0x07,
+  logAppendTime: 0x08,
+  transactional: 0x10,
+  control: 0x20,
+  deleteHorizon: 0x40,
+} as const;
 
 /** A record takes at least its length, attributes, two deltas, two lengths and the number of its headers. */
 const RECORD_BYTES_MIN = 7;
@@ -147,6 +153,11 @@ export function isTransactional(buffer: Buffer, at: number): boolean {
 /** Whether the batch holds the broker's markers (commit, abort) and not records of users. */
 export function isControl(buffer: Buffer, at: number): boolean {
   return (attributes(buffer, at) & attribute.control) !== 0;
+}
+
+/** When the batch's tombstones may go (KIP-534); null where compaction has not settled that. Of a stored batch alone. */
+export function deleteHorizonMs(buffer: Buffer, at: number): number | null {
+  return (attributes(buffer, at) & attribute.deleteHorizon) === 0 ? null : baseTimestamp(buffer, at);
 }
 
 /** Writes what the broker assigns, in place. Neither is under the CRC. */

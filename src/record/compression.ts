@@ -58,36 +58,38 @@ const zstd: Codec = {
     zstdDecompressAsync(bytes, { maxOutputLength: bytesMax, chunkSize: ASYNC_CHUNK_BYTES }),
 };
 
-/** A codec in TypeScript: `decompress` takes steps, each giving the bytes that came out of it. It has no levels. */
+/** A codec in TypeScript: it takes steps, each giving the bytes that were worked on in it. It has no levels. */
 function steppedCodec(
-  compress: (bytes: Buffer) => Buffer,
+  compress: (bytes: Buffer) => Generator<number, Buffer>,
   decompress: (bytes: Buffer, bytesMax: number) => Generator<number, Buffer>,
 ): Codec {
   return {
-    compressSync: (bytes) => compress(bytes),
-    compress: async (bytes) => compress(bytes),
-    decompressSync(bytes, bytesMax) {
-      const steps = decompress(bytes, bytesMax);
-      for (;;) {
-        const { done, value } = steps.next();
-        if (done) return value;
-      }
-    },
-    async decompress(bytes, bytesMax) {
-      const steps = decompress(bytes, bytesMax);
-      for (let turnBytes = 0; ; ) {
-        const { done, value } = steps.next();
-        if (done) return value;
-        turnBytes += value;
-        if (turnBytes < TURN_BYTES_MAX) continue;
-        await setImmediate();
-        turnBytes = 0;
-      }
-    },
+    compressSync: (bytes) => atOnce(compress(bytes)),
+    compress: (bytes) => inTurns(compress(bytes)),
+    decompressSync: (bytes, bytesMax) => atOnce(decompress(bytes, bytesMax)),
+    decompress: (bytes, bytesMax) => inTurns(decompress(bytes, bytesMax)),
   };
 }
 
-/** What a codec in TypeScript decompresses, in 1 to 2 ms, before others have a turn on the event loop. */
+function atOnce(steps: Generator<number, Buffer>): Buffer {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+async function inTurns(steps: Generator<number, Buffer>): Promise<Buffer> {
+  for (let turnBytes = 0; ; ) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    turnBytes += value;
+    if (turnBytes < TURN_BYTES_MAX) continue;
+    await setImmediate();
+    turnBytes = 0;
+  }
+}
+
+/** What a codec in TypeScript works on, in a few milliseconds, before others have a turn on the event loop. */
 const TURN_BYTES_MAX = 1024 * 1024;
 
 const codecs: Record<Exclude<Compression, 'none'>, Codec> = {
@@ -102,7 +104,7 @@ export function compressSync(compression: Compression, bytes: Buffer, level?: nu
   return compression === 'none' ? bytes : codecs[compression].compressSync(bytes, level);
 }
 
-/** As compressSync; gzip and zstd work off the event loop. */
+/** As compressSync; gzip and zstd work off the event loop, the others let it turn between pieces of 1 MiB. */
 export async function compress(compression: Compression, bytes: Buffer, level?: number): Promise<Buffer> {
   return compression === 'none' ? bytes : codecs[compression].compress(bytes, level);
 }

@@ -42,8 +42,11 @@ const EXPANSION_MAX = 255;
 /** Linked blocks copy from no further back. */
 const DISTANCE_MAX = 65_535;
 
-/** Independent blocks of 64 KiB without checksums, as Java's clients write: the batch has a CRC of its own. */
-export function compressLz4(bytes: Buffer): Buffer {
+/**
+ * Independent blocks of 64 KiB without checksums, as Java's clients write: the batch has a CRC of its own. Each step is one
+ * block and gives the bytes that went into it.
+ */
+export function* compressLz4(bytes: Buffer): Generator<number, Buffer> {
   const blocks = Math.ceil(bytes.length / BLOCK_BYTES_MAX);
   const out = Buffer.allocUnsafe(7 + bytes.length + blocks * 4 + 4 + BLOCK_SLACK_BYTES);
   out.writeUInt32LE(FRAME_MAGIC, 0);
@@ -62,6 +65,7 @@ export function compressLz4(bytes: Buffer): Buffer {
       out.writeUInt32LE((STORED | (blockEnd - start)) >>> 0, end);
       end += 4 + bytes.copy(out, end + 4, start, blockEnd);
     }
+    yield blockEnd - start;
   }
   out.writeUInt32LE(0, end);
   return out.subarray(0, end + 4);

@@ -84,8 +84,12 @@ export function packedRecordsOf(buffer: Buffer, at = 0): Generator<PackedRecord,
 }
 
 /** As recordsOfAsync, but the records are not looked into. */
-export async function packedRecordsOfAsync(buffer: Buffer, at = 0): Promise<Generator<PackedRecord, void>> {
-  const payload = await decompress(compressionOf(buffer, at), payloadOf(buffer, at), {});
+export async function packedRecordsOfAsync(
+  buffer: Buffer,
+  at = 0,
+  options: DecompressOptions = {},
+): Promise<Generator<PackedRecord, void>> {
+  const payload = await decompress(compressionOf(buffer, at), payloadOf(buffer, at), options);
   return readRecords(buffer, at, payload, packedRecord);
 }
 

@@ -25,17 +25,19 @@ const CHUNK_BYTES = 32_768;
 /** A copy of 64 bytes takes three; so no honest block grows by more. */
 const EXPANSION_MAX = 22;
 
-/** In the xerial frame. */
-export function compressSnappy(bytes: Buffer): Buffer {
+/** In the xerial frame. Each step is one chunk and gives the bytes that went into it. */
+export function* compressSnappy(bytes: Buffer): Generator<number, Buffer> {
   const chunks = Math.ceil(bytes.length / CHUNK_BYTES);
   const out = Buffer.allocUnsafe(XERIAL_HEADER.length + chunks * 4 + blockBytesMax(bytes.length, chunks));
   const finder = new RepetitionFinder(Math.min(bytes.length, CHUNK_BYTES));
   let end = XERIAL_HEADER.copy(out);
   for (let start = 0; start < bytes.length; start += CHUNK_BYTES) {
     const blockStart = end + 4;
-    const blockEnd = writeBlock(bytes, start, Math.min(start + CHUNK_BYTES, bytes.length), out, blockStart, finder);
+    const chunkEnd = Math.min(start + CHUNK_BYTES, bytes.length);
+    const blockEnd = writeBlock(bytes, start, chunkEnd, out, blockStart, finder);
     out.writeInt32BE(blockEnd - blockStart, end);
     end = blockEnd;
+    yield chunkEnd - start;
   }
   return out.subarray(0, end);
 }
