@@ -111,6 +111,25 @@ const ownSpecs = {
     min: 1,
     says: 'The shortest session timeout that a member may ask for.',
   },
+  'log.cleaner.backoff.ms': {
+    type: 'long',
+    default: '15000',
+    min: 0,
+    says: 'How long to wait, when there is nothing to compact, before looking again.',
+  },
+  'log.cleaner.dedupe.buffer.size': {
+    type: 'long',
+    default: '33554432',
+    min: 0,
+    says: 'Memory for the keys of one pass of compaction, 27 bytes each; when it is full the next pass goes on. Kafka has 134217728.',
+  },
+  'log.cleaner.enable': { type: 'boolean', default: 'true', says: 'Whether compacted topics are compacted.' },
+  'log.cleaner.io.max.bytes.per.second': {
+    type: 'double',
+    default: '1.7976931348623157E308',
+    min: 1,
+    says: 'Bytes that compaction may read and write in a second.',
+  },
   'log.initial.task.delay.ms': {
     type: 'long',
     default: '30000',

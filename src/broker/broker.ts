@@ -13,6 +13,7 @@ import { Syncer } from '../log/syncer.ts';
 import { TailCache } from '../log/tail-cache.ts';
 import type { RecordReader } from '../record/records.ts';
 import { BrokerSettings, checkBrokerSetting } from './broker-settings.ts';
+import { Cleaner } from './cleaner.ts';
 import { type ClusterEvent, ClusterState } from './cluster-state.ts';
 import { GroupSettings } from './group-settings.ts';
 import { GroupCoordinator } from './groups/group-coordinator.ts';
@@ -171,6 +172,7 @@ export class Broker {
     const { ledger, journal, lock } = this.#parts;
     let clean = false;
     try {
+      await this.#parts.cleaner.close();
       await this.#parts.retention.close();
       // Whatever becomes of the groups, the topics' files are closed.
       await this.groups.close().finally(() => this.topics.close());
@@ -195,6 +197,7 @@ export class Broker {
     this.#housekeeping?.();
     this.#starting?.();
     this.#stopped = this.#failed = fault;
+    this.#parts.cleaner.abort();
     this.#parts.retention.abort();
     this.groups.abort(fault);
     this.topics.abort(fault);
@@ -207,8 +210,9 @@ export class Broker {
   /** Gives the files back, and the folder only when no write is under way any more: another broker may take it. */
   async #abandon(): Promise<void> {
     const { ledger, journal, lock } = this.#parts;
-    const retained = this.#parts.retention.close();
-    const outcomes = await Promise.allSettled([retained, this.groups.close(), this.topics.close(), ledger.close()]);
+    const { cleaner, retention } = this.#parts;
+    const passes = [cleaner.close(), retention.close()];
+    const outcomes = await Promise.allSettled([...passes, this.groups.close(), this.topics.close(), ledger.close()]);
     outcomes.push(...(await Promise.allSettled([journal?.close(false)])));
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected') this.logger.warn({ err: outcome.reason }, 'a file could not be closed');
@@ -263,6 +267,7 @@ interface BrokerParts {
   readonly journal: Journal | null;
   readonly topics: Topics;
   readonly retention: Retention;
+  readonly cleaner: Cleaner;
   readonly groups: GroupCoordinator;
   readonly groupSettings: GroupSettings;
   /** Whether the ledger says that the broker runs; false while the disk is full. */
@@ -347,7 +352,9 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     journal.start(context.replay!);
     context.syncer.useJournal(journal);
   }
-  const retention = new Retention({ topics, settings, clock, logger, onBug: context.onFatal, time });
+  const background = { disk, topics, settings, clock, random, logger, onBug: context.onFatal, time };
+  const retention = new Retention(background);
+  const cleaner = new Cleaner(background);
   return {
     options,
     lock,
@@ -362,6 +369,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     topics,
     groups,
     retention,
+    cleaner,
     groupSettings,
     failure: failure.promise,
     onFatal: context.onFatal,

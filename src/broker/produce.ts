@@ -77,7 +77,7 @@ function checkBatch(records: Buffer, settings: TopicSettings, nowMs: number, ver
   }
   if (isTransactional(records, 0)) throw new Fault('transactionsNotServed', { detail: 'the batch is transactional' });
   if (!settings.logAppendTime) checkTimestamps(records, settings, nowMs);
-  if (settings.compact) checkKeys(records);
+  if (settings.compaction !== null) checkKeys(records);
 }
 
 /** By the header alone: its first and largest timestamp stand for all, so that no batch is decompressed for it. */

@@ -1,4 +1,5 @@
 import { Fault } from '../base/faults.ts';
+import type { CompactionSettings } from '../log/compaction-plan.ts';
 import type { LogSettings } from '../log/log-settings.ts';
 
 /** How a setting's value is written and checked. */
@@ -44,7 +45,7 @@ export const topicSettingSpecs = {
     default: '86400000',
     min: 0,
     brokerName: 'log.cleaner.delete.retention.ms',
-    says: 'How long a compacted topic keeps tombstones.',
+    says: 'How long a compacted topic keeps a tombstone once it was compacted.',
   },
   'file.delete.delay.ms': {
     type: 'long',
@@ -79,7 +80,7 @@ export const topicSettingSpecs = {
     default: String(LONG_MAX),
     min: 1,
     brokerName: 'log.cleaner.max.compaction.lag.ms',
-    says: 'How long a record of a compacted topic may stay uncompacted.',
+    says: 'How long a record of a compacted topic may stay uncompacted; the active segment is ended as soon.',
   },
   'max.message.bytes': {
     type: 'int',
@@ -164,7 +165,7 @@ export const topicSettingSpecs = {
     default: '10485760',
     min: 4,
     brokerName: 'log.index.size.max.bytes',
-    says: 'Kept for tools. Indexes grow as needed.',
+    says: 'How large an index may become where compaction makes one segment of several. Else indexes grow as needed.',
   },
   'segment.jitter.ms': {
     type: 'long',
@@ -197,8 +198,8 @@ export interface TopicSettings {
   readonly logAppendTime: boolean;
   readonly timestampBeforeMaxMs: number;
   readonly timestampAfterMaxMs: number;
-  /** cleanup.policy: whether old segments are compacted, and whether they are deleted. */
-  readonly compact: boolean;
+  /** cleanup.policy: how old segments are compacted, null for not at all, and whether they are deleted. */
+  readonly compaction: CompactionSettings | null;
   readonly deletes: boolean;
   /** retention.ms and retention.bytes; -1 for none. */
   readonly retentionMs: number;
@@ -258,10 +259,13 @@ export function listWords(value: string): string[] {
 export function resolveTopicSettings(read: (name: TopicSettingName) => string): TopicSettings {
   const number = (name: TopicSettingName) => Math.min(Number(read(name)), Number.MAX_SAFE_INTEGER);
   const policy = listWords(read('cleanup.policy'));
+  const compacts = policy.includes('compact');
+  const lagMaxMs = number('max.compaction.lag.ms');
   return {
     log: {
       segmentBytes: number('segment.bytes'),
-      segmentMs: number('segment.ms'),
+      // As in Kafka: the active segment is not compacted, so it must not stay that for longer.
+      segmentMs: compacts ? Math.min(number('segment.ms'), lagMaxMs) : number('segment.ms'),
       indexIntervalBytes: number('index.interval.bytes'),
       flushMessages: number('flush.messages'),
       flushMs: number('flush.ms'),
@@ -271,7 +275,16 @@ export function resolveTopicSettings(read: (name: TopicSettingName) => string): 
     logAppendTime: read('message.timestamp.type') === 'LogAppendTime',
     timestampBeforeMaxMs: number('message.timestamp.before.max.ms'),
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
-    compact: policy.includes('compact'),
+    compaction: compacts
+      ? {
+          dirtyRatioMin: number('min.cleanable.dirty.ratio'),
+          lagMinMs: number('min.compaction.lag.ms'),
+          lagMaxMs,
+          deleteRetentionMs: number('delete.retention.ms'),
+          segmentBytes: number('segment.bytes'),
+          indexBytes: number('segment.index.bytes'),
+        }
+      : null,
     deletes: policy.includes('delete'),
     retentionMs: number('retention.ms'),
     retentionBytes: number('retention.bytes'),

@@ -30,8 +30,9 @@ export class CheckpointKeeper {
   readonly #current: () => Pick<Checkpoint, 'logStart' | 'epochs'>;
   #place: Pick<Checkpoint, 'segmentBase' | 'position' | 'durableNext'>;
   #writing: Promise<void> = Promise.resolve();
-  /** The log's start as the file has it. */
+  /** The log's start as the file has it, and the segment before which it says that all is proven. */
   #durableLogStart: number;
+  #durableSegmentBase: number;
 
   constructor(
     disk: Disk,
@@ -44,6 +45,7 @@ export class CheckpointKeeper {
     this.#place = place;
     this.#current = current;
     this.#durableLogStart = current().logStart;
+    this.#durableSegmentBase = place.segmentBase;
   }
 
   get value(): Checkpoint {
@@ -53,6 +55,10 @@ export class CheckpointKeeper {
 
   get durableLogStart(): number {
     return this.#durableLogStart;
+  }
+
+  get durableSegmentBase(): number {
+    return this.#durableSegmentBase;
   }
 
   /** The segment files are synced up to here. */
@@ -67,6 +73,7 @@ export class CheckpointKeeper {
       const startsAt = Math.max(value.logStart, logStart);
       await writeCheckpoint(this.#disk, this.#folder, { ...value, logStart: startsAt });
       this.#durableLogStart = startsAt;
+      this.#durableSegmentBase = value.segmentBase;
     });
     // Its caller is told of a failure; the next one starts all the same.
     this.#writing = writing.catch(() => {});

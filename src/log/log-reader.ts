@@ -9,6 +9,7 @@ import {
   leaderEpoch,
   nextOffset,
 } from '../record/batch.ts';
+import { readCompacted } from './compacted-reads.ts';
 import { Continuity } from './continuity.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
 import type { Marks } from './marks.ts';
@@ -116,13 +117,18 @@ export class LogReader {
       const index = lastIndexWhere(this.#segments.length, (i) => this.#segments[i]!.baseOffset <= offset);
       const segment = this.#segments[index]!;
       try {
+        if (segment.hasGaps) return await fromCompacted(segment, offset, limits);
         const start = await segment.startOf(offset);
         const past = this.quarantine.endBefore(segment, offset);
         const from = past !== null && past.position > start.position ? past : start;
         return await readSegment(segment, from, offset, limits, this.#epochs);
       } catch (error) {
-        // Files that are gone are no failure where it was their turn to go.
+        // Files that are gone are no failure where it was their turn to go, or where compaction put others in their place.
         this.#checkKept(offset);
+        if (!this.#segments.includes(segment)) {
+          attempt = 0;
+          continue;
+        }
         if (!(error instanceof Fault) || error.fault !== 'corruptBatch') throw error;
         const place = await this.#damageAt(segment, this.#segments[index + 1]?.baseOffset ?? segment.endNext, offset);
         if (place !== null) return place;
@@ -207,6 +213,13 @@ function fromRegions(
     for (const page of pinned.splice(0)) page.pins -= 1;
   };
   return { buffers, bytes, nextOffset: next, release };
+}
+
+/** The same of a segment that was compacted. @throws Fault corruptBatch */
+async function fromCompacted(segment: Segment, offset: number, limits: ReadLimits): Promise<LogRead> {
+  const { bytes, nextOffset: next } = await readCompacted(segment, offset, limits);
+  if (bytes.length === 0) return nothing(offset);
+  return { buffers: [bytes], bytes: bytes.length, nextOffset: next, release: nothingToRelease };
 }
 
 /** Batches of the one segment that holds `offset`, which is looked for from `start` on. @throws Fault corruptBatch when it does not */

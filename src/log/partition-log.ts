@@ -4,6 +4,7 @@ import { type RecordReader, recordsOfAsync } from '../record/records.ts';
 import { AppendGroup } from './append-group.ts';
 import { Audience } from './audience.ts';
 import { type Checkpoint, CheckpointKeeper } from './checkpoint.ts';
+import { CompactedSegments } from './compacted-segments.ts';
 import type { JournalEntry } from './journal-round.ts';
 import { KEPT_BYTES_MAX, KeptBatches } from './kept-batches.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
@@ -38,6 +39,7 @@ export class PartitionLog {
   readonly producers: ProducerState;
   readonly reader: LogReader;
   readonly readRecords: RecordReader;
+  readonly compacted: CompactedSegments;
   readonly #context: LogContext;
   readonly #brokerEpoch: number;
   readonly #segments: Segment[];
@@ -81,6 +83,7 @@ export class PartitionLog {
       { segmentBase: this.#active.baseOffset, position: this.#writtenPosition, durableNext: log.endNext },
       () => ({ logStart: this.marks.logStart, epochs: this.epochs.starts }),
     );
+    this.compacted = new CompactedSegments(context.disk, folder, this.#segments, this.#removal, this.#checkpoint);
   }
 
   /** Opens a partition's folder, or makes a new one. @throws Fault as recoverLog does */
@@ -297,10 +300,7 @@ export class PartitionLog {
     this.#audience.stop(fault);
   }
 
-  /**
-   * Writes and syncs what was accepted, refusing more, then leaves the files so that the next start need not look into them.
-   * Callable twice.
-   */
+  /** Writes and syncs what was accepted, refusing more, and leaves files that no start need look into. Callable twice. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -311,7 +311,7 @@ export class PartitionLog {
     await this.sync();
     const clean = this.#stopped === null;
     this.#end(new Fault('brokerStopped'));
-    await this.#checkpoint.idle();
+    await this.compacted.stop();
     try {
       // What the journal alone has, the next start takes from there.
       if (clean && this.#isFilingRefused) throw this.#notFiled();

@@ -86,6 +86,11 @@ export class ProducerState {
     };
   }
 
+  /** Whether the batch of a producer that ends at `lastOffset` is one that a retry of it would be known by. */
+  remembers(id: number, lastOffset: number): boolean {
+    return this.#producers.get(id)?.batches.some((batch) => batch.lastOffset === lastOffset) ?? false;
+  }
+
   /** Forgets the producers silent since before `seenMs`. */
   expire(seenMs: number): void {
     for (const [id, producer] of this.#producers) if (producer.seenMs < seenMs) this.#producers.delete(id);

@@ -3,6 +3,7 @@ import { Fault, isFault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Disk } from '../disk/disk.ts';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { recoverCompacted } from './compacted-segments.ts';
 import type { JournalReplay, ProvenPlace } from './journal-replay.ts';
 import { LeaderEpochs } from './leader-epochs.ts';
 import { restoreProducers, writeProducers } from './producer-snapshot.ts';
@@ -67,7 +68,7 @@ async function recoverOnce(
   const checkpoint = context.replay?.latest(folder, own) ?? own;
   // First of all, since a power cut may have emptied files of which the journal has all.
   const journaled = (await context.replay?.restore(folder, checkpoint)) ?? null;
-  const segments = await openSegments(disk, folder, indexIntervalBytes);
+  const segments = await openSegments(context, folder, indexIntervalBytes);
   if (mustBeWhole) checkFirstFile(folder, segments, checkpoint);
   if (segments.length === 0) return emptyLog(context, folder, checkpoint, journaled, indexIntervalBytes);
   await syncNames(disk, folder, own === null);
@@ -129,12 +130,19 @@ export async function proveAll(
   });
 }
 
-async function openSegments(disk: Disk, folder: string, indexIntervalBytes: number): Promise<Segment[]> {
+async function openSegments(
+  { disk, logger }: RecoveryContext,
+  folder: string,
+  indexIntervalBytes: number,
+): Promise<Segment[]> {
+  const compacted = await recoverCompacted(disk, folder, logger);
   const segments: Segment[] = [];
   for (const name of await disk.list(folder)) {
     if (!/^\d{20}\.log$/.test(name)) continue;
     const sizeBytes = (await disk.size(`${folder}/${name}`)) ?? 0;
-    segments.push(new Segment(disk, folder, Number(name.slice(0, 20)), sizeBytes, indexIntervalBytes));
+    const baseOffset = Number(name.slice(0, 20));
+    const proof = compacted.get(baseOffset) ?? null;
+    segments.push(new Segment(disk, folder, baseOffset, sizeBytes, indexIntervalBytes, proof));
   }
   // An empty one that others follow is what a roll left that failed. Its name would hide what the one before it holds.
   for (const segment of segments.slice(0, -1)) {

@@ -5,6 +5,7 @@ export class SegmentRemoval {
   readonly #segments: Segment[];
   /** Taken out of the log, with files that are not all removed yet. */
   readonly #removing = new Set<Segment>();
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(segments: Segment[]) {
     this.#segments = segments;
@@ -14,9 +15,36 @@ export class SegmentRemoval {
    * Those that lie wholly before `logStart`, oldest first. `afterEach` is awaited after each: where nothing else says durably
    * where the log starts, a power cut must not bring an older one back when a younger one is gone.
    */
-  async before(logStart: number, afterEach?: () => Promise<void>): Promise<void> {
-    const keptFrom = this.#segments.findLastIndex((segment) => segment.baseOffset <= logStart);
-    for (const segment of this.#segments.splice(0, keptFrom)) this.#removing.add(segment);
+  before(logStart: number, afterEach?: () => Promise<void>): Promise<void> {
+    return this.exclusively(async () => {
+      const keptFrom = this.#segments.findLastIndex((segment) => segment.baseOffset <= logStart);
+      await this.#remove(this.#segments.splice(0, keptFrom), afterEach);
+    });
+  }
+
+  /** Puts `fresh` in the place of segments that lie side by side; false, with nothing done, when they do not any more. */
+  swap(old: readonly Segment[], fresh: Segment): boolean {
+    const first = this.#segments.indexOf(old[0]!);
+    if (first < 0 || old.some((segment, i) => this.#segments[first + i] !== segment)) return false;
+    this.#segments.splice(first, old.length, fresh);
+    return true;
+  }
+
+  /** Removes the files of segments that are in the log no more. */
+  async remove(segments: readonly Segment[]): Promise<void> {
+    await this.#remove(segments);
+  }
+
+  /** Runs what changes the set of files: one at a time. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
+    // Its caller is told of a failure.
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  async #remove(segments: readonly Segment[], afterEach?: () => Promise<void>): Promise<void> {
+    for (const segment of segments) this.#removing.add(segment);
     for (const segment of this.#removing) {
       await segment.remove();
       this.#removing.delete(segment);

@@ -14,6 +14,7 @@ import {
   storedCrc,
 } from '../record/batch.ts';
 import { crc32c } from '../record/crc32c.ts';
+import { scanCompacted } from './compacted-reads.ts';
 import type { Segment } from './segment.ts';
 
 /** What is known of a segment from elsewhere. Each makes the scan surer; none is needed. */
@@ -75,6 +76,10 @@ const RUN_BATCHES = 2;
  *   5. the next place that is known otherwise, or the end.
  */
 export async function* scanSegment(segment: Segment, known: KnownOfSegment = {}): AsyncGenerator<ScannedPiece> {
+  if (segment.compacted !== null) {
+    yield* scanCompacted(segment, known.start?.position ?? 0, known.endPosition ?? segment.sizeBytes);
+    return;
+  }
   const scan = new Scan(segment, known);
   let { position, offset } = known.start ?? { position: 0, offset: segment.baseOffset };
   while (position < scan.end) {

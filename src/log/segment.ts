@@ -2,21 +2,21 @@ import { Fault } from '../base/faults.ts';
 import { invariant } from '../base/invariant.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { Disk, DiskFile } from '../disk/disk.ts';
-import { BATCH_HEADER_BYTES, baseOffset, batchBytes, lastOffset, maxTimestamp, nextOffset } from '../record/batch.ts';
+import { BATCH_HEADER_BYTES, batchBytes, maxTimestamp, nextOffset } from '../record/batch.ts';
+import type { BlockSums } from './block-sums.ts';
+import { hasBatch, hidesYounger, loadIndex, noteIn, noteSound, startIn } from './index-loading.ts';
 import type { WrittenBatch } from './kept-batches.ts';
-import { OffsetIndex } from './offset-index.ts';
-import { readWhole, writeWhole } from './sealed-file.ts';
-import { SegmentIndex, type Unproven } from './segment-index.ts';
-import { type KnownStart, scanSegment } from './segment-scan.ts';
-import { TimeIndex } from './time-index.ts';
+import { writeWhole } from './sealed-file.ts';
+import { SegmentIndex } from './segment-index.ts';
+import type { KnownStart } from './segment-scan.ts';
+import { type CompactedProof, loadSums } from './segment-sums.ts';
 import { joinAdjacent, UnfiledBatches } from './unfiled-batches.ts';
 
-/** What is read at once when a segment is walked from one end to the other … */
+/** What is read at once when a segment is walked from one end to the other. */
 const WALK_BYTES = 1024 * 1024;
-/** … and when one batch is looked for, from an index entry on. */
-const SEEK_BYTES = 16 * 1024;
-/** What may lie behind the last entry of an index without being read through when it is loaded. */
-const UNINDEXED_BYTES_MAX = 256 * 1024;
+
+/** A segment's files; the log last, since caches without it would be looked at by no one. */
+const ENDINGS = ['index', 'timeindex', 'producers', 'sums', 'log'];
 
 /** A segment's file name: its base offset in 20 digits, so that names sort as offsets do. */
 export function segmentName(baseOffset: number): string {
@@ -39,8 +39,11 @@ export class Segment {
   readonly #turn = new Semaphore(1);
   /** The offset after the last record of the file, where it is known; of a log's older segments the next one's name tells it. */
   endNext: number | null = null;
-  /** Whether offsets are missing between its batches, as compaction leaves them. */
-  readonly hasGaps = false;
+  /** Null for a segment as it was appended, in which offsets follow each other. */
+  readonly compacted: CompactedProof | null;
+  #sums: Promise<BlockSums> | null = null;
+  /** What the log file's name ends with beyond its own, while it is not in its place yet. */
+  #interim = '';
   #file: Promise<DiskFile> | null = null;
   #index: SegmentIndex | Promise<SegmentIndex> | null = null;
   /** What lies before this is not in the index yet: a start after a crash does not read what was proven. */
@@ -57,7 +60,16 @@ export class Segment {
   #firstTimestampMs: number | null = null;
   #maxTimestampMs: number | null = null;
 
-  constructor(disk: Disk, folder: string, baseOffset: number, sizeBytes: number, indexIntervalBytes: number) {
+  constructor(
+    disk: Disk,
+    folder: string,
+    baseOffset: number,
+    sizeBytes: number,
+    indexIntervalBytes: number,
+    compacted: CompactedProof | null = null,
+  ) {
+    this.compacted = compacted;
+    if (compacted !== null) this.endNext = compacted.endNext;
     this.#disk = disk;
     this.#path = `${folder}/${segmentName(baseOffset)}`;
     this.baseOffset = baseOffset;
@@ -69,12 +81,35 @@ export class Segment {
   static async create(disk: Disk, folder: string, baseOffset: number, intervalBytes: number): Promise<Segment> {
     const segment = new Segment(disk, folder, baseOffset, 0, intervalBytes);
     // What a crash left of an earlier attempt holds nothing that was acknowledged.
-    for (const ending of ['log', 'index', 'timeindex', 'producers']) await disk.remove(`${segment.#path}.${ending}`);
+    await removeFiles(disk, segment.#path);
     segment.#mode = 'write';
     segment.#file = disk.open(`${segment.#path}.log`, 'create');
     segment.#index = new SegmentIndex(baseOffset);
     await segment.#file;
     return segment;
+  }
+
+  /** What compaction wrote, under an interim name: `.log` followed by `interim`. */
+  static async rewritten(
+    disk: Disk,
+    folder: string,
+    index: SegmentIndex,
+    intervalBytes: number,
+    compacted: CompactedProof,
+    interim: string,
+  ): Promise<Segment> {
+    const segment = new Segment(disk, folder, index.offsets.baseOffset, compacted.bytes, intervalBytes, compacted);
+    segment.#interim = interim;
+    segment.#index = index;
+    // Opened before it is renamed, and kept open until then: a reader would not find it by either name.
+    segment.#users += 1;
+    await segment.#open();
+    return segment;
+  }
+
+  /** Whether offsets are missing between its batches, as compaction leaves them. */
+  get hasGaps(): boolean {
+    return this.compacted !== null;
   }
 
   get sizeBytes(): number {
@@ -91,7 +126,7 @@ export class Segment {
   }
 
   get logPath(): string {
-    return `${this.#path}.log`;
+    return `${this.#path}.log${this.#interim}`;
   }
 
   get producersPath(): string {
@@ -152,7 +187,7 @@ export class Segment {
     invariant(index instanceof SegmentIndex, 'a segment is written to before its index is loaded');
     this.#firstTimestampMs ??= maxTimestamp(batches[0]!, 0);
     for (const batch of batches) {
-      this.#noteIn(index, batch, this.#sizeBytes);
+      noteIn(this, index, batch, this.#sizeBytes);
       this.#sizeBytes += batch.length;
       this.endNext = nextOffset(batch, 0);
     }
@@ -246,13 +281,25 @@ export class Segment {
   async startOf(offset: number): Promise<KnownStart> {
     if (this.#headEnd > 0 && offset >= this.#headNext) {
       const tail = this.#index as SegmentIndex;
-      const start = tail.offsets.floor(offset) && (await this.#startIn(tail, offset));
+      const start = tail.offsets.floor(offset) && (await startIn(this, tail, offset));
       return start ?? { position: this.#headEnd, offset: this.#headNext };
     }
-    const start = await this.#startIn(await this.index(), offset);
+    const start = await startIn(this, await this.index(), offset);
     if (start !== null) return start;
     await this.#rebuildIndex();
-    return (await this.#startIn(await this.index(), offset)) ?? { position: 0, offset: this.baseOffset };
+    return (await startIn(this, await this.index(), offset)) ?? { position: 0, offset: this.baseOffset };
+  }
+
+  /** What proves the batches of a compacted segment. @throws Fault corruptBatch when it is not what compaction wrote */
+  sums(): Promise<BlockSums> {
+    if (this.#sums === null) {
+      const loading = loadSums(this.#disk, this, `${this.#path}.sums`);
+      this.#sums = loading;
+      loading.catch(() => {
+        if (this.#sums === loading) this.#sums = null;
+      });
+    }
+    return this.#sums;
   }
 
   /** An offset before which every record is older than `timestampMs`. */
@@ -260,7 +307,7 @@ export class Segment {
     const index = await this.#timeIndex();
     const entry = index.times.floor(timestampMs);
     if (entry === null) return this.baseOffset;
-    if (!index.fromFiles || (await this.#hasBatch(index, entry))) return entry.offset;
+    if (!index.fromFiles || (await hasBatch(this, index, entry))) return entry.offset;
     await this.#rebuildIndex();
     return this.offsetBefore(timestampMs);
   }
@@ -269,7 +316,7 @@ export class Segment {
   index(): SegmentIndex | Promise<SegmentIndex> {
     if (this.#headEnd > 0) return this.#withHead();
     if (this.#index === null) {
-      const loading = this.#loadIndex(this.#sizeBytes, this.endNext);
+      const loading = loadIndex(this.#disk, this, this.#path, this.#sizeBytes, this.endNext);
       this.#index = loading;
       loading.then(
         (index) => {
@@ -292,7 +339,7 @@ export class Segment {
 
   /** The index of the whole file, of which only the end was known. Appends go on meanwhile. */
   #withHead(): Promise<SegmentIndex> {
-    this.#joining ??= this.#loadIndex(this.#headEnd, this.#headNext)
+    this.#joining ??= loadIndex(this.#disk, this, this.#path, this.#headEnd, this.#headNext)
       .then((head) => {
         // Built anew meanwhile.
         if (this.#headEnd === 0) return this.index();
@@ -313,7 +360,7 @@ export class Segment {
     // Again for what was appended in the meantime, so that the new index misses nothing.
     for (let start: KnownStart = { position: 0, offset: this.baseOffset }; start.position < this.#sizeBytes; ) {
       const end = { position: this.#sizeBytes, offset: this.endNext };
-      await this.#noteSound(index, start, end.position, end.offset);
+      await noteSound(this, index, start, end.position, end.offset);
       if (end.offset === null) break;
       start = { position: end.position, offset: end.offset };
     }
@@ -322,102 +369,19 @@ export class Segment {
     this.#maxTimestampMs = index.maxTimestampMs;
   }
 
-  async #loadIndex(endPosition: number, endNext: number | null): Promise<SegmentIndex> {
-    const [offsetBytes, timeBytes] = await Promise.all([
-      readWhole(this.#disk, `${this.#path}.index`),
-      readWhole(this.#disk, `${this.#path}.timeindex`),
-    ]);
-    const offsets = offsetBytes && OffsetIndex.parse(offsetBytes, this.baseOffset, endPosition);
-    const times = timeBytes && TimeIndex.parse(timeBytes, this.baseOffset);
-    if (offsets && times) {
-      const index = new SegmentIndex(this.baseOffset, offsets, times);
-      const last = times.length === 0 ? null : times.entry(times.length - 1);
-      index.unproven = last && { ...last, endPosition };
-      if (endPosition === 0 || (await this.#isTrue(index))) {
-        await this.#extend(index, endPosition, endNext);
-        return index;
-      }
-    }
-    const index = new SegmentIndex(this.baseOffset);
-    await this.#noteSound(index, { position: 0, offset: this.baseOffset }, endPosition, endNext);
-    return index;
-  }
-
-  /** Notes what an index from files does not reach, when that is much: those of an active segment are written now and then. */
-  async #extend(index: SegmentIndex, endPosition: number, endNext: number | null): Promise<void> {
-    const start = await this.#startIn(index, Number.MAX_SAFE_INTEGER);
-    if (start === null || endPosition - start.position <= UNINDEXED_BYTES_MAX) return;
-    await this.#noteSound(index, start, endPosition, endNext);
-  }
-
-  /** Fills an index from the sound batches of a part of the file: one that is damaged must not lead others astray. */
-  async #noteSound(index: SegmentIndex, start: KnownStart, endPosition: number, endNext: number | null): Promise<void> {
-    const { hasGaps } = this;
-    for await (const { batch, position } of scanSegment(this, { start, endPosition, endNext, hasGaps })) {
-      if (batch === null) this.isDamaged = true;
-      else this.#noteIn(index, batch, position);
-    }
-  }
-
   /** The indexes, for what asks about time: a file that was cut between two entries hides younger records. */
   async #timeIndex(): Promise<SegmentIndex> {
     const index = await this.index();
     if (index.unproven !== null) {
-      if (await this.#hidesYounger(index, index.unproven)) await this.#rebuildIndex();
+      if (await hidesYounger(this, index, index.unproven)) await this.#rebuildIndex();
       index.unproven = null;
     }
     return this.index();
   }
 
-  /** Whether a younger batch follows what a file named last. Where time goes forward that is at the segment's end. */
-  async #hidesYounger(index: SegmentIndex, { offset, timestampMs, endPosition }: Unproven): Promise<boolean> {
-    const { hasGaps } = this;
-    const start = await this.#startIn(index, offset);
-    for await (const { batch } of scanSegment(this, { ...(start && { start }), endPosition, hasGaps })) {
-      if (batch === null) this.isDamaged = true;
-      else if (maxTimestamp(batch, 0) > timestampMs) return true;
-    }
-    return false;
-  }
-
-  /** Whether the log has what a finished time index names at its end: the segment's largest timestamp. */
-  async #isTrue(index: SegmentIndex): Promise<boolean> {
-    const { length } = index.times;
-    return length > 0 && this.#hasBatch(index, index.times.entry(length - 1));
-  }
-
-  async #hasBatch(index: SegmentIndex, entry: { timestampMs: number; offset: number }): Promise<boolean> {
-    const start = await this.#startIn(index, entry.offset);
-    if (start === null) return false;
-    let found = false;
-    await this.walk(
-      start.position,
-      (batch) => {
-        found = lastOffset(batch, 0) === entry.offset && maxTimestamp(batch, 0) === entry.timestampMs;
-        return lastOffset(batch, 0) < entry.offset;
-      },
-      SEEK_BYTES,
-    );
-    return found;
-  }
-
-  /** Null when the index names a batch that is not where it says. */
-  async #startIn(index: SegmentIndex, offset: number): Promise<KnownStart | null> {
-    const entry = index.offsets.floor(offset);
-    if (entry === null) return { position: 0, offset: this.baseOffset };
-    const header = await this.read(entry.position, BATCH_HEADER_BYTES);
-    if (header.length < BATCH_HEADER_BYTES || lastOffset(header, 0) !== entry.offset) return null;
-    return { position: entry.position, offset: baseOffset(header, 0) };
-  }
-
   /** Takes note of a batch that recovery found past the place from which the index is known. */
   take(batch: Buffer, position: number): void {
-    this.#noteIn(this.#index as SegmentIndex, batch, position);
-  }
-
-  /** Takes note of a batch in an index when it is its turn. */
-  #noteIn(index: SegmentIndex, batch: Buffer, position: number): void {
-    index.note(lastOffset(batch, 0), maxTimestamp(batch, 0), position, batch.length, this.indexIntervalBytes);
+    noteIn(this, this.#index as SegmentIndex, batch, position);
   }
 
   /** Cuts the file to what recovery found whole. */
@@ -443,7 +407,27 @@ export class Segment {
     if (this.#users > 0) return;
     this.#index = null;
     this.#headEnd = 0;
+    this.#sums = null;
     await this.#closeFile();
+  }
+
+  /** Another segment has its records from now on, in a file that takes this one's name if it begins with the same offset. */
+  async replaced(): Promise<void> {
+    await this.#end(new Fault('offsetOutOfRange', { detail: `${this.logPath} was compacted` }));
+  }
+
+  /** Gives the log file that `rewritten` took its name. After a failure it may be called again. */
+  async takePlace(sums: BlockSums): Promise<void> {
+    // Else its records were deleted meanwhile, and its file with them.
+    if (this.#ended === null) {
+      if (this.#interim !== '') await this.#disk.rename(this.logPath, `${this.#path}.log`);
+      this.#interim = '';
+      await this.#disk.syncFolder(this.#path.slice(0, this.#path.lastIndexOf('/')));
+      await this.writeIndex();
+      await writeWhole(this.#disk, `${this.#path}.sums`, sums.toBytes());
+    }
+    this.#users -= 1;
+    if (this.#ended !== null && this.#users === 0) await this.#closeFile();
   }
 
   /** Gives back the file handle, when the last read under way is done, and opens no other. */
@@ -454,8 +438,8 @@ export class Segment {
   /** Removes the files. A read under way keeps its handle and ends as if nothing had happened. */
   async remove(): Promise<void> {
     await this.#end(new Fault('offsetOutOfRange', { detail: `${this.logPath} is deleted` }));
-    // The log last: caches without it would be looked at by no one.
-    for (const ending of ['index', 'timeindex', 'producers', 'log']) await this.#disk.remove(`${this.#path}.${ending}`);
+    if (this.#interim !== '') await this.#disk.remove(this.logPath);
+    else await removeFiles(this.#disk, this.#path);
   }
 
   async #end(reason: Fault): Promise<void> {
@@ -483,4 +467,9 @@ export class Segment {
     }
     return this.#file;
   }
+}
+
+/** Removes a segment's files; `path` is without their endings. */
+export async function removeFiles(disk: Disk, path: string): Promise<void> {
+  for (const ending of ENDINGS) await disk.remove(`${path}.${ending}`);
 }

@@ -19,16 +19,22 @@ interface Part {
 
 /** The first visible record that is not older than `timestampMs`; null when all are older. */
 export async function offsetForTime(log: PartitionLog, timestampMs: number): Promise<TimedOffset | null> {
-  for (const part of visibleParts(log)) {
-    const found = await unlessDeleted(log, part, null, () => firstFrom(log, part, timestampMs));
-    if (found !== null) return found;
-  }
-  return null;
+  return whileNotCompacted(log, async () => {
+    for (const part of visibleParts(log)) {
+      const found = await unlessDeleted(log, part, null, () => firstFrom(log, part, timestampMs));
+      if (found !== null) return found;
+    }
+    return null;
+  });
 }
 
 /** The first record with the largest timestamp; null when there are none. Waits until all that is written is visible. */
 export async function offsetOfMaxTimestamp(log: PartitionLog): Promise<TimedOffset | null> {
   await log.visible(log.marks.writtenNext);
+  return whileNotCompacted(log, () => youngestOf(log));
+}
+
+async function youngestOf(log: PartitionLog): Promise<TimedOffset | null> {
   const parts: { part: Part; maxMs: number }[] = [];
   for (const part of visibleParts(log)) {
     const maxMs = await unlessDeleted(log, part, -Infinity, () => part.segment.maxTimestampMs());
@@ -53,6 +59,15 @@ function visibleParts(log: PartitionLog): Part[] {
   return segments
     .map((segment, i) => ({ segment, endNext: Math.min(highWatermark, segments[i + 1]?.baseOffset ?? highWatermark) }))
     .filter(({ segment, endNext }) => segment.baseOffset < endNext);
+}
+
+/** A search that meets a segment in whose place another was put begins anew. */
+async function whileNotCompacted<T>(log: PartitionLog, search: () => Promise<T>): Promise<T> {
+  for (;;) {
+    const { swaps } = log.compacted;
+    const found = await search();
+    if (log.compacted.swaps === swaps) return found;
+  }
 }
 
 /** Records that are deleted during a search are no failure of it: it goes on without them. */

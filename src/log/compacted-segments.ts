@@ -1,0 +1,240 @@
+import { Fault } from '../base/faults.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Disk } from '../disk/disk.ts';
+import type { BlockSums } from './block-sums.ts';
+import type { CheckpointKeeper } from './checkpoint.ts';
+import { readSealed, writeSealed } from './sealed-file.ts';
+import { removeFiles, type Segment, segmentName } from './segment.ts';
+import type { SegmentRemoval } from './segment-removal.ts';
+import type { CompactedProof } from './segment-sums.ts';
+
+export const COMPACTED_FILE = 'compacted';
+
+/** The log file of a segment that compaction is writing, or has just written. */
+const INTERIM_FILE = /^(\d{20})\.log(\.cleaned-(\d+))$/;
+
+/** Which segments of a log are compacted, and how far: the content of `compacted`. */
+interface Content {
+  /** Before this offset each key's records but the newest are gone. */
+  readonly cleanNext: number;
+  readonly segments: readonly ({ readonly base: number } & CompactedProof)[];
+}
+
+export function interimName(number: number): string {
+  return `.cleaned-${number}`;
+}
+
+/** @throws Fault damagedMetadata */
+export async function readCompacted(disk: Disk, folder: string): Promise<Content> {
+  const path = `${folder}/${COMPACTED_FILE}`;
+  const file = await readSealed(disk, path);
+  if (file === 'missing') return { cleanNext: 0, segments: [] };
+  if (file === 'damaged' || !isContent(file.content)) throw new Fault('damagedMetadata', { detail: path });
+  return file.content;
+}
+
+function isContent(content: unknown): content is Content {
+  const { cleanNext, segments } = (content ?? {}) as Partial<Content>;
+  return (
+    Number.isSafeInteger(cleanNext) &&
+    Array.isArray(segments) &&
+    segments.every(
+      (one) =>
+        [one?.base, one?.endNext, one?.bytes, one?.number].every(Number.isSafeInteger) && typeof one.sums === 'string',
+    )
+  );
+}
+
+/**
+ * For a start: ends what a crash interrupted, and tells which segments are compacted, by their base offset. `compacted` is what
+ * decides: a file that it names takes its place, and what that stands for goes; any other that was being written is removed.
+ * @throws Fault damagedMetadata
+ */
+export async function recoverCompacted(
+  disk: Disk,
+  folder: string,
+  logger: Logger,
+): Promise<ReadonlyMap<number, CompactedProof>> {
+  const { segments } = await readCompacted(disk, folder);
+  const proofs = new Map(segments.map(({ base, ...proof }) => [base, proof]));
+  let changed = false;
+  for (const name of await disk.list(folder)) {
+    const [, base, ending, number] = INTERIM_FILE.exec(name) ?? [];
+    if (base === undefined) continue;
+    changed = true;
+    const isChosen = proofs.get(Number(base))?.number === Number(number);
+    if (isChosen) {
+      await disk.rename(`${folder}/${name}`, `${folder}/${name.slice(0, -ending!.length)}`);
+      // Those are of the file that it replaces.
+      for (const cache of ['index', 'timeindex']) await disk.remove(`${folder}/${base}.${cache}`);
+    } else await disk.remove(`${folder}/${name}`);
+  }
+  // Before those go that it stands for.
+  if (changed) await disk.syncFolder(folder);
+  if (proofs.size === 0) return proofs;
+  const bases = (await disk.list(folder))
+    .filter((name) => /^\d{20}\.log$/.test(name))
+    .map((name) => Number(name.slice(0, 20)));
+  for (const [base, { endNext, bytes }] of proofs) {
+    const covered = bases.filter((other) => other > base && other < endNext);
+    if (covered.length === 0) continue;
+    if ((await disk.size(`${folder}/${segmentName(base)}.log`)) === bytes) {
+      for (const other of covered) await removeFiles(disk, `${folder}/${segmentName(other)}`);
+    } else {
+      logger.error(
+        { folder, segment: base, expectedBytes: bytes },
+        'a compacted segment is not there; those that it was made from stay',
+      );
+      proofs.delete(base);
+    }
+  }
+  return proofs;
+}
+
+interface Swap {
+  readonly old: readonly Segment[];
+  readonly fresh: Segment;
+  readonly sums: BlockSums;
+  /** Whether readers find the new one, and whether its file has its name. */
+  isLive: boolean;
+  isPlaced: boolean;
+}
+
+/** The compacted segments of a log that is open, and how others get among them. */
+export class CompactedSegments {
+  readonly #disk: Disk;
+  readonly #folder: string;
+  readonly #segments: readonly Segment[];
+  readonly #removal: SegmentRemoval;
+  readonly #checkpoint: CheckpointKeeper;
+  /** How many segments were put in the place of others since the start. */
+  swaps = 0;
+  #cleanNext: number | null = null;
+  /** One that began and that the disk has refused to end. */
+  #unfinished: Swap | null = null;
+  #running: Promise<unknown> = Promise.resolve();
+  #stopping = false;
+
+  constructor(
+    disk: Disk,
+    folder: string,
+    segments: readonly Segment[],
+    removal: SegmentRemoval,
+    checkpoint: CheckpointKeeper,
+  ) {
+    this.#disk = disk;
+    this.#folder = folder;
+    this.#segments = segments;
+    this.#removal = removal;
+    this.#checkpoint = checkpoint;
+  }
+
+  /** The offset from which on the log is not compacted yet. */
+  async cleanNext(): Promise<number> {
+    this.#cleanNext ??= (await readCompacted(this.#disk, this.#folder)).cleanNext;
+    return this.#cleanNext;
+  }
+
+  /** Whether the log is about to be closed: a pass ends as soon as it can. */
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+
+  /** Runs a pass of compaction; one at a time. */
+  run<T>(pass: () => Promise<T>): Promise<T> {
+    if (this.#stopping) return Promise.reject(new Fault('brokerStopped'));
+    const running = this.#running.then(pass);
+    this.#running = running.catch(() => {});
+    return running;
+  }
+
+  /** Resolves when no pass is under way, nor a write of the checkpoint, and lets no pass begin. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#running;
+    await this.#checkpoint.idle();
+  }
+
+  /**
+   * To be called before segments before `offset` are compacted: ends what the pass before could not, and makes sure that no
+   * start, and no replay of the journal, looks into them.
+   */
+  async prepare(offset: number): Promise<void> {
+    await this.#removal.exclusively(() => this.#finish());
+    if (this.#checkpoint.durableSegmentBase < offset) await this.#checkpoint.write();
+  }
+
+  /** A number that no segment of this base offset had. */
+  numberFor(segments: readonly Segment[]): number {
+    return 1 + Math.max(0, ...segments.map(({ compacted }) => compacted?.number ?? 0));
+  }
+
+  /**
+   * Puts a segment in the place of those that it was made from, which lie side by side: durably, then for readers, then the
+   * old files go. False, and its file is removed, when they are gone meanwhile. After a failure it is tried again by `prepare`.
+   */
+  async replace(old: readonly Segment[], fresh: Segment, sums: BlockSums): Promise<boolean> {
+    return this.#removal.exclusively(async () => {
+      const isThere = old.every((segment) => this.#segments.includes(segment));
+      if (!isThere) {
+        await fresh.remove();
+        return false;
+      }
+      try {
+        // The name that `compacted` is going to refer to.
+        await this.#disk.syncFolder(this.#folder);
+      } catch (error) {
+        await fresh.remove();
+        throw error;
+      }
+      // From here on a start may find either: nothing may be taken back.
+      this.#unfinished = { old, fresh, sums, isLive: false, isPlaced: false };
+      await this.#finish();
+      return true;
+    });
+  }
+
+  /** Says durably that before `cleanNext` the log is compacted. */
+  async moveTo(cleanNext: number): Promise<void> {
+    this.#cleanNext = cleanNext;
+    await this.#removal.exclusively(() => this.#write(this.#segments));
+  }
+
+  async #finish(): Promise<void> {
+    const swap = this.#unfinished;
+    if (swap === null) return;
+    const { old, fresh, sums } = swap;
+    if (!swap.isLive) {
+      const first = this.#segments.indexOf(old[0]!);
+      const isThere = old.every((segment, i) => this.#segments[first + i] === segment);
+      if (first < 0 || !isThere) return this.#giveUp(swap);
+      await this.#write(this.#segments.toSpliced(first, old.length, fresh));
+      this.#removal.swap(old, fresh);
+      swap.isLive = true;
+      this.swaps += 1;
+      for (const segment of old) await segment.replaced();
+    }
+    if (!swap.isPlaced) await fresh.takePlace(sums);
+    swap.isPlaced = true;
+    await this.#removal.remove(old.slice(1));
+    this.#unfinished = null;
+  }
+
+  /** Records were deleted meanwhile, and with them some of the segments: `compacted` forgets the new one before its file goes. */
+  async #giveUp({ fresh }: Swap): Promise<void> {
+    await this.#write(this.#segments);
+    await fresh.remove();
+    this.#unfinished = null;
+  }
+
+  async #write(segments: readonly Segment[]): Promise<void> {
+    const content: Content = {
+      cleanNext: await this.cleanNext(),
+      segments: segments.flatMap(({ baseOffset: base, compacted }) =>
+        compacted === null ? [] : [{ base, ...compacted }],
+      ),
+    };
+    await writeSealed(this.#disk, `${this.#folder}/${COMPACTED_FILE}`, content);
+    await this.#disk.syncFolder(this.#folder);
+  }
+}

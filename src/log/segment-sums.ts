@@ -1,0 +1,48 @@
+import { Fault } from '../base/faults.ts';
+import type { Disk } from '../disk/disk.ts';
+import { nextOffset } from '../record/batch.ts';
+import { BlockSums, BlockSumsBuilder } from './block-sums.ts';
+import { loadChecksum } from './checksum.ts';
+import { readWhole, writeWhole } from './sealed-file.ts';
+import type { Segment } from './segment.ts';
+
+/** What compaction says of a segment that it wrote. */
+export interface CompactedProof {
+  /** The offset after the last of those that it stands for; its last batch ends there. */
+  readonly endNext: number;
+  readonly bytes: number;
+  /** Tells it from those of the same base offset that were written before. */
+  readonly number: number;
+  /** XXH64 of its .sums file. */
+  readonly sums: string;
+}
+
+/**
+ * The block sums of a compacted segment: from their file or, when that is lost, from the log, if it is what was written.
+ * @throws Fault corruptBatch
+ */
+export async function loadSums(disk: Disk, segment: Segment, path: string): Promise<BlockSums> {
+  const checksum = await loadChecksum();
+  const { sums: expected, bytes: sizeBytes } = segment.compacted!;
+  const stored = await readWhole(disk, path);
+  if (stored !== null) {
+    const sums = new BlockSums(stored, segment.baseOffset, checksum);
+    if (sums.sum === expected) return sums;
+  }
+  const builder = new BlockSumsBuilder(segment.baseOffset, checksum);
+  const end = await segment.walk(0, (batch) => {
+    builder.add(batch, nextOffset(batch, 0));
+    return true;
+  });
+  const sums = builder.end();
+  if (end !== sizeBytes || segment.sizeBytes !== sizeBytes || sums.sum !== expected) {
+    throw segment.damaged(0, 'it is not what compaction wrote, and the checksums that would say where are lost');
+  }
+  try {
+    await writeWhole(disk, path, sums.toBytes());
+  } catch (error) {
+    // It only saves time: on a full disk it is made again by the next who needs it.
+    if (!(error instanceof Fault)) throw error;
+  }
+  return sums;
+}

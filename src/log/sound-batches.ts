@@ -1,0 +1,57 @@
+import { limits } from '../base/limits.ts';
+import { BATCH_HEADER_BYTES, batchBytes, checkBatch, lastOffset, leaderEpoch } from '../record/batch.ts';
+import { blocksOf } from './compacted-reads.ts';
+import { Continuity } from './continuity.ts';
+import type { LeaderEpochs } from './leader-epochs.ts';
+import type { Segment } from './segment.ts';
+
+/** What is read at once. */
+const READ_BYTES = 256 * 1024;
+
+/**
+ * Every batch of a finished segment, in order, with all that proves it checked. The batches are the caller's.
+ * @throws Fault corruptBatch where one is not what was written: what follows cannot be told apart
+ */
+export async function* soundBatches(segment: Segment, epochs: LeaderEpochs): AsyncGenerator<Buffer> {
+  if (segment.compacted !== null) yield* provenByBlocks(segment);
+  else yield* provenByOffsets(segment, epochs);
+}
+
+async function* provenByBlocks(segment: Segment): AsyncGenerator<Buffer> {
+  const sums = await segment.sums();
+  for await (const { position, bytes } of blocksOf(segment, sums, 0)) {
+    if (bytes.length === 0) throw segment.damaged(position, 'a block is not what compaction wrote');
+    for (let at = 0; at < bytes.length; ) {
+      const size = batchBytes(bytes, at);
+      yield bytes.subarray(at, at + size);
+      at += size;
+    }
+  }
+}
+
+async function* provenByOffsets(segment: Segment, epochs: LeaderEpochs): AsyncGenerator<Buffer> {
+  const continuity = new Continuity(segment.baseOffset);
+  let wanted = READ_BYTES;
+  for (let position = 0; position < segment.sizeBytes; ) {
+    const bytes = await segment.read(position, wanted);
+    let at = 0;
+    while (bytes.length - at >= BATCH_HEADER_BYTES && batchBytes(bytes, at) <= bytes.length - at) {
+      const fault = checkBatch(bytes, at, bytes.length);
+      if (fault !== null) throw segment.damaged(position + at, fault.message);
+      const epoch = epochs.at(lastOffset(bytes, at));
+      const { inPlace } = continuity.step(bytes, at);
+      if (!inPlace || (epoch >= 0 && leaderEpoch(bytes, at) !== epoch)) {
+        throw segment.damaged(position + at, 'a batch is not where its offsets or its leader epoch say');
+      }
+      const size = batchBytes(bytes, at);
+      yield bytes.subarray(at, at + size);
+      at += size;
+    }
+    const size = bytes.length - at >= BATCH_HEADER_BYTES ? batchBytes(bytes, at) : BATCH_HEADER_BYTES;
+    if (at === 0 && (size <= bytes.length || size > Math.min(segment.sizeBytes - position, limits.frameBytesMax))) {
+      throw segment.damaged(position, `${segment.sizeBytes - position} bytes are no whole batch`);
+    }
+    position += at;
+    wanted = at === 0 ? size : READ_BYTES;
+  }
+}

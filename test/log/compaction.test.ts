@@ -1,0 +1,238 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { compressions } from '../../src/record/compression.ts';
+import { POWER_CUTS, type PowerCut, SimulatedDisk } from '../disk/simulated-disk.ts';
+import { SeededRandom } from '../seeded-random.ts';
+import { type Append, CompactedLog, newestOf, RETENTION_MS } from './compacted-log.ts';
+import { NEVER_MS } from './support.ts';
+
+/** MILLRACE_COMPACTIONS makes it more; all kinds of power cuts are then tried at each call, not one or two. */
+const RUNS = Number(process.env['MILLRACE_COMPACTIONS'] ?? 30);
+
+const anyAppend: fc.Arbitrary<Append> = fc.record({
+  records: fc.array(
+    fc.record({
+      key: fc.nat(24),
+      value: fc.option(fc.integer({ min: 5, max: 300 }), { freq: 4 }),
+      timestampMs: fc.constantFrom(-1, 0, 1000, 1_700_000_000_000),
+    }),
+    { minLength: 1, maxLength: 6 },
+  ),
+  compression: fc.constantFrom(...compressions),
+  producer: fc.nat(2),
+});
+
+type Step =
+  | { append: Append[] }
+  | { compact: { keyMapBytes: number; segmentBytes: number } }
+  | { waitMs: number }
+  | { crash: { cut: PowerCut; calls: number; retries: boolean } }
+  | { restart: boolean };
+
+const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ append: fc.array(anyAppend, { minLength: 1, maxLength: 8 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      compact: fc.record({
+        // The least has room for 14 keys.
+        keyMapBytes: fc.constantFrom(0, 0, 1 << 16),
+        segmentBytes: fc.constantFrom(700, 2000, 1 << 20),
+      }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ waitMs: fc.constantFrom(1, RETENTION_MS, 5 * RETENTION_MS) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      crash: fc.record({ cut: fc.constantFrom(...POWER_CUTS), calls: fc.nat(60), retries: fc.boolean() }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ restart: fc.boolean() }) },
+);
+
+/** Runs what is interrupted at the call of the disk after so many more, or not at all; returns what the next start finds. */
+async function interrupted(
+  disk: SimulatedDisk,
+  calls: number,
+  cut: PowerCut,
+  work: () => Promise<unknown>,
+): Promise<SimulatedDisk> {
+  disk.cutPowerAfter(calls);
+  await Promise.race([work(), disk.died]);
+  return disk.afterPowerCut(cut);
+}
+
+test('whatever is done to it, a compacted log keeps the newest value of each key, at its offset, and nothing that was not sent', async () => {
+  const seen = new Set<string>();
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(400, 2000),
+      fc.array(anyStep, { minLength: 6, maxLength: 30 }),
+      fc.nat(),
+      async (segmentBytes, steps, seed) => {
+        let disk = new SimulatedDisk(new SeededRandom(seed));
+        const log = new CompactedLog({ segmentBytes });
+        await log.open(disk);
+        for (const step of steps) {
+          if ('append' in step) for (const append of step.append) await log.append(append);
+          if ('waitMs' in step) log.context.clock.advance(step.waitMs);
+          if ('compact' in step) {
+            const { compact } = step;
+            const report = await log.compact({
+              keyMapBytes: compact.keyMapBytes,
+              settings: { segmentBytes: compact.segmentBytes },
+            });
+            expect(report?.damaged ?? []).toEqual([]);
+            if (report !== null && report.recordsDropped > 0) seen.add('dropped');
+            if (report?.mapWasFull) seen.add('map full');
+            if (report !== null && report.segmentsAfter < report.segmentsBefore) seen.add('merged');
+          }
+          const wallMs = log.context.clock.wallMs();
+          if ('crash' in step) {
+            const { cut, calls, retries } = step.crash;
+            const before = log.log.compacted.swaps;
+            disk = await interrupted(disk, calls, cut, () => log.compact());
+            if (log.log.compacted.swaps > before) seen.add('crash after a swap');
+            // A crash within recovery, too.
+            disk = await interrupted(disk, calls >> 2, cut, () => log.open(disk));
+            await log.open(disk);
+            if (retries) await log.checkRetries();
+          }
+          if ('restart' in step) {
+            await log.log.close();
+            await log.open(disk);
+            if (step.restart) await log.checkRetries();
+          }
+          log.context.clock.advance(Math.max(0, wallMs - log.context.clock.wallMs()));
+          await log.check();
+        }
+        await log.log.close();
+      },
+    ),
+    { numRuns: RUNS, endOnFailure: true },
+  );
+  expect([...seen].sort()).toEqual(['crash after a swap', 'dropped', 'map full', 'merged']);
+});
+
+const plain = (key: number, value: number | null = 20): Append => ({
+  records: [{ key, value, timestampMs: 1000 }],
+  compression: 'none',
+  producer: 0,
+});
+
+async function openCompacted(segmentBytes = 400): Promise<{ disk: SimulatedDisk; log: CompactedLog }> {
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  const log = new CompactedLog({ segmentBytes });
+  await log.open(disk);
+  return { disk, log };
+}
+
+test('a crash at each call of the disk leaves the old segments or the new one, and the next pass ends what was begun', async () => {
+  let swapped = 0;
+  for (let calls = 0, done = false; !done; calls += 1) {
+    for (const cut of RUNS > 30 ? POWER_CUTS : [POWER_CUTS[calls % 5]!]) {
+      const { disk, log } = await openCompacted();
+      for (let i = 0; i < 16; i += 1) await log.append(plain(i % 3));
+      disk.cutPowerAfter(calls);
+      done = await Promise.race([
+        log.compact({ settings: { segmentBytes: 800 } }).then(() => true),
+        disk.died.then(() => false),
+      ]);
+      const after = disk.afterPowerCut(cut);
+      await log.open(after);
+      await log.check();
+      expect((await after.list('p')).filter((name) => name.includes('cleaned'))).toEqual([]);
+      if ((await log.read()).length < 16) swapped += 1;
+      await log.compact();
+      await log.check();
+      const activeBase = log.log.segments.at(-1)!.baseOffset;
+      expect((await log.read()).filter(({ offset }) => offset < activeBase).length).toBe(3);
+      await log.log.close();
+    }
+  }
+  expect(swapped).toBeGreaterThan(8);
+});
+
+test('a tombstone stays for delete.retention.ms after it was first compacted, then goes, and its key with it', async () => {
+  const { log } = await openCompacted();
+  for (const append of [plain(1), plain(2), plain(1, null)]) await log.append(append);
+  for (let i = 0; i < 10; i += 1) await log.append(plain(3));
+  const keys = async (): Promise<string[]> => [...newestOf(await log.read()).keys()];
+  await log.compact();
+  expect(await keys()).toContain('k1');
+  log.context.clock.advance(RETENTION_MS - 1);
+  for (let i = 0; i < 10; i += 1) await log.append(plain(3));
+  await log.compact();
+  expect(await keys()).toContain('k1');
+  log.context.clock.advance(1);
+  for (let i = 0; i < 10; i += 1) await log.append(plain(3));
+  await log.compact();
+  expect(await keys()).toEqual(['k2', 'k3']);
+  await log.check();
+  await log.log.close();
+});
+
+test('the active segment is never touched, nor what is younger than min.compaction.lag.ms', async () => {
+  const { log } = await openCompacted();
+  for (let i = 0; i < 5; i += 1) await log.append(plain(1));
+  expect(log.log.segments.length).toBe(2);
+  const active = log.log.segments.at(-1)!;
+  const sizeBytes = active.sizeBytes;
+  expect(await log.compact({ settings: { lagMinMs: 2000 }, nowMs: 2999 })).toBeNull();
+  expect(await log.compact({ settings: { lagMinMs: 2000 }, nowMs: 3000 })).not.toBeNull();
+  expect(log.log.segments.at(-1)).toBe(active);
+  expect(active.sizeBytes).toBe(sizeBytes);
+  await log.log.close();
+});
+
+test('with a map that has no room for all keys a pass stops there, and the next one goes on', async () => {
+  const { log } = await openCompacted();
+  for (let round = 0; round < 3; round += 1) for (let key = 0; key < 40; key += 1) await log.append(plain(key));
+  const passes: boolean[] = [];
+  for (let report = await log.compact({ keyMapBytes: 0 }); report !== null; ) {
+    passes.push(report.mapWasFull);
+    await log.check();
+    report = await log.compact({ keyMapBytes: 0 });
+  }
+  expect(passes.length).toBeGreaterThan(3);
+  expect(passes.at(-1)).toBe(false);
+  const clean = (await log.read()).filter(({ offset }) => offset < log.log.segments.at(-1)!.baseOffset);
+  expect(clean.length).toBe(40);
+  await log.log.close();
+});
+
+test('small segments become one, up to segment.bytes', async () => {
+  const { log } = await openCompacted();
+  for (let i = 0; i < 60; i += 1) await log.append(plain(i));
+  const before = log.log.segments.length;
+  await log.compact({ settings: { segmentBytes: 1200 } });
+  const sizes = log.log.segments.map(({ sizeBytes }) => sizeBytes);
+  expect(log.log.segments.length).toBeLessThan(before / 2);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(1200);
+  await log.check();
+  await log.log.close();
+});
+
+test('a read that is under way in a segment that is replaced goes on as if nothing had happened, and the next finds the new one', async () => {
+  const { log } = await openCompacted();
+  for (let i = 0; i < 60; i += 1) await log.append(plain(i % 3));
+  const reads: Promise<unknown>[] = [];
+  let done = false;
+  const compacting = log.compact().finally(() => {
+    done = true;
+  });
+  log.dropCache();
+  while (!done) {
+    for (let at = 0; at < 55; at += 7) {
+      reads.push(Promise.resolve(log.log.reader.read(at, { endNext: NEVER_MS, bytesMax: 300, atLeastOne: true })));
+    }
+    await log.log.rest(0);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await compacting;
+  await Promise.all(reads);
+  expect(reads.length).toBeGreaterThan(5);
+  await log.check();
+  await log.log.close();
+});
