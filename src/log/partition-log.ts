@@ -333,6 +333,7 @@ export class PartitionLog {
     try {
       for (let next = this.#pending.first; next !== undefined; next = this.#pending.first) {
         if (await this.#mustRoll(next)) await this.#roll();
+        if (!this.#active.isOpen) await this.#active.open();
         const ahead = this.#pending.first?.ahead;
         if (ahead) await this.#writeAhead(ahead);
         else if (!this.#goesToJournal || !(await this.#context.syncer.nextRound(this))) await this.#write();

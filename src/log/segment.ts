@@ -149,6 +149,15 @@ export class Segment {
     return timestampMs - this.#firstTimestampMs;
   }
 
+  get isOpen(): boolean {
+    return this.#file !== null;
+  }
+
+  /** Opens the file, for what is to be written to it later and must not fail for want of a handle then. */
+  async open(): Promise<void> {
+    await this.#open();
+  }
+
   /** Says, before anything is read, that this is the segment that is appended to. */
   makeWritable(): void {
     invariant(this.#file === null, 'a segment is made writable after it was opened');

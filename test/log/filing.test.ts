@@ -247,6 +247,26 @@ test('any other failure then ends the broker, and the next start has what was ac
   expect(found).toContain('kept');
 });
 
+test('without a free handle an append is refused before it is in the journal, and the broker goes on', async () => {
+  const disk = diskOf();
+  const first = await open(disk);
+  await warm(first);
+  for (const log of first.logs) await log.close();
+  await first.journal.close(true);
+  const opened = await open(disk);
+  disk.fail({ fault: 'EMFILE', of: (call, path) => call === 'open' && path.endsWith('.log'), from: 0, forEver: true });
+  expect(await failureOf(append(opened.context, opened.logs[0]!, { tag: 'refused' }))).toMatchObject({
+    fault: 'diskError',
+  });
+  disk.heal();
+  await append(opened.context, opened.logs[0]!, { tag: 'again' });
+  await file(opened);
+  expect(opened.context.fatal).toEqual([]);
+  const [found] = await tagsOf(opened);
+  expect(found).toContain('again');
+  expect(found).not.toContain('refused');
+});
+
 test('a log is closed only when no write of it is under way any more', async () => {
   const disk = diskOf();
   const gate = new Gate();

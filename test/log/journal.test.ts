@@ -335,7 +335,7 @@ test('files that could not be taken over at the start are taken over later, wher
     const next = disk.afterKill();
     let seen = 0;
     const failing = hookedDisk(next, async ({ path }, proceed) => {
-      if (path.startsWith('journal') && seen++ === failAt) throw new Fault('diskFull');
+      if (path.startsWith('journal') && seen++ === failAt) throw new Fault('diskError');
       return proceed();
     });
     const opened = await openJournaled(failing, FOLDERS, settings).catch(() => null);
