@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Fault } from './base/faults.ts';
 import { decodeMessagePack } from './base/message-pack.ts';
 import { systemRandom } from './base/random.ts';
-import { type ClusterEvent, ClusterState, type TopicRecord } from './broker/cluster-state.ts';
+import { type ClusterEvent, ClusterState } from './broker/cluster-state.ts';
 import { loadIdentity } from './broker/identity.ts';
 import type { Disk, DiskLock } from './disk/disk.ts';
 import { OverlayDisk } from './disk/overlay-disk.ts';
@@ -30,6 +30,7 @@ export interface StoredLog {
   readonly isWhole: boolean;
   /** Whether offsets may be missing: compaction leaves gaps, and of files that are not Millrace's nothing is known. */
   readonly mayHaveGaps: boolean;
+  readonly indexIntervalBytes: number;
 }
 
 /**
@@ -40,6 +41,8 @@ export interface StoppedFolder {
   readonly disk: OverlayDisk;
   /** Where the files of the broker lie; null when they are not Millrace's. */
   readonly root: string | null;
+  /** Whether the broker is kept out. */
+  readonly isLocked: boolean;
   /** What is wrong with the broker's own records and the journal. */
   readonly findings: readonly Finding[];
   readonly journal: StoredProofs['journal'];
@@ -53,6 +56,8 @@ export interface StoppedFolder {
 
 export type { ScannedPiece };
 
+/** Kafka's default. */
+const INDEX_INTERVAL_BYTES = 4096;
 const IDENTITY_FILE = 'millrace.json';
 const SEGMENT_FILE = /^(\d{20})\.(?:log|index|timeindex)$/;
 const PARTITION_FOLDER = /^topics[/\\]([^/\\]+)[/\\](\d+)$/;
@@ -75,15 +80,16 @@ export async function openStoppedFolder(given: string): Promise<StoppedFolder> {
     const only = isFile ? SEGMENT_FILE.exec(path.basename(target))?.[1] : undefined;
     const namesFile = isFile && only === undefined;
     const proofs = await StoredProofs.read(disk, root !== null, findings);
-    const topics = root === null ? null : await readTopics(disk, proofs, warnings);
+    const cluster = root === null ? null : await readCluster(disk, proofs, warnings);
     const folders = namesFile ? [] : logFolders(root, innermost);
-    const logs = await Promise.all(folders.map((folder) => storedLog(disk, folder, { only, topics, proofs })));
+    const logs = await Promise.all(folders.map((folder) => storedLog(disk, folder, { only, cluster, proofs })));
     return {
       disk,
       root,
+      isLocked: lock !== null,
       findings,
       journal: proofs.journal,
-      logs: logs.filter((log) => log.segments.length > 0).sort(byPlace),
+      logs: logs.filter(({ segments, proofs: { proven } }) => segments.length > 0 || proven !== null).sort(byPlace),
       warnings,
       async close() {
         for (const segment of logs.flatMap((log) => log.segments)) await segment.close();
@@ -157,11 +163,11 @@ async function storedLog(
   folder: string,
   context: {
     readonly only?: string | undefined;
-    readonly topics: ReadonlyMap<string, TopicRecord> | null;
+    readonly cluster: ClusterState | null;
     readonly proofs: StoredProofs;
   },
 ): Promise<StoredLog> {
-  const { only, topics, proofs } = context;
+  const { only, cluster, proofs } = context;
   const proofsOfLog = await proofs.of(folder);
   const segments: Segment[] = [];
   for (const name of await disk.list(folder)) {
@@ -171,8 +177,8 @@ async function storedLog(
     segments.push(new Segment(disk, folder, Number(base), sizeBytes, 0));
   }
   const [, id, number] = PARTITION_FOLDER.exec(folder) ?? [];
-  const record = id === undefined ? undefined : topics?.get(id);
-  const kafka = topics === null ? /^(.+)-(\d+)$/.exec(folder) : null;
+  const record = id === undefined ? undefined : cluster?.topics.get(id);
+  const kafka = cluster === null ? /^(.+)-(\d+)$/.exec(folder) : null;
   const topic = record?.name ?? kafka?.[1] ?? null;
   const partition = number ?? kafka?.[2];
   return {
@@ -184,7 +190,12 @@ async function storedLog(
     segments,
     proofs: proofsOfLog,
     isWhole: only === undefined,
-    mayHaveGaps: topics === null || (record?.settings['cleanup.policy'] ?? '').includes('compact'),
+    indexIntervalBytes: Number(
+      record?.settings['index.interval.bytes'] ??
+        cluster?.brokerSettings.get('log.index.interval.bytes') ??
+        INDEX_INTERVAL_BYTES,
+    ),
+    mayHaveGaps: cluster === null || (record?.settings['cleanup.policy'] ?? '').includes('compact'),
   };
 }
 
@@ -194,14 +205,10 @@ function byPlace(a: StoredLog, b: StoredLog): number {
   return nameA === nameB ? (a.partition ?? 0) - (b.partition ?? 0) : nameA < nameB ? -1 : 1;
 }
 
-/** The topics that the cluster ledger tells of, by id. It is read as it lies, without the repairs of a broker's start. */
-async function readTopics(
-  disk: Disk,
-  proofs: StoredProofs,
-  warnings: string[],
-): Promise<ReadonlyMap<string, TopicRecord>> {
+/** What the cluster ledger tells of topics and settings. It is read as it lies, without the repairs of a broker's start. */
+async function readCluster(disk: Disk, proofs: StoredProofs, warnings: string[]): Promise<ClusterState> {
   const state = new ClusterState(new Map());
-  const ledger = await storedLog(disk, path.join('ledger', 'cluster'), { topics: new Map(), proofs });
+  const ledger = await storedLog(disk, path.join('ledger', 'cluster'), { cluster: state, proofs });
   try {
     for (const segment of ledger.segments) {
       await segment.walk(0, (batch) => {
@@ -214,5 +221,5 @@ async function readTopics(
   } finally {
     for (const segment of ledger.segments) await segment.close();
   }
-  return state.topics;
+  return state;
 }

@@ -21,16 +21,17 @@ export const logFlags = {
 
 /**
  * Runs `use` with the logs that the arguments choose, while no broker can open the folder. Ledgers are among them only where
- * nothing else lies. @throws UsageError when there are none; Fault folderInUse and others
+ * nothing else lies. `warns`: whether what could not be found out is said. @throws UsageError when there are none; Fault folderInUse and others
  */
 export async function withLogs(
   { path, topic, partition }: Values<typeof pathPositional> & Values<typeof logFlags>,
   use: (folder: StoppedFolder, logs: readonly StoredLog[]) => Promise<void>,
+  { warns = true } = {},
 ): Promise<void> {
   const { openStoppedFolder } = await import('../stopped-folder.ts');
   const folder = await openStoppedFolder(path);
   try {
-    for (const warning of folder.warnings) note(`millrace: ${warning}`);
+    if (warns) for (const warning of folder.warnings) note(`millrace: ${warning}`);
     if (folder.logs.length === 0) {
       throw new UsageError(`${path} holds no log; name a data folder, a partition's folder or a .log file`);
     }

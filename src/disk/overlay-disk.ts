@@ -144,12 +144,19 @@ export class OverlayDisk implements Disk {
         else {
           const bytesBefore = folder.below === null ? null : await this.#below.size(below(folder.below, name));
           const change = changeOf(at, node, bytesBefore);
-          if (change !== null) found.push(change);
+          if (change !== null && !(await this.#isAsBelow(change, node))) found.push(change);
         }
       }
     };
     await visit(this.#root, '');
     return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  /** Whether a file was made in the place of one that has the same bytes. */
+  async #isAsBelow({ path, bytesBefore, bytesAfter }: OverlayChange, node: OverlaidFile | null): Promise<boolean> {
+    if (node === null || node.below !== null || bytesBefore !== bytesAfter) return false;
+    const bytes = await Promise.all([readWhole(this, path), readWhole(this.#below, path)]);
+    return bytes[0].equals(bytes[1]);
   }
 
   async #namesIn(folder: OverlaidFolder): Promise<string[]> {
@@ -214,6 +221,17 @@ export class OverlayDisk implements Disk {
     if (folder === null) throw problem('ENOENT', path);
     if (folder.kind === 'file') throw problem('ENOTDIR', path);
     return { folder, name };
+  }
+}
+
+async function readWhole(disk: Disk, path: string): Promise<Buffer> {
+  const file = await disk.open(path, 'read');
+  try {
+    const bytes = Buffer.alloc(await file.size());
+    await file.read(bytes, 0);
+    return bytes;
+  } finally {
+    await file.close();
   }
 }
 

@@ -58,6 +58,8 @@ test('its changes are what is other than below, and nothing else', async () => {
   await write('changed', 'X', 3);
   await withFile(overlay.open('a/cut', 'write'), (file) => file.truncate(2));
   await overlay.remove('a/gone');
+  await overlay.remove('a/same');
+  await withFile(overlay.open('a/same', 'create'), (file) => file.write([bytes('content')], 0));
   await overlay.makeFolder('b/c');
   await overlay.rename('a/old', 'b/c/new');
   await withFile(overlay.open('b/made', 'create'), (file) => file.write([bytes('four')], 0));

@@ -1,0 +1,68 @@
+import { Fault } from '../base/faults.ts';
+import type { Repair, RepairedLog } from '../log-repair.ts';
+import type { StoppedFolder, StoredLog } from '../stopped-folder.ts';
+import { defineCommand } from './command.ts';
+import { logFlags, pathPositional, withLogs } from './log-files.ts';
+import { write, writeJson } from './output.ts';
+import { table, visible } from './table.ts';
+import { UsageError } from './usage-error.ts';
+
+export const logRepair = defineCommand({
+  syntax: 'repair <path>',
+  describe: 'Do to the files what the next start would do, note all damage, build wrong indexes again',
+  positionals: pathPositional,
+  flags: {
+    ...logFlags,
+    'dry-run': { type: 'boolean', default: false, describe: 'Only tell what would be done' },
+  },
+  examples: [
+    { run: '$0 log repair data --dry-run', does: 'What would be done, exactly' },
+    { run: '$0 log repair data --topic orders', does: 'One topic' },
+  ],
+  notes:
+    'What is cut off is kept in quarantine/. Damaged records are left as they are and noted there, so that readers are led past\n' +
+    'them where the topic has millrace.rot=skip; none can be mended. Nothing is done when the broker’s own records are damaged.\n' +
+    'Exits with 0 when no record is damaged, with 7 when some are, with 5 when the folder was left alone.',
+  async run(args) {
+    const { repair } = await import('../log-repair.ts');
+    const dryRun = args['dry-run'];
+    let done: Repair | null = null;
+    const run = async ({ root, isLocked }: StoppedFolder, logs: readonly StoredLog[]): Promise<void> => {
+      if (root === null) throw new UsageError(`${args.path} is not in a data folder of Millrace`);
+      if (logs.some(({ isWhole }) => !isWhole)) throw new UsageError('name a folder; a file alone cannot be repaired');
+      if (!isLocked && !dryRun) throw new Fault('readOnlyDisk', { detail: root });
+      done = await repair(root, logs, { dryRun, nowMs: Date.now() });
+    };
+    // What it cannot find out is why it refuses.
+    await withLogs(args, run, { warns: false });
+    const { logs, changes } = done!;
+    await (args.json ? writeJson({ dryRun, logs: logs.map(jsonOf), changes }) : write(textOf(done!, dryRun)));
+    const damaged = logs.filter((log) => log.damaged.length > 0);
+    if (damaged.length === 0) return;
+    const places = damaged.map(({ log, damaged: { length } }) => `${log.label} (${length})`);
+    throw new Fault('corruptBatch', { detail: `places in ${places.join(', ')}; restore what is lost from a copy` });
+  },
+});
+
+function jsonOf({ log, ...repaired }: RepairedLog): object {
+  const { label, kind, topic, partition, folder } = log;
+  return { label, kind, topic, partition, folder, ...repaired };
+}
+
+function textOf({ logs, changes }: Repair, dryRun: boolean): string {
+  let text = '';
+  for (const { log, told, damaged } of logs) {
+    for (const { message, facts } of told) text += `${log.label}: ${message} ${visible(JSON.stringify(facts))}\n`;
+    for (const { position, bytes, firstOffset, nextOffset, what } of damaged) {
+      text += `${log.label}: offsets ${firstOffset} to ${nextOffset - 1} are damaged, ${bytes} bytes at ${position}: ${visible(what)}\n`;
+    }
+  }
+  if (changes.length === 0) return `${text}nothing is to be done\n`;
+  const rows = changes.map(({ kind, path, from, bytesBefore, bytesAfter }) => [
+    dryRun ? `to be ${kind}` : kind,
+    bytesBefore,
+    bytesAfter,
+    from === null ? path : `${path} (from ${from})`,
+  ]);
+  return `${text}${text === '' ? '' : '\n'}${table(['FILE IS', 'BYTES BEFORE', 'AFTER', 'PATH'], rows)}`;
+}
