@@ -32,17 +32,28 @@ test('whichever byte of whichever file is flipped, wherever it is cut: it is det
         failures.push(`${folder.name}: ${textOf(damage)}: ${error.name === 'Error' ? error.message : error.stack}`);
         return 'BROKEN' as const;
       });
-      if (outcome !== 'BROKEN' && !(allowed[kind] ?? caches).includes(outcome)) {
+      // A log whose checkpoint is gone and that has damage is cut there, as at a crash: its bytes are kept, and it is told.
+      const isTwice = kind === 'checkpoint' && damage.bytes === null && outcome === 'told';
+      if (outcome !== 'BROKEN' && !isTwice && !(allowed[kind] ?? caches).includes(outcome)) {
         failures.push(`${folder.name}: ${textOf(damage)}: ${outcome}`);
       }
       counts.set(`${kind}: ${outcome}`, (counts.get(`${kind}: ${outcome}`) ?? 0) + 1);
     }
   }
   if (!IS_SAMPLE || failures.length > 0) {
-    console.log([...counts].sort().map(([what, count]) => `${what} ${count}`).join('\n'));
+    console.log(
+      [...counts]
+        .sort()
+        .map(([what, count]) => `${what} ${count}`)
+        .join('\n'),
+    );
   }
   expect(failures.slice(0, 20)).toEqual([]);
-  for (const kind of Object.keys(allowed)) expect([...counts.keys()].some((key) => key.startsWith(kind)), kind).toBe(true);
+  for (const kind of Object.keys(allowed))
+    expect(
+      [...counts.keys()].some((key) => key.startsWith(kind)),
+      kind,
+    ).toBe(true);
 }, 7_200_000);
 
 function textOf({ path, what }: Damage): string {

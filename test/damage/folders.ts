@@ -1,7 +1,6 @@
-import type { SimulatedDisk } from '../disk/simulated-disk.ts';
-import { SimulatedDisk as Disk } from '../disk/simulated-disk.ts';
+import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
-import { commit, makeTopic, type OpenedBroker, openOn, Stored, send } from './stored.ts';
+import { commit, everythingIn, makeTopic, type OpenedBroker, openOn, Stored, send } from './stored.ts';
 
 /** A data folder at rest, and what its users were told is in it. */
 export interface Folder {
@@ -31,7 +30,7 @@ async function work(opened: OpenedBroker, stored: Stored, from: number, count: n
 export async function prepareFolders(): Promise<Folder[]> {
   const random = new SeededRandom(5);
   const stored = new Stored();
-  let disk = new Disk(random);
+  let disk = new SimulatedDisk(random);
   let opened = await openOn(disk);
   stored.clusterId = opened.broker.identity.clusterId;
   await makeTopic(opened, stored, 'orders', 2);
@@ -48,31 +47,37 @@ export async function prepareFolders(): Promise<Folder[]> {
   stored.records.delete('gone');
   stored.deletedTopics.add('gone');
   await work(opened, stored, 6, 14);
-  const killedStored = copyOfStored(stored);
-  const killed = disk.files();
+  const killed = { name: 'killed', files: disk.files(), stored: copyOfStored(stored) };
   await work(opened, stored, 20, 3);
-  const cutStored = copyOfStored(stored);
-  const cut = Disk.holding(disk.files(), random);
   const powerless = disk.afterPowerCut('nothing');
-  const cutFiles = powerless.files();
-  void cut;
+  const cut = { name: 'power cut', files: powerless.files(), stored: copyOfStored(stored) };
   opened = await openOn(powerless, 2);
   await work(opened, stored, 23, 2);
+  await makeTopic(opened, stored, 'rotten', 1);
+  for (const value of ['before', 'lost', 'after']) await send(opened, stored, 'rotten', 0, [value]);
   await opened.broker.close();
-  return [
-    { name: 'stopped', files: powerless.files(), stored },
-    { name: 'killed', files: killed, stored: killedStored },
-    { name: 'power cut', files: cutFiles, stored: cutStored },
-  ];
+  await rot(powerless, stored);
+  return [{ name: 'stopped', files: powerless.files(), stored }, killed, cut];
+}
+
+/** Damages a record and lets a reader come upon it, so that the list of damaged places is there. */
+async function rot(disk: SimulatedDisk, stored: Stored): Promise<void> {
+  const opened = await openOn(disk);
+  const log = opened.broker.topics.get('rotten').partition(0);
+  const [segment] = log.segments;
+  disk.flip(segment!.logPath, Math.floor(segment!.sizeBytes / 2), 1);
+  const { refused } = await everythingIn(log, { lost: 0, missing: 0, broken: [] });
+  if (refused.size !== 1) throw new Error('the damage was not found');
+  await opened.broker.close();
+  stored.records.set('rotten', [stored.ofPartition('rotten', 0).filter(({ value }) => value !== 'lost')]);
 }
 
 async function tear(disk: SimulatedDisk, { broker }: OpenedBroker): Promise<void> {
-  const { folder, segments } = broker.topics.get('orders').partition(0);
+  const { segments } = broker.topics.get('orders').partition(0);
   const active = segments.at(-1)!;
   const file = await disk.open(active.logPath, 'write');
   await file.write([Buffer.from('a write that a crash has torn')], active.sizeBytes);
   await file.close();
-  void folder;
 }
 
 function copyOfStored(stored: Stored): Stored {
