@@ -23,6 +23,8 @@ class Administrator {
   readonly #client: Client;
   readonly #process: number;
   readonly #deletable: TopicPlan[] = [];
+  /** What was acknowledged last of each setting; null where that is not known any more. */
+  readonly #settings = new Map<string, { plan: TopicPlan; name: string; value: string } | null>();
 
   constructor(context: WorkloadContext) {
     this.#context = context;
@@ -135,11 +137,34 @@ class Administrator {
   async #changeSetting(): Promise<void> {
     const { plan } = this.#context.topics.place(this.#random);
     const [name, values] = pick(this.#random, CHANGES);
-    const configs = [{ name, configOperation: SET, value: pick(this.#random, values) }];
-    await this.#client.request('IncrementalAlterConfigs', 1, {
-      resources: [{ resourceType: TOPIC_RESOURCE, resourceName: plan.name, configs }],
+    const value = pick(this.#random, values);
+    const key = `${plan.name} ${name}`;
+    const before = this.#settings.get(key);
+    // One that is not answered may take place at any time, and then nothing is known of the setting any more.
+    this.#settings.set(key, null);
+    const { responses } = await this.#client.request('IncrementalAlterConfigs', 1, {
+      resources: [
+        { resourceType: TOPIC_RESOURCE, resourceName: plan.name, configs: [{ name, configOperation: SET, value }] },
+      ],
       validateOnly: false,
     });
+    if (before === null) return;
+    if (responses[0]!.errorCode === 0) this.#settings.set(key, { plan, name, value });
+    else if (!isRetriable(responses[0]!.errorCode) && before !== undefined) this.#settings.set(key, before);
+  }
+
+  /** Settings that were acknowledged are there. */
+  async checkSettings(): Promise<void> {
+    for (const setting of this.#settings.values()) {
+      if (setting === null || !this.#context.topics.all.includes(setting.plan)) continue;
+      const { plan, name, value } = setting;
+      const { results } = await this.#client.request('DescribeConfigs', 4, {
+        resources: [{ resourceType: TOPIC_RESOURCE, resourceName: plan.name, configurationKeys: [name] }],
+      });
+      const found = results[0]!.configs[0]?.value;
+      if (found !== value) this.#context.onViolation(`${plan.name}: ${name} was set to ${value}, and is ${found}`);
+    }
+    this.#client.close();
   }
 
   async #findTime(): Promise<void> {
@@ -161,5 +186,6 @@ export function administration(): Workload {
       return administrator.prepare();
     },
     run: () => administrator.run(),
+    finish: () => administrator.checkSettings(),
   };
 }

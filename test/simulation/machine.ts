@@ -53,8 +53,9 @@ export class Machine {
   /** Resolves when the process is gone, however that came. */
   ended: Promise<Ending | 'fatal'> = Promise.resolve('stop');
   #end: (how: Ending | 'fatal') => void = () => {};
-  /** Errors that the broker logged: each is a failure that its owner must hear of. */
-  errors = 0;
+  /** Of the last broker that served; the next one's is higher unless that one stopped cleanly. */
+  #epoch = -1;
+  #stoppedCleanly = true;
 
   constructor(context: MachineContext) {
     this.#context = context;
@@ -117,6 +118,11 @@ export class Machine {
     this.#broker = broker;
     this.#server = server;
     this.#context.trace.add(`up, epoch ${broker.epoch}`);
+    if (broker.epoch < this.#epoch + (this.#stoppedCleanly ? 0 : 1)) {
+      this.#context.onViolation(`the leader epoch is ${broker.epoch} after ${this.#epoch}`);
+    }
+    this.#epoch = broker.epoch;
+    this.#stoppedCleanly = false;
     void broker.fatal.then((fault) => {
       if (life.isOver) return;
       this.#context.trace.add('fatal');
@@ -158,7 +164,10 @@ export class Machine {
     this.#context.trace.add('stop');
     this.#context.network.shut();
     const stopped = this.#stopAll(server, broker).then(
-      () => true,
+      () => {
+        this.#stoppedCleanly = true;
+        return true;
+      },
       (error: unknown) => {
         this.#context.trace.add(`stop failed: ${error}`);
         return true;
@@ -198,7 +207,6 @@ export class Machine {
     const note = (level: string) => (facts: object, message: string) => {
       if (!life.isOver) this.#context.trace.add(`log ${level} ${message}`);
       if (level !== 'error') return;
-      this.errors += 1;
       const { err } = facts as { err?: unknown };
       if (err instanceof Error && !(err instanceof Fault)) this.#context.onViolation(`${message}: ${err.stack}`);
     };

@@ -68,8 +68,8 @@ export class Reader {
     this.#positions = [position];
     let end: number | null = null;
     for (let attempt = 0; attempt < 1000; attempt += 1) {
-      end ??= await this.offsetOf(position, LATEST);
-      position.offset ??= await this.offsetOf(position, EARLIEST);
+      end ??= await this.#offsetOf(position, LATEST);
+      position.offset ??= await this.#offsetOf(position, EARLIEST);
       if (end === null || position.offset === null) await rest(this.#context, this.#random, 200);
       else {
         await this.#fetch();
@@ -78,6 +78,12 @@ export class Reader {
       }
     }
     throw new Error(`${placeName(place)} cannot be read to its end`);
+  }
+
+  /** Asks for a topic that should be gone: if it is not, the history tells. */
+  async lookFor(plan: TopicPlan): Promise<void> {
+    const place = { topic: plan.name, partition: 0 };
+    await this.#offsetOf({ plan, place, offset: null, highWatermark: -1, logStart: -1 }, EARLIEST);
   }
 
   close(): void {
@@ -99,14 +105,14 @@ export class Reader {
 
   /** To the start, the end, or somewhere between. */
   async #seek(position: Position): Promise<void> {
-    const start = await this.offsetOf(position, EARLIEST);
-    const end = oneIn(this.#random, 2) ? start : await this.offsetOf(position, LATEST);
+    const start = await this.#offsetOf(position, EARLIEST);
+    const end = oneIn(this.#random, 2) ? start : await this.#offsetOf(position, LATEST);
     if (start === null || end === null) return;
     position.offset = oneIn(this.#random, 2) ? end : start + this.#random.below(Math.max(0, end - start) + 1);
   }
 
   /** Null when it was not told. */
-  async offsetOf(position: Position, at: -1 | -2): Promise<number | null> {
+  async #offsetOf(position: Position, at: -1 | -2): Promise<number | null> {
     const { place } = position;
     const pending = this.#context.history.invoke(this.#process, 'listOffsets', {
       place,
@@ -250,6 +256,7 @@ export const readers: Workload = {
   },
   async finish(context) {
     const reader = new Reader(context, 'last reader', true);
+    for (const plan of context.topics.deleted) await reader.lookFor(plan);
     for (const plan of [...context.topics.all]) {
       for (let partition = 0; partition < plan.partitions; partition += 1) {
         await reader.readAll(plan, { topic: plan.name, partition });

@@ -43,6 +43,7 @@ export const TOPIC_KIND_NAMES = Object.keys(TOPIC_KINDS) as TopicKindName[];
 /** The topics that clients know of. */
 export class TopicPlans {
   readonly #plans: TopicPlan[] = [];
+  readonly #deleted: TopicPlan[] = [];
   readonly #history: HistoryRecorder;
   #made = 0;
 
@@ -52,6 +53,11 @@ export class TopicPlans {
 
   get all(): readonly TopicPlan[] {
     return this.#plans;
+  }
+
+  /** Those that are gone, or may be. */
+  get deleted(): readonly TopicPlan[] {
+    return this.#deleted;
   }
 
   /** Makes a topic; null when it was refused or not answered. @throws never */
@@ -83,11 +89,12 @@ export class TopicPlans {
   /** No client begins anything with it from now on. */
   forget(plan: TopicPlan): void {
     const at = this.#plans.indexOf(plan);
-    if (at >= 0) this.#plans.splice(at, 1);
+    if (at >= 0) this.#deleted.push(...this.#plans.splice(at, 1));
   }
 
   /** It is there after all. */
   remember(plan: TopicPlan): void {
+    this.#deleted.splice(this.#deleted.indexOf(plan), 1);
     this.#plans.push(plan);
   }
 

@@ -30,7 +30,9 @@ export interface Workload {
   /** Makes what it needs, while nothing disturbs it. */
   prepare?(context: WorkloadContext): Promise<void>;
   run(context: WorkloadContext): Promise<void>;
-  /** When nothing disturbs any more, and no workload runs: what is to be read before the history is judged. */
+  /** When nothing disturbs any more, and before the broker is started again: what must succeed then. */
+  settle?(context: WorkloadContext): Promise<void>;
+  /** When it was started again, and no workload runs: what is to be read before the history is judged. */
   finish?(context: WorkloadContext): Promise<void>;
 }
 

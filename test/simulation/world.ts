@@ -60,7 +60,7 @@ const TIME_MS_MAX = 4 * 3_600_000;
 /** Virtual time that workloads may take to end when nothing disturbs them any more. */
 const END_MS_MAX = 300_000;
 
-const workloads = (): Workload[] => [administration(), producers, readers];
+const workloads = (): Workload[] => [administration(), producers(), readers];
 
 /** Runs the whole broker through one seed's life. */
 export async function simulate(options: RunOptions): Promise<Run> {
@@ -159,6 +159,7 @@ class World {
     const tooLong = this.#scheduler.sleep(END_MS_MAX).then(() => Promise.reject(new Error('a workload does not end')));
     await Promise.race([running, tooLong]);
     tooLong.catch(() => {});
+    for (const workload of all) await workload.settle?.(this.#context);
     await this.#nemesis.endOnceMore();
     for (const workload of all) await workload.finish?.(this.#context);
     await this.#machine.stop();
