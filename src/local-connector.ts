@@ -41,6 +41,7 @@ function localTransport(broker: Broker, fetchSessions: FetchSessions, clientId: 
       advertised: LOCAL_ADDRESS,
       fetchSessions,
       signal: gone.signal,
+      mayWait: true,
       onSent: null,
       responseBytesMax: () => RESPONSE_BYTES_MAX,
     };

@@ -3,7 +3,7 @@ import { Fault } from '../base/faults.ts';
 import { kafkaErrors } from '../base/kafka-errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Broker } from '../broker/broker.ts';
-import { apiByKey, decodeRequest, encodeResponse, readRequestHeader } from '../wire/codec.ts';
+import { apiByKey, encodeResponse, readRequest, readRequestHeader } from '../wire/codec.ts';
 import { FrameSplitter } from '../wire/frame-splitter.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import type { Address } from './context.ts';
@@ -17,15 +17,25 @@ export interface ServerShare {
   readonly broker: Broker;
   readonly fetchSessions: FetchSessions;
   readonly requestBytes: ByteBudget;
+  /** What requests in work take of the heap beside their bytes. */
+  readonly decodedBytes: ByteBudget;
+  readonly requestElementsMax: number;
   readonly responseBytes: ByteBudget;
 }
 
 /** How long a peer may take to notice that its connection has ended. */
 const LINGER_MS = 5_000;
 
+/** What a struct or a string of a request takes of the heap until it is answered, with its own part of the answer or its fault. */
+export const ELEMENT_BYTES = 2048;
+/** A request of more elements does not wait for anything. */
+const WAITING_ELEMENTS_MAX = 10_000;
+
 /** A request under way, in the order in which its answer must go out. */
 interface Slot {
   readonly requestBytes: number;
+  /** What it is decoded to. */
+  decodedBytes: number;
   /** The answer's frame; null for none; undefined while it is awaited. */
   answer: readonly Buffer[] | null | undefined;
   /** What its answer holds, or what is read for it, until the outbox counts it. */
@@ -54,7 +64,7 @@ export class Connection {
   #heldBytes = 0;
   #outboxBytes = 0;
   #state: 'open' | 'ending' | 'closed' = 'open';
-  #awaitsRoom = false;
+  readonly #awaited = new Set<ByteBudget>();
   #readerTimer: CancelTimer | null = null;
   #senderTimer: CancelTimer | null = null;
   #lingerTimer: CancelTimer | null = null;
@@ -133,19 +143,23 @@ export class Connection {
     while (started < this.#inbox.length && this.#mayStart()) this.#start(this.#inbox[started++]!);
     if (started > 0) this.#inbox.splice(0, started);
     const held = this.#inbox.length > 0 || this.#bytesInFlight > limits.connectionBytesInFlightMax;
-    const { requestBytes } = this.#share;
+    const { requestBytes, decodedBytes } = this.#share;
     const begun = this.#pendingBytes > 0;
     if (!begun) requestBytes.done(this);
     const full = requestBytes.freeBytes === 0 && !(begun && requestBytes.except(this));
-    if (full && !this.#awaitsRoom) {
-      this.#awaitsRoom = true;
-      requestBytes.whenFree(() => {
-        this.#awaitsRoom = false;
-        this.#proceed();
-      });
-    }
+    if (full) this.#awaitRoom(requestBytes);
+    if (this.#inbox.length > 0 && decodedBytes.freeBytes === 0) this.#awaitRoom(decodedBytes);
     if (held || full) this.#socket.pause();
     else if (this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  #awaitRoom(budget: ByteBudget): void {
+    if (this.#awaited.has(budget)) return;
+    this.#awaited.add(budget);
+    budget.whenFree(() => {
+      this.#awaited.delete(budget);
+      this.#proceed();
+    });
   }
 
   #mayStart(): boolean {
@@ -153,14 +167,16 @@ export class Connection {
     return (
       this.#state === 'open' &&
       this.#slots.length < requestsInFlightMax &&
+      this.#share.decodedBytes.freeBytes > 0 &&
       this.#heldBytes + this.#outbox.queuedBytes < responseBytesQueuedMax
     );
   }
 
   #start(frame: Buffer): void {
-    const slot: Slot = { requestBytes: frame.length, answer: undefined, heldBytes: 0, onSent: null };
+    const slot: Slot = { requestBytes: frame.length, decodedBytes: 0, answer: undefined, heldBytes: 0, onSent: null };
     this.#slots.push(slot);
-    this.#answer(frame, slot).then(
+    const answered = this.#answer(frame, slot).finally(() => this.#share.decodedBytes.give(slot.decodedBytes));
+    answered.then(
       (answer) => {
         slot.answer = answer;
         if (!this.#slots.includes(slot)) return this.#letGo(slot);
@@ -191,7 +207,10 @@ export class Connection {
     if (api === null || !serves(api, version)) {
       throw new Fault('unsupportedVersion', { detail: `${api ?? `API ${apiKey}`} version ${version}` });
     }
-    const { broker, fetchSessions, responseBytes } = this.#share;
+    const { broker, fetchSessions, responseBytes, decodedBytes, requestElementsMax } = this.#share;
+    const { message, elements } = readRequest(api, version, frame, bodyStart, requestElementsMax);
+    slot.decodedBytes = elements * ELEMENT_BYTES;
+    decodedBytes.take(slot.decodedBytes);
     const context = {
       broker,
       version,
@@ -200,13 +219,14 @@ export class Connection {
       advertised: this.#advertised,
       fetchSessions,
       signal: this.#gone.signal,
+      mayWait: elements <= WAITING_ELEMENTS_MAX,
       onSent: (done: () => void) => {
         slot.onSent = done;
       },
       holdResponse: (bytes: number) => this.#hold(slot, bytes),
       responseBytesMax: () => responseBytes.freeBytes >> 2,
     };
-    const answer = await dispatch(api, decodeRequest(api, version, frame, bodyStart), context);
+    const answer = await dispatch(api, message, context);
     return answer === null ? null : encodeResponse(api, version, correlationId, answer);
   }
 
@@ -219,6 +239,7 @@ export class Connection {
     const answer = await dispatch('ApiVersions', request, {
       ...context,
       signal: this.#gone.signal,
+      mayWait: true,
       onSent: null,
       responseBytesMax: () => 0,
     });

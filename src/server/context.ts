@@ -18,6 +18,8 @@ export interface RequestContext {
   readonly fetchSessions: FetchSessions;
   /** Aborts when the client is gone: whoever waits for its sake stops. */
   readonly signal: AbortSignal;
+  /** False for a request that takes much memory while it is in work: it is answered with what there is. */
+  readonly mayWait: boolean;
   /** Where it can be known: calls back when the operating system has taken the answer, or nobody waits for it any more. */
   readonly onSent: ((done: () => void) => void) | null;
   /** Where answers are counted: told of bytes that are read for this one, and with a negative number of what is given up. */

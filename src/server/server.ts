@@ -1,10 +1,11 @@
 import net from 'node:net';
+import { getHeapStatistics } from 'node:v8';
 import { Fault } from '../base/faults.ts';
 import { limits } from '../base/limits.ts';
 import type { Random } from '../base/random.ts';
 import type { Broker } from '../broker/broker.ts';
 import { ByteBudget } from './byte-budget.ts';
-import { Connection, type ServerShare } from './connection.ts';
+import { Connection, ELEMENT_BYTES, type ServerShare } from './connection.ts';
 import type { Address } from './context.ts';
 import { FetchSessions } from './fetch-sessions.ts';
 import type { PeerSocket } from './peer-socket.ts';
@@ -19,19 +20,34 @@ export interface ListenAddress extends Address {
   readonly optional?: boolean;
 }
 
+/** Of the heap, what requests in work may take: one part in so many. */
+const HEAP_SHARE = 4;
+
+export interface Budgets {
+  readonly requestBytes?: number;
+  readonly decodedBytes?: number;
+  readonly responseBytes?: number;
+}
+
 /** The doors of a broker: listens, and keeps the connections. */
 export class Server {
   readonly #share: ServerShare;
   readonly #listeners: net.Server[] = [];
   readonly #connections = new Set<Connection>();
 
-  /** `budgets`: bytes that all connections together may hold, of requests and of answers. */
-  constructor(broker: Broker, random: Random, budgets: { requestBytes?: number; responseBytes?: number } = {}) {
-    const { requestBytes = limits.totalBytesInFlightMax, responseBytes = limits.totalResponseBytesQueuedMax } = budgets;
+  /** `budgets`: bytes that all connections together may hold, of requests, of what they are decoded to, and of answers. */
+  constructor(broker: Broker, random: Random, budgets: Budgets = {}) {
+    const {
+      requestBytes = limits.totalBytesInFlightMax,
+      decodedBytes = Math.floor(getHeapStatistics().heap_size_limit / HEAP_SHARE),
+      responseBytes = limits.totalResponseBytesQueuedMax,
+    } = budgets;
     this.#share = {
       broker,
       fetchSessions: new FetchSessions(random),
       requestBytes: new ByteBudget(requestBytes),
+      decodedBytes: new ByteBudget(decodedBytes),
+      requestElementsMax: Math.min(limits.requestElementsMax, Math.floor(decodedBytes / ELEMENT_BYTES)),
       responseBytes: new ByteBudget(responseBytes),
     };
   }

@@ -1,6 +1,7 @@
 import { Fault } from '../base/faults.ts';
 import { invariant } from '../base/invariant.ts';
 import { kafkaErrors } from '../base/kafka-errors.ts';
+import { limits } from '../base/limits.ts';
 import { FrameReader } from './frame-reader.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { compileCompletion, compileMessage, type MessageCodec } from './message-compiler.ts';
@@ -121,9 +122,21 @@ export function decodeRequest<A extends ApiName>(
   frame: Buffer,
   bodyStart: number,
 ): Messages[A]['request'] {
+  return readRequest(api, version, frame, bodyStart).message;
+}
+
+/** As decodeRequest; `elements` are the structs and strings in its arrays, which are what it costs to hold and to answer. */
+export function readRequest<A extends ApiName>(
+  api: A,
+  version: number,
+  frame: Buffer,
+  bodyStart: number,
+  elementsMax: number = limits.requestElementsMax,
+): { message: Messages[A]['request']; elements: number } {
   if (!hasVersion(api, version)) throw new Fault('unsupportedVersion', { detail: `${api} ${version}` });
-  const reader = new FrameReader(frame, bodyStart, 'malformedRequest');
-  return codecOf(api, 'request', version).decode(reader) as Messages[A]['request'];
+  const reader = new FrameReader(frame, bodyStart, 'malformedRequest', elementsMax);
+  const message = codecOf(api, 'request', version).decode(reader) as Messages[A]['request'];
+  return { message, elements: reader.elements };
 }
 
 /** As encodeRequest. */

@@ -15,10 +15,13 @@ export class FrameReader {
   readonly #buffer: Buffer;
   readonly #fault: FrameFault;
   readonly #end: number;
+  readonly #elementsMax: number;
   #position: number;
   #elements = 0;
 
-  constructor(buffer: Buffer, start: number, fault: FrameFault) {
+  /** `elementsMax`: structs and strings that the arrays of the frame may have together. */
+  constructor(buffer: Buffer, start: number, fault: FrameFault, elementsMax: number = limits.responseElementsMax) {
+    this.#elementsMax = elementsMax;
     this.#buffer = buffer;
     this.#fault = fault;
     this.#end = buffer.length;
@@ -27,6 +30,11 @@ export class FrameReader {
 
   get position(): number {
     return this.#position;
+  }
+
+  /** Structs and strings in arrays so far. */
+  get elements(): number {
+    return this.#elements;
   }
 
   bool(): boolean {
@@ -151,7 +159,7 @@ export class FrameReader {
   heapCount(length: number, elementBytesMin: number, field: string): number {
     this.count(length, elementBytesMin, field);
     this.#elements += length;
-    if (this.#elements > limits.frameElementsMax) this.refuse(`more than ${limits.frameElementsMax} elements`);
+    if (this.#elements > this.#elementsMax) this.refuse(`more than ${this.#elementsMax} elements`);
     return length;
   }
 

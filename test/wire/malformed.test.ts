@@ -105,11 +105,13 @@ test('a count over the limit of an array is refused even where the frame could h
 
 test('all arrays of a frame together stay under one limit, so that a small frame cannot fill the heap', () => {
   // DeleteRecords 1: topics of an empty name and as many zero partitions as an array may have.
-  const topics = 1 + limits.frameElementsMax / limits.arrayElementsMax;
-  const partitions = limits.arrayElementsMax;
+  const topics = 11;
+  const partitions = limits.requestElementsMax / 10;
   const inner = Buffer.concat([Buffer.from([0, 0]), int32(partitions), Buffer.alloc(12 * partitions)]);
   const body = Buffer.concat([int32(topics), ...Array.from({ length: topics }, () => inner), int32(0)]);
-  expect(faultOf(() => decodeRequest('DeleteRecords', 1, body, 0)).message).toContain(String(limits.frameElementsMax));
+  expect(faultOf(() => decodeRequest('DeleteRecords', 1, body, 0)).message).toContain(
+    String(limits.requestElementsMax),
+  );
 });
 
 test('null is refused where the version has none', () => {

@@ -21,7 +21,7 @@ export const fetch = readingHandler('Fetch', [4, 18], async (request, context) =
     {
       minBytes: request.minBytes,
       bytesMax: Math.min(request.maxBytes, limits.fetchBytesMax),
-      maxWaitMs: Math.min(Math.max(request.maxWaitMs, 0), limits.fetchWaitMaxMs),
+      maxWaitMs: context.mayWait ? Math.min(Math.max(request.maxWaitMs, 0), limits.fetchWaitMaxMs) : 0,
       room: context.responseBytesMax,
       hold: context.holdResponse ?? ignore,
     },

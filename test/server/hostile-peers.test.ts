@@ -1,0 +1,96 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { residentMb } from '../../bench/process-usage.ts';
+import { stampCrc } from '../../src/record/batch.ts';
+import { buildBatch } from '../../src/record/batch-builder.ts';
+import { type Compression, compressSync } from '../../src/record/compression.ts';
+import { encodeRequest } from '../../src/wire/codec.ts';
+import { freePort } from '../../tools/broker-process.ts';
+import { mutated, mutations } from '../fuzz/mutations.ts';
+import { BrokerUnderTest } from '../soak/broker-under-test.ts';
+import { goldens } from '../wire/goldens.ts';
+import { atEnd, batch, connect, fetchFrom, makeTopic, produce, type RawClient, tempFolder } from './support.ts';
+
+/*
+ * The real server process among peers that send what it must not take, or do not do their part: it goes on, with bounded memory,
+ * others are served, and what is stored stays as it was.
+ */
+
+/** Requests that make files by the thousand when a count in them is changed, as they should. */
+const LAVISH = ['CreateTopics', 'CreatePartitions'];
+
+const requests = goldens
+  .filter(({ api, direction }) => direction === 'request' && !LAVISH.includes(api))
+  .map(({ frame }) => Buffer.from(frame, 'base64'));
+
+async function startProcess(env: Record<string, string> = {}): Promise<BrokerUnderTest> {
+  const settings = { 'auto.create.topics.enable': 'false' };
+  const broker = new BrokerUnderTest(tempFolder(), await freePort(), settings, env);
+  await broker.start();
+  atEnd(() => broker.kill());
+  return broker;
+}
+
+async function stored(client: RawClient): Promise<string> {
+  const { errorCode, highWatermark, records } = await fetchFrom(client, 'kept');
+  return `${errorCode} ${highWatermark} ${Buffer.concat(records!).toString('hex')}`;
+}
+
+/** A frame in which as few bytes as can be announce as many elements as one likes. */
+function crowded(elements: number): Buffer[] {
+  const names = Array.from({ length: elements }, () => ({ name: '' }));
+  const parts = Array.from({ length: elements }, () => ({ topic: 'kept', partitions: [] }));
+  return [
+    Buffer.concat(encodeRequest('Metadata', 1, 7, null, { topics: names })),
+    Buffer.concat(encodeRequest('Fetch', 4, 7, null, { maxWaitMs: 60_000, minBytes: 1, topics: parts })),
+  ];
+}
+
+function bomb(compression: Compression): Buffer {
+  const zeros = compressSync(compression, Buffer.alloc(64 << 20)).subarray(0, 900_000);
+  const bytes = Buffer.concat([
+    buildBatch([{ timestampMs: 0, key: null, value: null }], { compression }).subarray(0, 61),
+    zeros,
+  ]);
+  bytes.writeInt32BE(bytes.length - 12, 8);
+  stampCrc(bytes, 0);
+  return bytes;
+}
+
+test('mutated frames, crowded ones and bombs on many connections: a server with a heap of 64 MB lives, and serves', {
+  timeout: 180_000,
+}, async () => {
+  const broker = await startProcess({ NODE_OPTIONS: '--max-old-space-size=64' });
+  const healthy = await connect(broker.port);
+  await makeTopic(healthy, 'kept');
+  await makeTopic(healthy, 'bombed');
+  await produce(healthy, 'kept', batch(['one', 'two']));
+  const before = await stored(healthy);
+  const CONNECTIONS = 40;
+  let highestMb = 0;
+  let sent = 0;
+  const input = fc.tuple(fc.nat(requests.length - 1), fc.nat(requests.length - 1), mutations);
+  const frames = fc.sample(input, { numRuns: 4000, seed: 1 }).map(([one, other, changes]) => {
+    // API and version stay, so that the request reaches its decoder.
+    const seed = requests[one]!;
+    return Buffer.concat([seed.subarray(0, 4), mutated(seed.subarray(4), changes, requests[other]!)]);
+  });
+  const crowds = [1_000, 10_000, 1_000_000].flatMap(crowded);
+  for (let round = 0; sent < frames.length; round += 1) {
+    const clients = await Promise.all(Array.from({ length: CONNECTIONS }, () => connect(broker.port)));
+    for (const client of clients) for (const frame of frames.slice(sent, (sent += 10))) client.frame(frame);
+    if (round === 0) for (const [i, client] of clients.entries()) client.bytes(crowds[i % crowds.length]!);
+    // The healthy one is answered all the time.
+    expect((await produce(healthy, 'bombed', batch(['x']))).errorCode).toBe(0);
+    expect(await stored(healthy)).toBe(before);
+    highestMb = Math.max(highestMb, residentMb(broker.pid).highestMb);
+    await Promise.all(clients.map((client) => client.end()));
+  }
+  for (const compression of ['gzip', 'snappy', 'lz4', 'zstd'] as const) {
+    await produce(healthy, 'bombed', bomb(compression));
+  }
+  expect(await stored(healthy)).toBe(before);
+  expect(healthy.isClosed).toBe(false);
+  // The heap, what Node takes beside it, and the buffers of what is in work.
+  expect(highestMb).toBeLessThan(400);
+});
