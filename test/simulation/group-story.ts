@@ -11,6 +11,8 @@ export interface Holding {
 
 /** What takes offsets of a group away because somebody wants that. */
 export type Removal = Operation<'deleteOffsets' | 'deleteGroup' | 'mayExpireOffsets' | 'deleteTopic'>;
+/** What may let a group begin anew. */
+type Ending = Operation<'deleteGroup' | 'mayExpireOffsets' | 'mayForget'>;
 
 /** All that a history has of one group. */
 export class GroupStory {
@@ -24,6 +26,7 @@ export class GroupStory {
   readonly polls: readonly OkOperation<'poll'>[];
   readonly holdings: readonly Holding[];
   readonly #removals: readonly Removal[];
+  readonly #endings: readonly Ending[];
   readonly #crashSteps: readonly number[];
 
   constructor(group: string, { operations }: History) {
@@ -42,6 +45,10 @@ export class GroupStory {
       if (op.kind === 'deleteTopic') return true;
       const removes = op.kind === 'deleteOffsets' || op.kind === 'deleteGroup' || op.kind === 'mayExpireOffsets';
       return removes && op.call.group === group;
+    });
+    this.#endings = operations.filter((op): op is Ending => {
+      const ends = op.kind === 'deleteGroup' || op.kind === 'mayExpireOffsets' || op.kind === 'mayForget';
+      return ends && op.outcome !== 'fail' && op.call.group === group;
     });
     this.#crashSteps = ofKind(operations, 'crash').map(({ invoked }) => invoked.step);
   }
@@ -68,10 +75,7 @@ export class GroupStory {
 
   /** Whether the group may have ended and begun anew between two moments, so that its generations count from the start. */
   mayBeginAnew(from: Moment, to: Moment): boolean {
-    return this.#removals.some((op) => {
-      const ends = op.kind === 'deleteGroup' || op.kind === 'mayExpireOffsets';
-      return ends && op.invoked.step < to.step && this.endOf(op) > from.step;
-    });
+    return this.#endings.some((op) => op.invoked.step < to.step && this.endOf(op) > from.step);
   }
 }
 

@@ -140,6 +140,8 @@ interface OperationKinds {
   quiet: { call: { readonly group: string; readonly places: readonly Place[] }; result: object };
   /** Noted by the runner: from here to `ok` offsets of the group, and it itself, may expire. */
   mayExpireOffsets: { call: { readonly group: string }; result: object };
+  /** Noted by the runner: from here to `ok` the group is forgotten, with its generation, while it has no member and no offset. */
+  mayForget: { call: { readonly group: string }; result: object };
 
   /** Invoked when the broker went down, ok when it was up again. 'stop' is a clean one. */
   crash: { call: { readonly how: 'power' | 'kill' | 'stop' }; result: object };

@@ -7,7 +7,7 @@ import { type PowerCut, SimulatedDisk } from '../disk/simulated-disk.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { Network } from './network.ts';
 import { type DiskPace, PacedDisk } from './paced-disk.ts';
-import type { RandomStreams } from './random-streams.ts';
+import { oneIn, type RandomStreams } from './random-streams.ts';
 import { Life, type Scheduler } from './scheduler.ts';
 import { SimulatedClock, type WallClock } from './simulated-clock.ts';
 import type { SimulatedSocket } from './simulated-socket.ts';
@@ -22,11 +22,20 @@ const SETTINGS = {
   'log.initial.task.delay.ms': '2000',
   'log.retention.check.interval.ms': '1000',
   'group.initial.rebalance.delay.ms': '50',
+  'group.min.session.timeout.ms': '500',
+  'group.consumer.min.session.timeout.ms': '500',
+  'group.consumer.session.timeout.ms': '800',
+  'group.consumer.min.heartbeat.interval.ms': '50',
+  'group.consumer.heartbeat.interval.ms': '100',
+  'offsets.retention.minutes': '30',
   'auto.create.topics.enable': 'false',
 };
 const ADVERTISED = { host: 'broker', port: 9092 };
 /** A stop that takes longer has hung. */
 const STOP_MS_MAX = 120_000;
+
+/** Whether the broker of a run looks so often for groups that hold nothing any more that it finds some while others use them. */
+export const forgetsGroups = (streams: RandomStreams): boolean => oneIn(streams.of('forgetful'), 3);
 
 export interface MachineContext {
   readonly scheduler: Scheduler;
@@ -92,7 +101,10 @@ export class Machine {
       clock: new SimulatedClock(scheduler, wall, life),
       random: this.#random,
       logger: this.#logger(life),
-      settings: SETTINGS,
+      settings: {
+        ...SETTINGS,
+        'offsets.retention.check.interval.ms': forgetsGroups(streams) ? '5000' : '1200000',
+      },
       startFacts: {},
       tailCacheBytesMax: 64 * 1024,
       journalSizes: JOURNAL_SIZES,

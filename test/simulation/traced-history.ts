@@ -1,6 +1,9 @@
 import { type Call, HistoryRecorder, type Kind, type Moment, type Pending } from './history.ts';
 import type { Trace } from './trace.ts';
 
+/** What is no work that a client gives the broker. */
+const NOTED: ReadonlySet<Kind> = new Set(['crash', 'owns', 'heartbeat', 'quiet', 'mayExpireOffsets', 'mayForget']);
+
 /** A history of which the trace tells each beginning and end. */
 export class TracedHistory extends HistoryRecorder {
   readonly #trace: Trace;
@@ -15,12 +18,13 @@ export class TracedHistory extends HistoryRecorder {
   }
 
   override invoke<K extends Kind>(process: number, kind: K, call: Call<K>): Pending<K> {
-    const number = this.begun++;
+    const number = this.begun;
+    if (!NOTED.has(kind)) this.begun += 1;
     this.#trace.add(`begin ${number} ${process} ${kind} ${JSON.stringify(call)}`);
     const pending = super.invoke(process, kind, call);
     return {
       ok: (result) => {
-        this.succeeded += 1;
+        if (!NOTED.has(kind)) this.succeeded += 1;
         this.#trace.add(`ok ${number} ${JSON.stringify(result)}`);
         pending.ok(result);
       },

@@ -1,7 +1,9 @@
 import { loadChecksum } from '../../src/log/checksum.ts';
 import { administration } from './administrator.ts';
+import { checkGroups } from './check-groups.ts';
 import { checkLog } from './check-log.ts';
 import { Client } from './client.ts';
+import { groupWorkload } from './groups.ts';
 import type { History } from './history.ts';
 import { Machine } from './machine.ts';
 import { type Disturbance, Nemesis } from './nemesis.ts';
@@ -60,7 +62,7 @@ const TIME_MS_MAX = 4 * 3_600_000;
 /** Virtual time that workloads may take to end when nothing disturbs them any more. */
 const END_MS_MAX = 300_000;
 
-const workloads = (): Workload[] => [administration(), producers(), readers];
+const workloads = (): Workload[] => [administration(), producers(), readers, groupWorkload()];
 
 /** Runs the whole broker through one seed's life. */
 export async function simulate(options: RunOptions): Promise<Run> {
@@ -168,7 +170,7 @@ class World {
   #outcome(): Run {
     const { operations = OPERATIONS, crashes = CRASHES } = this.#options;
     const history = this.#history.history();
-    for (const violation of checkLog(history)) {
+    for (const violation of [...checkLog(history), ...checkGroups(history)]) {
       this.#failures.push({ what: violation.anomaly, says: violation.says, violation });
     }
     const { begun, succeeded } = this.#history;

@@ -1,0 +1,118 @@
+import type { SeededRandom } from '../seeded-random.ts';
+import { type Answer, GroupReader } from './group-reader.ts';
+import type { Membership, Place } from './history.ts';
+import { oneIn } from './random-streams.ts';
+import type { TopicPlan } from './topic-plans.ts';
+import { rest, type WorkloadContext } from './workload.ts';
+
+/** In virtual time. Short, so that a run has many of them. */
+export const SESSION_TIMEOUT_MS = 800;
+export const REBALANCE_TIMEOUT_MS = 1200;
+
+/** Who a member is. */
+export interface MemberSetup {
+  readonly context: WorkloadContext;
+  readonly random: SeededRandom;
+  readonly group: string;
+  readonly plans: readonly TopicPlan[];
+  /** `group.instance.id`; null for a dynamic member. */
+  readonly instance: string | null;
+  /** It does something at least so often. */
+  readonly paceMs: number;
+}
+
+/** How a member's life ends: it says so, or it is killed; a static one may say that it will be back. */
+export type MemberEnd = 'leave' | 'kill';
+
+/** One process that is a member of a group, from its first join to its end, through whatever becomes of the broker. */
+export abstract class GroupMember {
+  protected readonly context: WorkloadContext;
+  protected readonly random: SeededRandom;
+  protected readonly reader: GroupReader;
+  protected readonly setup: MemberSetup;
+  protected memberId = '';
+  protected generation = -1;
+  #end: MemberEnd | null = null;
+  #sleepsUntilMs = 0;
+  #wasAsleep = false;
+  /** Was told that another process has its place. */
+  protected isFenced = false;
+
+  constructor(setup: MemberSetup) {
+    this.setup = setup;
+    this.context = setup.context;
+    this.random = setup.random;
+    this.reader = new GroupReader(setup.context, setup.random, setup.group, setup.plans);
+  }
+
+  get places(): readonly Place[] {
+    return this.reader.places;
+  }
+
+  get hasJoined(): boolean {
+    return this.generation >= 0;
+  }
+
+  protected get as(): Membership {
+    const { group, instance } = this.setup;
+    return { group, member: this.memberId, generation: this.generation, ...(instance === null ? {} : { instance }) };
+  }
+
+  /** Ends it, soon. */
+  end(how: MemberEnd): void {
+    this.#end ??= how;
+  }
+
+  /** It stops for a while in whatever it does, and then goes on as if nothing had been: a zombie, if that was too long. */
+  pause(forMs: number): void {
+    this.#sleepsUntilMs = this.context.scheduler.nowMs + forMs;
+  }
+
+  async run(): Promise<void> {
+    while (this.#end === null && !this.isFenced) {
+      await this.#wakeUp();
+      if (!this.hasJoined) await this.join();
+      else await this.#work();
+      await rest(this.context, this.random, this.setup.paceMs);
+    }
+    if (this.#end === 'leave' && this.hasJoined && !this.isFenced) await this.#leave();
+    this.reader.hold([], this.as);
+    this.reader.client.close();
+  }
+
+  async #wakeUp(): Promise<void> {
+    const leftMs = this.#sleepsUntilMs - this.context.scheduler.nowMs;
+    this.#wasAsleep = leftMs > 0;
+    if (leftMs > 0) await this.context.scheduler.sleep(leftMs);
+  }
+
+  async #work(): Promise<void> {
+    // Who has slept goes on where it was: with its commit, before it hears anything.
+    if (this.#wasAsleep) await this.#take(await this.reader.commit(this.as, this.places, true));
+    if (this.hasJoined && !this.#wasAsleep) await this.heartbeat();
+    if (this.hasJoined && !oneIn(this.random, 3)) await this.#take(await this.reader.readOn(this.as));
+    if (this.hasJoined && oneIn(this.random, 2)) await this.#take(await this.reader.commit(this.as));
+  }
+
+  async #take(answer: Answer): Promise<void> {
+    if (typeof answer === 'object') await this.refused(answer.error);
+  }
+
+  async #leave(): Promise<void> {
+    if ((await this.reader.commit(this.as)) === 'unanswered') return;
+    this.reader.hold([], this.as);
+    await this.leave();
+  }
+
+  /** It is no member any more, as far as it knows: it has nothing, and begins anew. */
+  protected lost(): void {
+    this.reader.hold([], this.as);
+    this.generation = -1;
+  }
+
+  protected abstract join(): Promise<void>;
+  protected abstract heartbeat(): Promise<void>;
+  protected abstract leave(): Promise<void>;
+  /** A request was refused for what the member is. */
+  protected abstract refused(error: string): Promise<void>;
+}
