@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { kafkaErrors } from '../../src/base/kafka-errors.ts';
+import { buildBatch } from '../../src/record/batch-builder.ts';
 import { batch, fetchFrom, makeTopic, produce, type RawClient, startBroker } from '../server/support.ts';
 
 /*
@@ -51,6 +52,10 @@ test('message.timestamp.type and the limits of timestamps', async () => {
   const { client } = await brokerWithTopic();
   const hourAgo = batch(['old'], { timestampMs: Date.now() - 3_600_000 });
   expect((await produce(client, 't', hourAgo)).logAppendTimeMs).toBe(-1);
+  // Its largest timestamp counts, whichever record has it: it would keep its segment from ever being old.
+  const value = Buffer.from('x');
+  const later = [Date.now(), Date.now() + 7_200_000].map((timestampMs) => ({ timestampMs, value }));
+  expect(await code(client, buildBatch(later))).toBe(kafkaErrors.INVALID_TIMESTAMP.code);
   await alter(client, 'message.timestamp.before.max.ms', '60000');
   expect(await code(client, hourAgo)).toBe(kafkaErrors.INVALID_TIMESTAMP.code);
   await alter(client, 'message.timestamp.type', 'LogAppendTime');

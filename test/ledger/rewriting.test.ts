@@ -136,6 +136,21 @@ describe('a ledger that has grown', () => {
   });
 });
 
+test('a ledger whose live state takes several slices to write again has all of it afterwards', async () => {
+  const folder = tempFolder();
+  const { ledger, state } = await open(contextOn(unsyncedDisk(realDisk(folder))));
+  const keys = 2500;
+  for (let round = 0; firstOffset(folder) === 0; round += 1) {
+    const puts = Array.from({ length: keys }, (_, key) => ({ key, value: `${round}-`.padEnd(200, 'x') }));
+    await ledger.change(() => ({ events: puts, result: undefined }));
+    await ledger.change(() => ({ events: [{ key: round, value: 'the newest' }], result: undefined }));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await ledger.close();
+  expect(state.values.size).toBe(keys);
+  expect(await found(folder)).toBe(state.facts);
+});
+
 describe('a ledger that cannot be read is refused', () => {
   test.each([
     ['null', Buffer.from([0xc0])],
@@ -148,5 +163,23 @@ describe('a ledger that cannot be read is refused', () => {
     await context.syncer.append([{ log, batch: buildBatch([{ timestampMs: 1, value }]) }], 'visible').settled;
     await log.close();
     await expect(open(contextOn(unsyncedDisk(realDisk(folder))))).rejects.toMatchObject({ fault: 'damagedMetadata' });
+  });
+
+  test('whichever of its files is lost', async () => {
+    const folder = tempFolder();
+    const { ledger } = await open(contextOn(unsyncedDisk(realDisk(folder))));
+    const big = 'x'.repeat(100_000);
+    for (let key = 0; key < 45; key += 1) {
+      await ledger.change(() => ({ events: [{ key, value: big }], result: undefined }));
+    }
+    await ledger.close();
+    const files = fs.readdirSync(path.join(folder, FOLDER)).filter((name) => name.endsWith('.log'));
+    expect(files.length).toBeGreaterThan(3);
+    for (const file of files) {
+      const copy = copyOf(folder);
+      fs.rmSync(path.join(copy, FOLDER, file));
+      const opening = open(contextOn(unsyncedDisk(realDisk(copy))));
+      await expect(opening, file).rejects.toMatchObject({ fault: 'damagedMetadata' });
+    }
   });
 });

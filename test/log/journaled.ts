@@ -23,7 +23,7 @@ export async function openJournaled(
   disk: Disk,
   folders: readonly string[],
   settings: Partial<LogSettings> = {},
-  used = true,
+  { used = true, epoch = 1 } = {},
 ): Promise<Opened> {
   const plain = contextOn(disk, 1 << 16);
   const replay = await JournalReplay.read(disk, plain.logger);
@@ -37,7 +37,7 @@ export async function openJournaled(
   };
   const journal = new Journal(context, replay, SMALL_JOURNAL);
   const logs: PartitionLog[] = [];
-  for (const folder of folders) logs.push(await openLog(context, settings, 1, folder));
+  for (const folder of folders) logs.push(await openLog(context, settings, epoch, folder));
   journal.start(replay);
   await journal.settled();
   if (used) context.syncer.useJournal(journal);

@@ -17,8 +17,9 @@ const settings = { segmentBytes: 1500, indexIntervalBytes: 200 };
 /** Every third life is without a journal: each segment file is synced by itself, and groups may be there in part. */
 const isJournaled = (seed: number): boolean => seed % 3 > 0;
 
-function openAll(disk: SimulatedDisk, { journaled }: History): Promise<Opened> {
-  return openJournaled(disk, FOLDERS, settings, journaled);
+function openAll(disk: SimulatedDisk, history: History): Promise<Opened> {
+  history.openings += 1;
+  return openJournaled(disk, FOLDERS, settings, { used: history.journaled, epoch: history.openings });
 }
 
 /** 'kill': the process dies, and the operating system does not. */
@@ -40,6 +41,7 @@ class History {
   readonly sent = FOLDERS.map(() => new Map<string, Sent>());
   readonly trimmedTo = FOLDERS.map(() => 0);
   readonly seenNext = FOLDERS.map(() => 0);
+  openings = 0;
   groups = 0;
   appends = 0;
   /** Of the opening that came last. */
@@ -163,6 +165,7 @@ async function expectKept(history: History, opened: Opened, end: End): Promise<v
   if (history.journaled) expectWholeGroups(history, opened, present);
   for (const [i, log] of opened.logs.entries()) {
     history.seenNext[i] = log.marks.highWatermark;
+    history.trimmedTo[i] = log.marks.logStart;
     // What is there now is durable, and stays: what is not will never come.
     for (const one of history.sent[i]!.values()) {
       if (present[i]!.has(one.tag)) Object.assign(one, { acked: 'visible', offset: present[i]!.get(one.tag) });
