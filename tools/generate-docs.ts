@@ -11,10 +11,17 @@ import { type SettingSpec, topicSettingSpecs } from '../src/broker/topic-setting
 import { brokerFlags, type Command, commonFlags, type Flags } from '../src/cli/command.ts';
 import { commands, isGroup } from '../src/cli/commands.ts';
 import { handlers } from '../src/server/handlers/index.ts';
+import { plantedBugEntries } from './planted-bugs/document.ts';
 
 const root = new URL('..', import.meta.url);
 
-export const generatedPages = ['docs/protocol.md', 'docs/operations.md', 'docs/sdk.md', 'docs/cli.md'] as const;
+export const generatedPages = [
+  'docs/protocol.md',
+  'docs/operations.md',
+  'docs/sdk.md',
+  'docs/cli.md',
+  'docs/planted-bugs.md',
+] as const;
 
 const tables: Readonly<Record<string, () => string | Promise<string>>> = {
   apis: () =>
@@ -65,6 +72,7 @@ const tables: Readonly<Record<string, () => string | Promise<string>>> = {
       documented('src/cli/exit-codes.ts').map(([, says, value]) => [value, says]),
     ),
   flags: flagTables,
+  'planted bugs': plantedBugEntries,
 };
 
 /** A page with its tables as they follow from the code now. */
@@ -78,6 +86,10 @@ export async function generatePage(page: string): Promise<string> {
     text = text.replace(marked, () => `<!-- generated: ${name} -->\n\n${made}\n\n<!-- end -->`);
   }
   return text;
+}
+
+export async function writePage(page: string): Promise<void> {
+  writeFileSync(new URL(page, root), await generatePage(page));
 }
 
 export function readPage(page: string): string {
@@ -142,5 +154,5 @@ function range(first: number, last: number): string {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const page of generatedPages) writeFileSync(new URL(page, root), await generatePage(page));
+  for (const page of generatedPages) await writePage(page);
 }

@@ -1,0 +1,62 @@
+import { type PlantedBug, test } from '../planted-bug.ts';
+
+const WHATEVER = test(
+  'log/compaction',
+  'whatever is done to it, a compacted log keeps the newest value of each key, at its offset, and nothing that was not sent',
+);
+const CRASHES = test(
+  'log/compaction',
+  'a crash at each call of the disk leaves the old segments or the new one, and the next pass ends what was begun',
+);
+
+/** Compaction: what goes, and how a compacted segment gets its place. */
+export const compactionBugs: readonly PlantedBug[] = [
+  {
+    name: 'newest value dropped',
+    wrong: 'A record goes when a record of its key is as young as it is, which is itself: the key is gone.',
+    file: 'src/log/batch-filter.ts',
+    find: 'if (!isOver && this.#context.keys.get(key) <= record.offset) return true;',
+    replace: 'if (!isOver && this.#context.keys.get(key) < record.offset) return true;',
+    caughtBy: [WHATEVER],
+  },
+  {
+    name: 'tombstone goes at once',
+    wrong: 'A tombstone does not stay for delete.retention.ms: a consumer that was away keeps a key that was deleted.',
+    file: 'src/log/batch-filter.ts',
+    find: 'const isOver = !hasValue && horizonMs !== null && horizonMs <= this.#context.nowMs',
+    replace: 'const isOver = !hasValue && (horizonMs ?? 0) <= this.#context.nowMs',
+    caughtBy: [
+      test(
+        'log/compaction',
+        'a tombstone stays for delete.retention.ms after it was first compacted, then goes, and its key with it',
+      ),
+    ],
+  },
+  {
+    name: 'young records compacted',
+    wrong: 'min.compaction.lag.ms is not kept: consumers that are behind miss values that they were promised to see.',
+    file: 'src/log/compaction-plan.ts',
+    find: 'if (isDirty && settings.lagMinMs > 0 && ',
+    replace: 'if (isDirty && settings.lagMinMs < 0 && ',
+    caughtBy: [
+      test('log/compaction', 'the active segment is never touched, nor what is younger than min.compaction.lag.ms'),
+    ],
+  },
+  {
+    name: 'compacted segment not named before it is used',
+    wrong:
+      'A compacted segment takes the place of several before anything says so: after a crash some of them are there beside it.',
+    file: 'src/log/compacted-segments.ts',
+    find: 'await this.#write(this.#segments.toSpliced(first, old.length, fresh));',
+    replace: '',
+    caughtBy: [CRASHES],
+  },
+  {
+    name: 'segment behind a compacted one removed at a start',
+    wrong: 'A start takes the segment after a compacted one for one that it was made of: its records are gone.',
+    file: 'src/log/compacted-segments.ts',
+    find: 'other > base && other < endNext',
+    replace: 'other > base && other <= endNext',
+    caughtBy: [CRASHES],
+  },
+];

@@ -1,0 +1,149 @@
+import { type PlantedBug, test } from '../planted-bug.ts';
+
+const POWER_CUTS = test(
+  'log/power-cuts',
+  'whenever the power goes, what was acknowledged is there, once, in order; groups whole; and nothing else',
+);
+
+/** The journal: its rounds, its files, its proofs, and their replay. */
+export const journalBugs: readonly PlantedBug[] = [
+  {
+    name: 'journal file used again before the segments are synced',
+    wrong:
+      'A full journal file is freed without syncing what lies in it elsewhere: a power cut takes acknowledged records.',
+    file: 'src/log/journal.ts',
+    find: 'await log.syncInPlace(nextOffset);',
+    replace: 'await log.syncInPlace(nextOffset - 1);',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'durable in the journal taken for synced in the segment',
+    wrong:
+      'A log that is asked to sync its file for the journal says that it need not, since the journal has it: both are lost.',
+    file: 'src/log/partition-log.ts',
+    find: 'if (this.#checkpoint.value.durableNext < nextOffset) await this.sync();',
+    replace: 'if (this.marks.durableNext < nextOffset) await this.sync();',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'proofs written before the sync',
+    wrong:
+      'The proofs release a journal file before its segments are synced: a power cut between the two takes acknowledged records.',
+    file: 'src/log/journal.ts',
+    find: 'while (this.#full.length > 0) await this.#freeOldest(this.#full[0]!);',
+    replace:
+      'while (this.#full.length > 0) await this.#writeProofs(this.#full[0]!.generation + 1).then(() => this.#freeOldest(this.#full[0]!));',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'generation not raised when a file is used again',
+    wrong: 'Rounds of an earlier use of a file pass for new ones: a start writes old batches over younger ones.',
+    file: 'src/log/journal.ts',
+    find: 'this.#generation += 1;',
+    replace: 'this.#generation += this.#active === null ? 1 : 0;',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'older rounds of a file taken for new',
+    wrong:
+      'What lies behind the last round, from an earlier use of the file, is replayed: old batches overwrite younger ones.',
+    file: 'src/log/journal-replay.ts',
+    find: 'whole === null || whole.header.generation < Math.max(releasedBefore, this.generation)',
+    replace: 'whole === null',
+    caughtBy: [test('log/journal', 'what lies behind the last round, from an earlier use of the file, is no round')],
+  },
+  {
+    name: 'checksum of a round not checked',
+    wrong:
+      'A round that a power cut tore is replayed as if it were whole: half a batch stands in the log, and half a group.',
+    file: 'src/log/journal-replay.ts',
+    find: '=== header.checksum ? { header, round } : null;',
+    replace: '!== 0n ? { header, round } : null;',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'failed round is survived',
+    wrong:
+      'A journal write whose sync failed is followed by others: nobody knows whether the round is stored, and it may come back.',
+    file: 'src/log/syncer.ts',
+    find: 'for (const log of logs) log.fail(error);',
+    replace: 'if (!(error instanceof Fault)) for (const log of logs) log.fail(error);',
+    caughtBy: [
+      test(
+        'log/journal',
+        'a round that fails ends the broker: nobody is told that it is stored, nor is anything after it',
+      ),
+    ],
+  },
+  {
+    name: 'refused round left whole',
+    wrong:
+      'A round that a full disk refused stays in the journal: what a producer was told is not stored comes back, twice if it retried.',
+    file: 'src/log/journal.ts',
+    find: 'await active.handle.write([Buffer.alloc(JOURNAL_BLOCK_BYTES)], active.position);',
+    replace: 'await Promise.resolve();',
+    caughtBy: [
+      test(
+        'log/journal',
+        'a round for which the disk is full is made durable in place; of a group that was refused nothing comes back',
+      ),
+    ],
+  },
+  {
+    name: 'name of a journal file not synced',
+    wrong:
+      'A new journal file’s name is in the page cache alone: a power cut takes the file with all that was acknowledged by it.',
+    file: 'src/log/journal.ts',
+    find: 'await this.#disk.syncFolder(JOURNAL_FOLDER);\n    this.#free.push({ name, sizeBytes });',
+    replace: 'this.#free.push({ name, sizeBytes });',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'place in the segment counted without what is kept',
+    wrong: 'Replay puts a batch at the wrong place of its segment: acknowledged records are overwritten.',
+    file: 'src/log/kept-batches.ts',
+    find: 'position: endPosition - this.#bytes,',
+    replace: 'position: endPosition - (following.length > 0 ? 0 : this.#bytes),',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'round answered before it is written',
+    wrong: 'A round of the journal is answered while its write is on its way: a power cut takes acknowledged records.',
+    file: 'src/log/journal.ts',
+    find: 'await active.handle.write([this.#round.subarray(0, roundBytes)], active.position);',
+    replace:
+      'void active.handle.write([Buffer.from(this.#round.subarray(0, roundBytes))], active.position).catch(this.#onFatal);',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'journal written without a sync',
+    wrong: 'The journal’s file is opened like any other: its rounds are in the page cache when they are acknowledged.',
+    file: 'src/log/journal.ts',
+    find: "'writeThrough');",
+    replace: "'write');",
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'segment synced without what the journal alone has',
+    wrong:
+      'A segment file is synced without the batches that wait to be written to it, and the journal’s copy is given up.',
+    file: 'src/log/partition-log.ts',
+    find: 'if (!(await this.file()) || this.#stopped !== null) return 0;',
+    replace: 'if (this.#stopped !== null) return 0;',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'refused round put back behind the younger',
+    wrong:
+      'What a round of the journal could not take goes to the file after what came later: records change their order.',
+    file: 'src/log/pending-batches.ts',
+    find: 'if (run.length > 0) this.#batches = [...run, ...this.#batches];',
+    replace: 'if (run.length > 0) this.#batches = [...this.#batches, ...run];',
+    caughtBy: [
+      test(
+        'log/power-cuts',
+        'whichever call of the disk fails, once or for ever, nothing that was acknowledged is lost, and nothing hangs',
+      ),
+    ],
+  },
+];

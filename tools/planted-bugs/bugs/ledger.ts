@@ -1,0 +1,115 @@
+import { type PlantedBug, test } from '../planted-bug.ts';
+
+const GROWN = test(
+  'ledger/rewriting',
+  'a ledger that has grown is written again: it stays small, and a kill at any call of the disk loses nothing',
+);
+
+/** The ledgers, and what the broker keeps in them: topics, settings, epochs. */
+export const ledgerBugs: readonly PlantedBug[] = [
+  {
+    name: 'ledger answers when written',
+    wrong:
+      'A change is answered when it is written and not durable: a topic, or a committed offset, is taken back by a power cut.',
+    file: 'src/ledger/ledger.ts',
+    find: "batch: buildBatch(records) }], 'visible').settled;",
+    replace: "batch: buildBatch(records) }], 'written').settled;",
+    caughtBy: [
+      test('broker/groups/group-coordinator', 'a restart keeps every commit that was answered, however the power goes'),
+    ],
+  },
+  {
+    name: 'ledger written again keeps its last slice alone',
+    wrong:
+      'A ledger that is written again drops all slices but the last: with many groups, most committed offsets are gone.',
+    file: 'src/ledger/ledger.ts',
+    find: 'if (startOffset < 0) startOffset = this.#log.marks.acceptedNext;',
+    replace: 'startOffset = this.#log.marks.acceptedNext;',
+    caughtBy: [
+      test(
+        'ledger/rewriting',
+        'a ledger whose live state takes several slices to write again has all of it afterwards',
+      ),
+    ],
+  },
+  {
+    name: 'ledger written again drops the newest',
+    wrong:
+      'All that came while the ledger was written again is dropped with what lies before it: the newest commits are gone.',
+    file: 'src/ledger/ledger.ts',
+    find: 'await this.#log.trim(startOffset);',
+    replace: 'await this.#log.trim(this.#log.marks.highWatermark);',
+    caughtBy: [GROWN],
+  },
+  {
+    name: 'damage taken for the ledger’s end',
+    wrong:
+      'A ledger that cannot be read further is used as far as it goes: topics and offsets behind the damage are forgotten.',
+    file: 'src/ledger/ledger.ts',
+    find: "log.abort(new Fault('brokerStopped'));",
+    replace:
+      "if (error instanceof Fault && error.fault === 'corruptBatch') return new Ledger(log, context, fold);\n      log.abort(new Fault('brokerStopped'));",
+    caughtBy: [test('broker/metadata', 'damaged metadata is refused or harmless with any byte flipped by 1')],
+  },
+  {
+    name: 'lost ledger taken for a new one',
+    wrong: 'A ledger goes on with what is left of its files: all that was decided in the others is silently forgotten.',
+    file: 'src/ledger/ledger.ts',
+    find: 'mustBeWhole: true,',
+    replace: 'mustBeWhole: false,',
+    caughtBy: [test('ledger/rewriting', 'a ledger that cannot be read is refused whichever of its files is lost')],
+  },
+  {
+    name: 'epoch not raised at an unclean start',
+    wrong: 'After a crash the leader epoch is the old one: consumers do not learn that what they read may be gone.',
+    file: 'src/broker/broker.ts',
+    find: 'state.epoch + (state.stoppedCleanly ? 0 : 1)',
+    replace: 'state.epoch + (state.stoppedCleanly ? 1 : 0)',
+    caughtBy: [
+      test('broker/topics', 'a start finds the same after a process that was killed, with a higher leader epoch'),
+    ],
+  },
+  {
+    name: 'lock not taken',
+    wrong:
+      'A broker goes on when another has the folder’s lock: two write to one log, and each destroys what the other stored.',
+    file: 'src/broker/broker.ts',
+    find: "if (lock === null) throw new Fault('folderInUse');",
+    replace: "lock ??= await disk.lock('lock.second');\n      if (lock === null) throw new Fault('folderInUse');",
+    caughtBy: [
+      test(
+        'server/shutdown',
+        'a folder in use, a port in use, an address of another machine: each has its fault, and nothing stays open',
+      ),
+    ],
+  },
+  {
+    name: 'topic deletion undone by a crash',
+    wrong: 'A deletion is answered before it is durable: a topic that was deleted is there again after a power cut.',
+    file: 'src/broker/topics.ts',
+    find: "return { events: [{ type: 'topicDeleted', id }], result: this.getById(id) };",
+    replace: 'this.#state.topics.delete(id);\n      return { events: [], result: this.getById(id) };',
+    caughtBy: [
+      test('broker/topics', 'a start finds nothing of a topic whose deletion was durable when the process was killed'),
+    ],
+  },
+  {
+    name: 'files of a deleted topic stay',
+    wrong: 'What a crash left of a deleted topic is never removed: the disk fills with what nobody can see.',
+    file: 'src/broker/topics.ts',
+    find: 'if (deletedTopics.has(folder)) await',
+    replace: 'if (deletedTopics.has(folder.toLowerCase())) await',
+    caughtBy: [
+      test('broker/topics', 'a start finds nothing of a topic whose deletion was durable when the process was killed'),
+    ],
+  },
+  {
+    name: 'damaged identity believed',
+    wrong:
+      'A changed letter in millrace.json passes for another cluster’s id: clients refuse to talk to their own broker.',
+    file: 'src/broker/identity.ts',
+    find: 'if (identity.checksum !== checksumOf(found)) {',
+    replace: 'if (identity.checksum === undefined) {',
+    caughtBy: [test('broker/metadata', 'damaged metadata is refused or harmless with any byte flipped by 1')],
+  },
+];

@@ -1,0 +1,228 @@
+import { type PlantedBug, test } from '../planted-bug.ts';
+
+const POWER_CUTS = test(
+  'log/power-cuts',
+  'whenever the power goes, what was acknowledged is there, once, in order; groups whole; and nothing else',
+);
+
+/** Appends, syncs, rolls and reads of one partition. */
+export const logBugs: readonly PlantedBug[] = [
+  {
+    name: 'acknowledged before the sync',
+    wrong:
+      'acks=all is answered, and readers see a record, when it is written: a power cut takes back what both were told.',
+    file: 'src/log/audience.ts',
+    find: 'this.#settings.flushMessages === 1 ? durableNext : writtenNext',
+    replace: 'this.#settings.flushMessages === 1 && durableNext > writtenNext ? durableNext : writtenNext',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'acknowledged what came during the sync',
+    wrong: 'A sync answers for what was written while it ran and is not in it: a power cut takes acknowledged records.',
+    file: 'src/log/partition-log.ts',
+    find: 'this.#durable(writtenNext);',
+    replace: 'this.#durable(this.marks.writtenNext);',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'checkpoint ahead of the log',
+    wrong:
+      'The place that is proven durable covers what was written during the sync: recovery takes a torn tail for sound.',
+    file: 'src/log/partition-log.ts',
+    find: 'this.#checkpoint.moveTo(active.baseOffset, position, writtenNext);',
+    replace: 'this.#checkpoint.moveTo(active.baseOffset, this.#writtenPosition, this.marks.writtenNext);',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'segment not synced',
+    wrong: 'The segment file is never synced: what a sync in place, or a roll, said is durable is lost with the power.',
+    file: 'src/log/segment.ts',
+    find: 'await (await this.#open()).sync();',
+    replace: 'await this.#open();',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'failed sync tried again',
+    wrong:
+      'A sync that failed is tried again and succeeds, since the pages count as clean: acknowledged records are on no disk.',
+    file: 'src/log/partition-log.ts',
+    find: 'await active.sync();',
+    replace: 'await active.sync().catch(() => active.sync());',
+    caughtBy: [
+      test(
+        'log/power-cuts',
+        'whichever call of the disk fails, once or for ever, nothing that was acknowledged is lost, and nothing hangs',
+      ),
+    ],
+  },
+  {
+    name: 'high watermark one too high',
+    wrong: 'Readers see one record more than is durable: after a power cut its offset holds another record.',
+    file: 'src/log/audience.ts',
+    find: 'this.#settings.flushMessages === 1 ? durableNext : writtenNext',
+    replace: 'this.#settings.flushMessages === 1 ? Math.min(durableNext + 1, writtenNext) : writtenNext',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'half write not cut back',
+    wrong:
+      'What a failed write left behind stays in the file: a refused record comes back after a restart, or spoils its segment.',
+    file: 'src/log/segment.ts',
+    find: 'async () => (await this.#open()).truncate(this.#fileBytes)',
+    replace: 'async () => void (await this.#open())',
+    caughtBy: [
+      test(
+        'log/failing-disk',
+        'a write fails once, with more appended behind it: all of these are refused, none of those before',
+      ),
+    ],
+  },
+  {
+    name: 'folder of a new partition not synced',
+    wrong:
+      'The name of a new partition’s folder is in the page cache alone: a power cut takes the partition with all its records.',
+    file: 'src/log/recovery.ts',
+    find: 'await syncNames(disk, folder, checkpoint === null);',
+    replace: '',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'checkpoint’s new name not synced',
+    wrong: 'DeleteRecords is answered while the file that says so can still be lost: deleted records come back.',
+    file: 'src/log/checkpoint.ts',
+    find: 'await disk.syncFolder(folder);',
+    replace: '',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'deletion answered before it is durable',
+    wrong: 'In a log of one segment DeleteRecords is answered without being noted: a restart brings the records back.',
+    file: 'src/log/partition-log.ts',
+    find: 'if (this.#checkpoint.durableLogStart < logStart) {',
+    replace: 'if (this.#checkpoint.durableLogStart < logStart && this.#segments.length > 1) {',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'segment named by what is accepted',
+    wrong:
+      'A new segment is named after the offsets that were given, not written: it does not continue the one before it.',
+    file: 'src/log/partition-log.ts',
+    find: 'const base = this.marks.writtenNext;',
+    replace: 'const base = this.marks.acceptedNext;',
+    caughtBy: [POWER_CUTS],
+  },
+  {
+    name: 'group answered one part early',
+    wrong:
+      'An append to several partitions is answered when all but one are durable: a power cut takes an acknowledged record.',
+    file: 'src/log/append-group.ts',
+    find: 'if (this.#waitingFor === 0) this.#resolve();',
+    replace: 'if (this.#waitingFor <= 1) this.#resolve();',
+    caughtBy: [test('log/partition-log', 'a group over several logs settles when all are visible')],
+  },
+  {
+    name: 'cold read past the high watermark',
+    wrong:
+      'A read from the file goes one batch past the high watermark: a consumer gets what a power cut may take back.',
+    file: 'src/log/log-reader.ts',
+    find: 'if (nextOffset(bytes, end) > limits.endNext) break;',
+    replace: 'if (baseOffset(bytes, end) > limits.endNext) break;',
+    caughtBy: [
+      test(
+        'log/reading',
+        'what a read returns from every offset, with every limit: the batches of the file, from memory and from disk',
+      ),
+    ],
+  },
+  {
+    name: 'only the first batch of a read is checked',
+    wrong: 'A read from the file checks the checksum of its first batch alone: a consumer gets rotten records.',
+    file: 'src/log/log-reader.ts',
+    find: 'const damage = damageOf(bytes, end, next, epochs);',
+    replace: 'const damage = end === start ? damageOf(bytes, end, next, epochs) : null;',
+    caughtBy: [
+      test('log/damage', 'rot in what was proven durable what precedes it is served by a read that would go on'),
+    ],
+  },
+  {
+    name: 'page of the tail cache reused while it is read',
+    wrong: 'A page of memory is used again while a socket still has it: a consumer gets bytes of another partition.',
+    file: 'src/log/tail-cache.ts',
+    find: 'if (oldest.pins === 0 && oldest.bytes!.length === size) spare = oldest.bytes;',
+    replace: 'if (oldest.bytes!.length === size) spare = oldest.bytes;',
+    caughtBy: [
+      test(
+        'log/reading',
+        'what a read returns buffers that were not released stay as they were, through as many appends as there may be',
+      ),
+    ],
+  },
+  {
+    name: 'read of the tail holds no page',
+    wrong:
+      'A read from memory does not say that it uses its pages: they change under an answer that waits for its socket.',
+    file: 'src/log/log-reader.ts',
+    find: 'for (const page of pinned) page.pins += 1;',
+    replace: 'for (const page of pinned) page.pins += 0;',
+    caughtBy: [
+      test(
+        'log/reading',
+        'what a read returns buffers that were not released stay as they were, through as many appends as there may be',
+      ),
+    ],
+  },
+  {
+    name: 'index trusted over the log',
+    wrong:
+      'An index entry is believed without a look at the batch that it names: a stale index hides records from readers.',
+    file: 'src/log/index-loading.ts',
+    find: 'if (header.length < BATCH_HEADER_BYTES || lastOffset(header, 0) !== entry.offset) return null;',
+    replace: 'if (header.length < BATCH_HEADER_BYTES) return null;',
+    caughtBy: [
+      test('log/damage', 'an index is a cache: whatever becomes of it, reads and searches find the same .index'),
+    ],
+  },
+  {
+    name: 'offset index off by one',
+    wrong:
+      'The index leads to the batch after the one that holds the offset: a consumer is told that a sound record is damaged.',
+    file: 'src/log/offset-index.ts',
+    find: '(i) => this.entry(i).offset <= offset);',
+    replace: '(i) => this.entry(i).offset <= offset + 1);',
+    caughtBy: [test('log/indexes', 'the offset index names the last entry up to an offset, and survives its file')],
+  },
+  {
+    name: 'search by time off by one',
+    wrong:
+      'A search by time passes over a segment whose youngest record is of that very time: a consumer that seeks by time misses it.',
+    file: 'src/log/time-search.ts',
+    find: 'if ((await part.segment.maxTimestampMs()) < timestampMs) return null;',
+    replace: 'if ((await part.segment.maxTimestampMs()) <= timestampMs) return null;',
+    caughtBy: [
+      test(
+        'log/time-search',
+        'finds the first record at or after a time and the youngest of all, in whatever order the times are',
+      ),
+    ],
+  },
+  {
+    name: 'batches kept for the journal are forgotten',
+    wrong:
+      'When a log drops what it kept for the journal, the next round leaves that out and answers for it all the same.',
+    file: 'src/log/kept-batches.ts',
+    find: 'this.#isWhole = false;',
+    replace: 'this.#isWhole = this.#bytes === 0;',
+    caughtBy: [test('log/journal', 'a log of which much is written at once is synced in place')],
+  },
+  {
+    name: 'leader epoch not told where records are older',
+    wrong:
+      'After an unclean start a partition keeps its older epoch: consumers do not learn that they may have read what is gone.',
+    file: 'src/log/partition-log.ts',
+    find: 'return Math.max(this.#brokerEpoch, this.epochs.latest);',
+    replace: 'return this.epochs.latest < 0 ? this.#brokerEpoch : this.epochs.latest;',
+    caughtBy: [
+      test('log/partition-log', 'batches are stamped with offsets and the epoch of the opening; epochs never go down'),
+    ],
+  },
+];

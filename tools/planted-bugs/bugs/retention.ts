@@ -1,0 +1,115 @@
+import { type PlantedBug, test } from '../planted-bug.ts';
+
+/** Retention: what is deleted, and when. */
+export const retentionBugs: readonly PlantedBug[] = [
+  {
+    name: 'retention.ms=-1 deletes all',
+    wrong: '“For ever” is taken for a limit in the past: every segment goes.',
+    file: 'src/log/retention.ts',
+    find: 'const largestMs = retentionMs < 0 ? null : ',
+    replace: 'const largestMs = retentionMs < -1 ? null : ',
+    caughtBy: [test('log/retention', 'by size −1 keeps all, of either')],
+  },
+  {
+    name: 'retention.bytes deletes one segment too many',
+    wrong: 'By size it deletes until the log is below the limit: a topic keeps less than its owner asked for.',
+    file: 'src/log/retention.ts',
+    find: 'const isLarge = retentionBytes >= 0 && excessBytes >= segment.sizeBytes;',
+    replace: 'const isLarge = retentionBytes >= 0 && excessBytes > 0;',
+    caughtBy: [
+      test('log/retention', 'by size the oldest go while the log without them still has as much as the limit'),
+    ],
+  },
+  {
+    name: 'age off by one',
+    wrong: 'A segment goes when it is exactly as old as the limit, which Kafka keeps.',
+    file: 'src/log/retention.ts',
+    find: 'nowMs - largestMs <= retentionMs) break;',
+    replace: 'nowMs - largestMs < retentionMs) break;',
+    caughtBy: [
+      test(
+        'log/retention',
+        'by age a segment goes when its youngest record is older than the limit, not when it is as old',
+      ),
+    ],
+  },
+  {
+    name: 'record of a time to come expires',
+    wrong: 'How far a record lies from now is its age: one stamped far ahead takes its whole segment with it.',
+    file: 'src/log/retention.ts',
+    find: 'nowMs - largestMs <= retentionMs) break;',
+    replace: 'Math.abs(nowMs - largestMs) <= retentionMs) break;',
+    caughtBy: [
+      test(
+        'log/retention',
+        'by age records without a time, and those of a time to come, do not go by age; the latter are told of',
+      ),
+    ],
+  },
+  {
+    name: 'records without a time expire',
+    wrong: 'A segment of records without a timestamp counts as of 1970: it goes at the first check.',
+    file: 'src/log/retention.ts',
+    find: 'if (largestMs === null || largestMs < 0 || ',
+    replace: 'if (largestMs === null || ',
+    caughtBy: [
+      test(
+        'log/retention',
+        'by age records without a time, and those of a time to come, do not go by age; the latter are told of',
+      ),
+    ],
+  },
+  {
+    name: 'retention takes what came while it ran',
+    wrong: 'It deletes up to the newest segment instead of up to the last that is over the limit: young records go.',
+    file: 'src/log/retention.ts',
+    find: 'const next = log.segments[count];',
+    replace: 'const next = log.segments[Math.max(count, log.segments.length - 1)];',
+    caughtBy: [test('log/retention', 'by age a younger one keeps all that follow it')],
+  },
+  {
+    name: 'retention deletes what nobody could see yet',
+    wrong: 'A segment goes although readers have not been shown its end: records are deleted that were never readable.',
+    file: 'src/log/retention.ts',
+    find: 'if (segment.sizeBytes === 0 || marks.highWatermark < endOffset) break;',
+    replace: 'if (segment.sizeBytes === 0 || marks.writtenNext < endOffset) break;',
+    caughtBy: [test('log/retention', 'by age what is not visible to readers yet is not deleted')],
+  },
+  {
+    name: 'segment that is needed removed',
+    wrong: 'The segment that holds the log’s start goes with those before it: records that were to be kept are gone.',
+    file: 'src/log/segment-removal.ts',
+    find: 'this.#segments.splice(0, keptFrom)',
+    replace: 'this.#segments.splice(0, Math.min(keptFrom + 1, this.#segments.length - 1))',
+    caughtBy: [
+      test(
+        'log/power-cuts',
+        'whenever the power goes, what was acknowledged is there, once, in order; groups whole; and nothing else',
+      ),
+    ],
+  },
+  {
+    name: 'younger segment removed before an older one is gone',
+    wrong: 'On a full disk segments go in any order: a power cut brings an old one back behind a hole.',
+    file: 'src/log/segment-removal.ts',
+    find: 'await afterEach?.();',
+    replace: 'void afterEach;',
+    caughtBy: [
+      test(
+        'log/journal-full-disk',
+        'the oldest segments may be gone before a checkpoint says so (with a journal: true)',
+      ),
+    ],
+  },
+  {
+    name: 'leap of the clock believed',
+    wrong:
+      'A wrong clock that leaps ten years ahead is believed at once: every topic with a retention time is emptied.',
+    file: 'src/base/steady-time.ts',
+    find: 'if (monotonicMs - this.#disbelievedSinceMs < DISBELIEF_MS) {',
+    replace: 'if (monotonicMs - this.#disbelievedSinceMs > DISBELIEF_MS) {',
+    caughtBy: [
+      test('base/steady-time', 'a clock that leaps ahead by 3600000 ms is not believed for a day, and is told of'),
+    ],
+  },
+];

@@ -1,0 +1,94 @@
+import { type PlantedBug, test } from '../planted-bug.ts';
+
+const ORDER = test(
+  'server/order',
+  'acks=0 that cannot be written, after it was accepted, ends the connection; the broker goes on',
+);
+
+/** What clients are told. */
+export const serverBugs: readonly PlantedBug[] = [
+  {
+    name: 'failures of acks=0 ignored',
+    wrong:
+      'A record sent with acks=0 that could not be written goes without a sign: the producer never learns that its records are lost.',
+    file: 'src/server/handlers/produce.ts',
+    find: 'await Promise.all(all.map(({ produced }) => produced!.settled));',
+    replace: 'await Promise.allSettled(all.map(({ produced }) => produced!.settled));',
+    caughtBy: [ORDER],
+  },
+  {
+    name: 'acks=all answered when written',
+    wrong: 'acks=all is answered as acks=1 is: a power cut takes acknowledged records.',
+    file: 'src/broker/produce.ts',
+    find: "[-1]: 'visible',",
+    replace: "[-1]: 'written',",
+    caughtBy: [
+      test(
+        'server/durable-first',
+        'until the disk says that a record is stored, acks=all is not answered and nobody reads it, whatever acks it had',
+      ),
+    ],
+  },
+  {
+    name: 'fetch above the high watermark',
+    wrong: 'A fetch returns what is written and not durable: a consumer works on records that a power cut takes back.',
+    file: 'src/broker/fetch.ts',
+    find: 'endNext: log.marks.highWatermark,',
+    replace: 'endNext: log.marks.writtenNext,',
+    caughtBy: [
+      test(
+        'server/durable-first',
+        'until the disk says that a record is stored, acks=all is not answered and nobody reads it, whatever acks it had',
+      ),
+    ],
+  },
+  {
+    name: 'time to come of a later record not looked at',
+    wrong: 'Only a batch’s first timestamp is checked: one record of the year 9999 keeps its segment for ever.',
+    file: 'src/broker/produce.ts',
+    find: 'const largestMs = maxTimestamp(records, 0);',
+    replace: 'const largestMs = Math.min(firstMs, maxTimestamp(records, 0));',
+    caughtBy: [test('broker/topic-settings', 'message.timestamp.type and the limits of timestamps')],
+  },
+  {
+    name: 'checksum of a produced batch not checked',
+    wrong: 'A batch that the network changed is stored: its consumers find it damaged for ever.',
+    file: 'src/broker/produce.ts',
+    find: 'if (fault !== null) throw fault;',
+    replace: "if (fault !== null && fault.fault !== 'corruptBatch') throw fault;",
+    caughtBy: [
+      test(
+        'server/bad-input',
+        'batches that are not what they should be are refused, and the next one is stored a flipped bit',
+      ),
+    ],
+  },
+  {
+    name: 'memory of an answer given back before it is sent',
+    wrong:
+      'What a fetch read is released when its answer is made, not when it is sent: a slow consumer gets other bytes.',
+    file: 'src/server/handlers/fetch.ts',
+    find: 'context.onSent?.(() => {',
+    replace: 'queueMicrotask(() => {',
+    caughtBy: [
+      test(
+        'server/slow-readers',
+        'a reader that takes its time gets what it asked for, whatever is written until then',
+      ),
+    ],
+  },
+  {
+    name: 'short write taken for a whole one',
+    wrong:
+      'When the operating system takes a part of a write, the rest is skipped: the log has a hole of what was acknowledged.',
+    file: 'src/disk/real-disk.ts',
+    find: 'rest = withoutFirst(rest, count);',
+    replace: 'rest = withoutFirst(rest, Math.max(count, piece[0]!.length));',
+    caughtBy: [
+      test(
+        'disk/real-disk',
+        'the operating system takes a write in pieces of at most 7 bytes: all bytes land where they belong',
+      ),
+    ],
+  },
+];

@@ -1,0 +1,81 @@
+import type { CopiedTree, Ended } from './copied-tree.ts';
+import type { Catch, CatchingSimulation, CatchingTest } from './planted-bug.ts';
+
+/** For one command with a bug. One that makes a test hang is caught when the test's own time is up, which is sooner. */
+const TIME_LIMIT_MS = 3 * 60_000;
+const TEST_TIME_LIMIT_MS = 30_000;
+/** For everything, without a bug. */
+const SOUND_TIME_LIMIT_MS = 15 * 60_000;
+
+interface VitestReport {
+  readonly testResults: readonly {
+    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+  }[];
+}
+
+const REPORT = 'vitest-report.json';
+
+/** Why the tests and simulations are no judge: those that do not pass without a bug. Null when all do. */
+export async function failuresWithoutBug(
+  tree: CopiedTree,
+  all: readonly Catch[],
+  jobs: number,
+): Promise<string | null> {
+  const tests = all.filter((by) => by.kind === 'test');
+  const { statusOf, ended } = await runTests(tree, tests, [`--maxWorkers=${jobs}`], SOUND_TIME_LIMIT_MS);
+  const bad = tests.filter((by) => statusOf(by) !== 'passed');
+  if (bad.length > 0) {
+    return [...bad.map((by) => `${statusOf(by)}: ${by.file}: ${by.name}`), ended.output].join('\n');
+  }
+  for (const by of all) {
+    if (by.kind === 'test') continue;
+    const { exitCode, output } = await simulate(tree, by, SOUND_TIME_LIMIT_MS);
+    if (exitCode !== 0) return output;
+  }
+  return null;
+}
+
+/** Why a command did not catch the bug that is in the tree; null when it did: by a failure of what it tests. */
+export async function missed(tree: CopiedTree, by: Catch): Promise<string | null> {
+  if (by.kind === 'simulation') {
+    const { exitCode, output } = await simulate(tree, by, TIME_LIMIT_MS);
+    if (exitCode === 1 && /^seed \d+ failed/m.test(output)) return null;
+    return `exit code ${exitCode}: ${lastLines(output)}`;
+  }
+  const limits = [`--testTimeout=${TEST_TIME_LIMIT_MS}`, `--hookTimeout=${TEST_TIME_LIMIT_MS}`];
+  const { statusOf, ended } = await runTests(tree, [by], limits, TIME_LIMIT_MS);
+  const status = statusOf(by);
+  return status === 'failed' ? null : `it ${status}: ${lastLines(ended.output)}`;
+}
+
+/** Runs tests by their full names. `statusOf`: 'passed', 'failed', or 'is missing' when no such test ended. */
+async function runTests(
+  tree: CopiedTree,
+  tests: readonly CatchingTest[],
+  options: readonly string[],
+  timeLimitMs: number,
+): Promise<{ statusOf: (test: CatchingTest) => string; ended: Ended }> {
+  const files = [...new Set(tests.map(({ file }) => file))];
+  const names = `^(${tests.map(({ name }) => literal(name)).join('|')})$`;
+  const args = ['run', ...files, '-t', names, '--reporter=json', `--outputFile=${REPORT}`, ...options];
+  const ended = await tree.run('vitest', args, timeLimitMs);
+  const { testResults } =
+    ended.exitCode === null ? { testResults: [] } : (JSON.parse(tree.read(REPORT)) as VitestReport);
+  const results = testResults.flatMap(({ assertionResults }) => assertionResults);
+  const statusOf = ({ name }: CatchingTest): string =>
+    results.find(({ fullName }) => fullName === name)?.status ?? 'is missing';
+  return { statusOf, ended };
+}
+
+function simulate(tree: CopiedTree, { from, seeds }: CatchingSimulation, timeLimitMs: number): Promise<Ended> {
+  const args = ['run', '--silent', 'simulate', '--', '--seeds', String(seeds), '--from', String(from)];
+  return tree.run('npm', args, timeLimitMs);
+}
+
+function literal(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+}
+
+function lastLines(output: string): string {
+  return output.trimEnd().split('\n').slice(-8).join('\n    ');
+}
