@@ -219,9 +219,10 @@ export class JournalReplay {
     return true;
   }
 
-  /** Every log has taken its part. */
+  /** Every log has taken its part, and the files are the running journal's: what was spare is in use again soon. */
   forget(): void {
     this.#entries.clear();
+    this.#spare.clear();
     this.#proofs = { ...this.#proofs, logs: {} };
   }
 }

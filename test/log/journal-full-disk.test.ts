@@ -3,7 +3,7 @@ import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { Gate, hookedDisk } from './hooked-disk.ts';
 import { appendGroup, file, isJournal, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
-import { append, failureOf, settle, until } from './support.ts';
+import { append, failureOf, openLog, settle, until } from './support.ts';
 
 const FOLDERS = ['a', 'b'];
 const settings = { segmentBytes: 1 << 20 };
@@ -48,6 +48,21 @@ describe('a disk without room for the journal', () => {
     }
     expect(opened.logs.map((log) => log.marks.highWatermark)).toEqual([3, 3]);
   });
+});
+
+test('a log that is made on a full disk takes no file of the journal that was spare at the start: it is in use by then', async () => {
+  const disk = diskOf();
+  const first = await open(disk);
+  await warm(first);
+  for (const log of first.logs) await log.close();
+  await first.journal.close(true);
+  const opened = await open(disk);
+  await append(opened.context, opened.logs[0]!, { tag: 'acknowledged' });
+  disk.fail({ fault: 'ENOSPC', of: (call) => call === 'write' || call === 'folder', from: 0, forEver: true });
+  expect(await failureOf(openLog(opened.context, settings, 1, 'another'))).toMatchObject({ fault: 'diskFull' });
+  expect(await disk.list('journal')).toContain('1');
+  const [found] = await tagsOf(await open(disk.afterPowerCut('nothing')));
+  expect(found).toContain('acknowledged');
 });
 
 describe('a disk that is full for a log', () => {
