@@ -28,7 +28,7 @@ export interface StoredLog {
   readonly proofs: LogProofs;
   /** False when only one file of the log was named. */
   readonly isWhole: boolean;
-  /** Whether offsets may be missing: compaction leaves gaps, and of files that are not Millrace's nothing is known. */
+  /** Whether offsets may be missing in any segment: of files that are not Millrace's nothing is known. */
   readonly mayHaveGaps: boolean;
   readonly indexIntervalBytes: number;
 }
@@ -174,7 +174,8 @@ async function storedLog(
     const base = SEGMENT_FILE.exec(name)?.[1];
     if (base === undefined || !name.endsWith('.log') || (only !== undefined && base !== only)) continue;
     const sizeBytes = (await disk.size(path.join(folder, name))) ?? 0;
-    segments.push(new Segment(disk, folder, Number(base), sizeBytes, 0));
+    const compacted = proofsOfLog.compacted.get(Number(base)) ?? null;
+    segments.push(new Segment(disk, folder, Number(base), sizeBytes, 0, compacted));
   }
   const [, id, number] = PARTITION_FOLDER.exec(folder) ?? [];
   const record = id === undefined ? undefined : cluster?.topics.get(id);
@@ -195,7 +196,7 @@ async function storedLog(
         cluster?.brokerSettings.get('log.index.interval.bytes') ??
         INDEX_INTERVAL_BYTES,
     ),
-    mayHaveGaps: cluster === null || (record?.settings['cleanup.policy'] ?? '').includes('compact'),
+    mayHaveGaps: cluster === null,
   };
 }
 

@@ -2,7 +2,9 @@ import { Fault } from './base/faults.ts';
 import type { Logger } from './base/logger.ts';
 import type { Disk } from './disk/disk.ts';
 import { type Checkpoint, readCheckpoint } from './log/checkpoint.ts';
+import { COMPACTED_FILE, recoverCompacted } from './log/compacted-segments.ts';
 import { type JournalFound, JournalReplay, PROOFS_PATH, type ProvenPlace } from './log/journal-replay.ts';
+import type { CompactedProof } from './log/segment-sums.ts';
 
 export interface Finding {
   /**
@@ -27,6 +29,8 @@ export interface LogProofs {
   readonly checkpoint: Checkpoint | null;
   /** Null when nothing says how far the log is durable. */
   readonly proven: Proven | null;
+  /** Which of its segments are compacted, by their base offset. */
+  readonly compacted: ReadonlyMap<number, CompactedProof>;
   /** What is wrong with what should say it. */
   readonly findings: readonly Finding[];
 }
@@ -64,17 +68,23 @@ export class StoredProofs {
   }
 
   async #read(folder: string): Promise<LogProofs> {
+    const findings: Finding[] = [];
+    const compacted = await recoverCompacted(this.#disk, folder, findingLogger(findings)).catch((error: unknown) => {
+      findings.push(findingOf(error, `${folder}/${COMPACTED_FILE}`));
+      return new Map<number, CompactedProof>();
+    });
     let own: Checkpoint | null;
     try {
       own = await readCheckpoint(this.#disk, folder);
     } catch (error) {
-      return { checkpoint: null, proven: null, findings: [findingOf(error, `${folder}/checkpoint`)] };
+      findings.push(findingOf(error, `${folder}/checkpoint`));
+      return { checkpoint: null, proven: null, compacted, findings };
     }
     const checkpoint = this.#replay?.latest(folder, own) ?? own;
     const journaled = (await this.#replay?.restore(folder, checkpoint)) ?? null;
-    if (journaled !== null) return { checkpoint, proven: { ...journaled, by: 'journal' }, findings: [] };
+    if (journaled !== null) return { checkpoint, proven: { ...journaled, by: 'journal' }, compacted, findings };
     const by = checkpoint === own ? 'checkpoint' : 'journal/proofs';
-    return { checkpoint, proven: checkpoint && { ...checkpoint, by }, findings: [] };
+    return { checkpoint, proven: checkpoint && { ...checkpoint, by }, compacted, findings };
   }
 }
 

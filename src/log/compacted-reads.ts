@@ -1,3 +1,4 @@
+import { Fault } from '../base/faults.ts';
 import { BATCH_HEADER_BYTES, batchBytes, nextOffset } from '../record/batch.ts';
 import type { BlockSums } from './block-sums.ts';
 import type { Segment } from './segment.ts';
@@ -34,7 +35,15 @@ export async function* scanCompacted(
   position: number,
   endPosition: number,
 ): AsyncGenerator<ScannedPiece> {
-  const sums = await segment.sums();
+  let sums: BlockSums;
+  try {
+    sums = await segment.sums();
+  } catch (error) {
+    if (!(error instanceof Fault) || error.fault !== 'corruptBatch') throw error;
+    // Nothing tells any more which part of it is what was written.
+    yield { position: 0, batch: null, damage: wholeDamage(segment, error.message) };
+    return;
+  }
   let number = sums.withPosition(position);
   for await (const { position: start, bytes } of blocksOf(segment, sums, number)) {
     if (start >= endPosition) return;
@@ -55,6 +64,11 @@ function damageOf(segment: Segment, sums: BlockSums, number: number): DamagedByt
   const firstOffset = number === 0 ? segment.baseOffset : sums.block(number - 1).nextOffset;
   const what = 'the bytes do not have the checksum that compaction noted';
   return { position: start, bytes: end - start, firstOffset, nextOffset: next, what };
+}
+
+function wholeDamage(segment: Segment, what: string): DamagedBytes {
+  const { baseOffset: firstOffset, sizeBytes: bytes } = segment;
+  return { position: 0, bytes, firstOffset, nextOffset: segment.compacted!.endNext, what };
 }
 
 export interface CompactedRead {

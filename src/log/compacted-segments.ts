@@ -81,8 +81,9 @@ export async function recoverCompacted(
     if ((await disk.size(`${folder}/${segmentName(base)}.log`)) === bytes) {
       for (const other of covered) await removeFiles(disk, `${folder}/${segmentName(other)}`);
     } else {
+      const file = `${folder}/${segmentName(base)}.log`;
       logger.error(
-        { folder, segment: base, expectedBytes: bytes },
+        { file, expectedBytes: bytes },
         'a compacted segment is not there; those that it was made from stay',
       );
       proofs.delete(base);
@@ -155,12 +156,13 @@ export class CompactedSegments {
     await this.#checkpoint.idle();
   }
 
-  /**
-   * To be called before segments before `offset` are compacted: ends what the pass before could not, and makes sure that no
-   * start, and no replay of the journal, looks into them.
-   */
+  /** Ends what a pass has begun and the disk has refused to end; to be called before the next one looks at the segments. */
+  async finish(): Promise<void> {
+    if (this.#unfinished !== null) await this.#removal.exclusively(() => this.#finish());
+  }
+
+  /** Makes sure that no start, and no replay of the journal, looks into segments before `offset`, which are to be compacted. */
   async prepare(offset: number): Promise<void> {
-    await this.#removal.exclusively(() => this.#finish());
     if (this.#checkpoint.durableSegmentBase < offset) await this.#checkpoint.write();
   }
 
@@ -171,7 +173,7 @@ export class CompactedSegments {
 
   /**
    * Puts a segment in the place of those that it was made from, which lie side by side: durably, then for readers, then the
-   * old files go. False, and its file is removed, when they are gone meanwhile. After a failure it is tried again by `prepare`.
+   * old files go. False, and its file is removed, when they are gone meanwhile. After a failure it is tried again by `finish`.
    */
   async replace(old: readonly Segment[], fresh: Segment, sums: BlockSums): Promise<boolean> {
     return this.#removal.exclusively(async () => {

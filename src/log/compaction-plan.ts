@@ -38,6 +38,7 @@ export async function planOf(
   settings: CompactionSettings,
   nowMs: number,
 ): Promise<CompactionPlan | null> {
+  await log.compacted.finish();
   const all = [...log.segments];
   const settledNext = Math.min(log.marks.highWatermark, log.marks.durableNext, log.checkpoint.segmentBase);
   const cleanNext = Math.max(await log.compacted.cleanNext(), log.marks.logStart);

@@ -1,0 +1,248 @@
+import { expect, test } from 'vitest';
+import { Fault } from '../../src/base/faults.ts';
+import { limits } from '../../src/base/limits.ts';
+import {
+  attribute,
+  baseSequence,
+  deleteHorizonMs,
+  field,
+  isControl,
+  lastOffset,
+  maxTimestamp,
+  producerId,
+  recordCount,
+  stampCrc,
+  stampLogAppendTime,
+} from '../../src/record/batch.ts';
+import { buildBatch } from '../../src/record/batch-builder.ts';
+import { recordsOf } from '../../src/record/records.ts';
+import { SimulatedDisk } from '../disk/simulated-disk.ts';
+import { SeededRandom } from '../seeded-random.ts';
+import { type Append, CompactedLog, RETENTION_MS } from './compacted-log.ts';
+import { append, failureOf } from './support.ts';
+
+const FIRST_LOG = 'p/00000000000000000000.log';
+
+const plain = (key: number, value: number | null = 20): Append => ({
+  records: [{ key, value, timestampMs: 1000 }],
+  compression: 'none',
+  producer: 0,
+});
+
+async function openCompacted(segmentBytes = 400): Promise<{ disk: SimulatedDisk; log: CompactedLog }> {
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  const log = new CompactedLog({ segmentBytes });
+  await log.open(disk);
+  return { disk, log };
+}
+
+async function bytesOf(disk: SimulatedDisk, path: string): Promise<Buffer> {
+  const file = await disk.open(path, 'read');
+  const bytes = Buffer.alloc(await file.size());
+  await file.read(bytes, 0);
+  await file.close();
+  return bytes;
+}
+
+/** The batches of the segments that are finished. */
+async function batchesOf({ log }: CompactedLog): Promise<Buffer[]> {
+  const batches: Buffer[] = [];
+  for (const segment of log.segments.slice(0, -1)) {
+    await segment.walk(0, (batch) => batches.push(Buffer.from(batch)) > 0);
+  }
+  return batches;
+}
+
+test('a batch that holds too much to be looked into stays as it is, is told of, and no tombstone after it goes', async () => {
+  const { log } = await openCompacted();
+  const value = Buffer.alloc(limits.compactedBatchBytesMax + 1);
+  const bomb = buildBatch([{ timestampMs: 1000, key: Buffer.from('k1'), value }], { compression: 'zstd' });
+  expect(value.length / bomb.length).toBeGreaterThan(1000);
+  await append(log.context, log.log, bomb);
+  await log.append({ ...plain(1, null) });
+  for (let i = 0; i < 20; i += 1) await log.append(plain(2));
+  const first = await log.compact();
+  expect(first).toMatchObject({ batchesUnread: 1, damaged: [] });
+  log.context.clock.advance(2 * RETENTION_MS);
+  for (let i = 0; i < 20; i += 1) await log.append(plain(2));
+  await log.compact();
+  const batches = await batchesOf(log);
+  expect(batches[0]!.subarray(field.crc).equals(bomb.subarray(field.crc))).toBe(true);
+  expect([...recordsOf(batches[1]!)].map(({ key, value: none }) => [String(key), none])).toEqual([['k1', null]]);
+  await log.log.close();
+});
+
+test('a segment in which something is damaged stays as it is and is told of; those around it are compacted', async () => {
+  const { disk, log } = await openCompacted();
+  for (let i = 0; i < 30; i += 1) await log.append(plain(i % 2));
+  const damaged = log.log.segments[2]!;
+  await log.log.rest(0);
+  disk.flip(damaged.logPath, 80, 1);
+  const before = await bytesOf(disk, damaged.logPath);
+  const report = await log.compact({ settings: { segmentBytes: 1 << 20 } });
+  expect(report!.damaged).toHaveLength(1);
+  expect(report!.damaged[0]).toContain(damaged.logPath);
+  expect((await bytesOf(disk, damaged.logPath)).equals(before)).toBe(true);
+  expect(log.log.segments.map(({ hasGaps }) => hasGaps)).toEqual([true, false, true, false]);
+  disk.flip(damaged.logPath, 80, 1);
+  await log.open(disk.afterKill());
+  const counts = new Map<string, number>();
+  for (const { key } of await log.read()) counts.set(key, (counts.get(key) ?? 0) + 1);
+  expect(Math.max(...counts.values())).toBeLessThan(8);
+  await log.log.close();
+});
+
+test('whichever byte of a compacted segment is flipped, no wrong record is served, and what lies in other blocks is', async () => {
+  const { disk, log } = await openCompacted(60_000);
+  for (let i = 0; i < 40; i += 1)
+    await log.append({ ...plain(i % 20), records: [{ key: i % 20, value: 3000, timestampMs: 1000 }] });
+  await log.compact();
+  expect(log.log.segments[0]!.hasGaps).toBe(true);
+  const { sizeBytes } = log.log.segments[0]!;
+  const all = (await log.read()).length;
+  for (let at = 0; at < sizeBytes; at += at % 3082 < 61 ? 1 : 401) {
+    await log.log.rest(0);
+    disk.flip(FIRST_LOG, at, 0x40);
+    log.dropCache();
+    let served = 0;
+    let refused = 0;
+    for (let offset = 0; offset < log.log.marks.highWatermark; offset += 1) {
+      try {
+        const read = await log.log.reader.read(offset, { endNext: 1000, bytesMax: 1, atLeastOne: true });
+        const batch = read.buffers[0]!;
+        if (lastOffset(batch, 0) !== offset) continue;
+        for (const record of recordsOf(batch)) {
+          expect(log.written[record.offset]).toMatchObject({ key: String(record.key), value: String(record.value) });
+        }
+        served += 1;
+      } catch (error) {
+        expect(error).toMatchObject({ fault: 'corruptBatch' });
+        refused += 1;
+      }
+    }
+    expect(refused).toBeGreaterThan(0);
+    expect(served).toBeGreaterThan(all - 8);
+    disk.flip(FIRST_LOG, at, 0x40);
+  }
+  await log.log.close();
+});
+
+test('lost or damaged checksums are made again from the log; a damaged list of compacted segments is refused', async () => {
+  const { disk, log } = await openCompacted();
+  for (let i = 0; i < 30; i += 1) await log.append(plain(i % 2));
+  await log.compact();
+  const sums = FIRST_LOG.replace('.log', '.sums');
+  const { length } = await bytesOf(disk, sums);
+  for (let at = 0; at < length; at += 1) {
+    await log.log.rest(0);
+    disk.flip(sums, at, 0x10);
+    await log.check();
+    // It was written again.
+    await log.log.rest(0);
+    expect((await bytesOf(disk, sums)).length).toBe(length);
+  }
+  await log.log.rest(0);
+  await disk.remove(sums);
+  await log.check();
+  await log.log.close();
+  const list = await bytesOf(disk, 'p/compacted');
+  for (let at = 0; at < list.length; at += 1) {
+    disk.flip('p/compacted', at, 0x10);
+    expect(await failureOf(log.open(disk))).toMatchObject({ fault: 'damagedMetadata' });
+    disk.flip('p/compacted', at, 0x10);
+  }
+  await log.open(disk);
+  await log.check();
+  await log.log.close();
+});
+
+test('a batch of which all stays is copied byte for byte; one of which some goes keeps its header, its codec and its offsets', async () => {
+  const { log } = await openCompacted();
+  const key = Buffer.from('a');
+  const records = [
+    { timestampMs: 5000, key: Buffer.from('b'), value: Buffer.alloc(50) },
+    { timestampMs: 9000, key, value: Buffer.from('older') },
+    { timestampMs: 7000, key: Buffer.from('c'), value: null },
+  ];
+  const mixed = buildBatch(records, { compression: 'lz4', producerId: 7, producerEpoch: 2, baseSequence: 4 });
+  const stamped = buildBatch([records[0]!, { ...records[0]!, key }], {});
+  stampLogAppendTime(stamped, 0, 12_345);
+  const whole = buildBatch([{ timestampMs: 1, key: Buffer.from('d'), value: Buffer.from('whole') }], {
+    compression: 'gzip',
+  });
+  // Bits that a producer set say nothing.
+  whole.writeInt16BE(whole.readInt16BE(field.attributes) | attribute.deleteHorizon, field.attributes);
+  stampCrc(whole, 0);
+  const marker = buildBatch([{ timestampMs: 1, key: Buffer.from('a'), value: null }], { isControl: true });
+  const last = buildBatch([{ timestampMs: 1, key, value: Buffer.from('newest') }]);
+  for (const batch of [mixed, stamped, whole, marker, last]) await append(log.context, log.log, batch);
+  for (let i = 0; i < 8; i += 1) await log.append(plain(9));
+  await log.compact({ settings: { segmentBytes: 1 << 20 } });
+  const [newMixed, newStamped, newWhole, newMarker] = (await batchesOf(log)) as [Buffer, Buffer, Buffer, Buffer];
+  expect([...recordsOf(newMixed)].map(({ offset, timestampMs }) => [offset, timestampMs])).toEqual([[2, 7000]]);
+  expect([lastOffset(newMixed, 0), maxTimestamp(newMixed, 0), recordCount(newMixed, 0)]).toEqual([2, 7000, 1]);
+  expect([producerId(newMixed, 0), baseSequence(newMixed, 0)]).toEqual([7, 4]);
+  expect(newMixed.readInt16BE(field.attributes) & attribute.compression).toBe(3);
+  expect(deleteHorizonMs(newMixed, 0)).toBe(log.context.clock.wallMs() + RETENTION_MS);
+  expect([...recordsOf(newStamped)].map(({ offset, timestampMs }) => [offset, timestampMs])).toEqual([[3, 12_345]]);
+  expect(maxTimestamp(newStamped, 0)).toBe(12_345);
+  expect(newWhole.subarray(field.crc).equals(whole.subarray(field.crc))).toBe(true);
+  expect(isControl(newMarker, 0)).toBe(true);
+  expect(newMarker.subarray(field.crc).equals(marker.subarray(field.crc))).toBe(true);
+  await log.log.close();
+});
+
+test('whichever call of the disk fails during a pass, nothing is lost, and a later pass ends what was begun', async () => {
+  for (const fault of ['EIO', 'ENOSPC'] as const) {
+    for (let from = 0, failed = true; failed; from += 1) {
+      const { disk, log } = await openCompacted();
+      for (let i = 0; i < 16; i += 1) await log.append(plain(i % 3));
+      let hit = false;
+      disk.fail({
+        fault,
+        from,
+        forEver: from % 2 === 0,
+        of: (call) => {
+          const concerned = fault === 'EIO' || call === 'write' || call === 'open' || call === 'folder';
+          hit ||= concerned;
+          return concerned;
+        },
+      });
+      const outcome = await log.compact({ settings: { segmentBytes: 800 } }).then(
+        () => null,
+        (error: unknown) => error,
+      );
+      failed = outcome !== null;
+      if (failed) expect(outcome).toBeInstanceOf(Fault);
+      disk.heal();
+      await log.check();
+      // The same process goes on, or the next one does.
+      if (from % 3 === 0) await log.open(disk.afterPowerCut('nothing'));
+      await log.check();
+      await log.compact();
+      await log.check();
+      const activeBase = log.log.segments.at(-1)!.baseOffset;
+      expect((await log.read()).filter(({ offset }) => offset < activeBase).length).toBe(3);
+      expect(hit).toBe(true);
+      await log.log.close();
+    }
+  }
+});
+
+test('records that are deleted during a pass stay deleted', async () => {
+  for (let turns = 0; turns < 120; turns += 3) {
+    const { disk, log } = await openCompacted();
+    for (let i = 0; i < 30; i += 1) await log.append(plain(i % 5));
+    const compacting = log.compact({ settings: { segmentBytes: 800 } }).catch((error: unknown) => error);
+    for (let i = 0; i < turns; i += 1) await null;
+    await log.log.trim(14);
+    await compacting;
+    await log.open(disk.afterPowerCut('nothing'));
+    const offsets = (await log.read()).map(({ offset }) => offset);
+    expect(log.log.marks.logStart).toBe(14);
+    for (const offset of [25, 26, 27, 28, 29]) expect(offsets).toContain(offset);
+    await log.compact();
+    for (const offset of [25, 26, 27, 28, 29]) expect(offsets).toContain(offset);
+    await log.log.close();
+  }
+});
