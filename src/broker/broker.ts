@@ -179,7 +179,8 @@ export class Broker {
       // Else the ledger ends with the mark of the clean stop before.
       const leap = this.#leap();
       if (this.#started) await ledger.change(() => ({ events: [{ type: 'stopped', leap }], result: undefined }));
-      clean = true;
+      // What the journal has for a log that could not be opened must stay.
+      clean = this.topics.areAllOpen;
     } finally {
       await ledger
         .close()
@@ -229,15 +230,24 @@ export class Broker {
 
   #awaitRoom(): void {
     this.#starting = this.clock.after(ROOM_INTERVAL_MS, () => {
-      const { ledger, state } = this.#parts;
-      markStarted(ledger, state.epoch, this.#leap()).then(
-        () => {
-          this.#started = true;
-          this.logger.info({}, 'there is room on the disk again');
-        },
-        () => this.#stopped ?? this.#awaitRoom(),
-      );
+      this.#startLate().catch((error) => {
+        if (error instanceof Fault) this.#stopped ?? this.#awaitRoom();
+        else this.#parts.onFatal(error);
+      });
     });
+  }
+
+  /** What the start on a full disk had no room for. */
+  async #startLate(): Promise<void> {
+    const { ledger, state, journal, context } = this.#parts;
+    if (!this.topics.areAllOpen) {
+      await this.topics.openLate();
+      startJournal(journal, context);
+    }
+    if (context.replay?.tookReserve === true) await journal!.makeReserve();
+    await markStarted(ledger, state.epoch, this.#leap());
+    this.#started = true;
+    this.logger.info({}, 'there is room on the disk again');
   }
 
   #keepHouse(): void {
@@ -291,6 +301,13 @@ function isDiskFull(error: unknown): boolean {
   return error instanceof Fault && error.fault === 'diskFull';
 }
 
+/** When every log has taken what the journal held for it. */
+function startJournal(journal: Journal | null, { replay, syncer }: LogContext): void {
+  if (journal === null) return;
+  journal.start(replay!);
+  syncer.useJournal(journal);
+}
+
 async function openParts(options: BrokerOptions, settings: BrokerSettings, lock: DiskLock): Promise<BrokerParts> {
   const { disk, clock, logger, random } = options;
   const identity = await loadIdentity(disk, random);
@@ -329,8 +346,9 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     started = await markStarted(ledger, epoch, time.leap).then(
       () => true,
       (error: unknown) => {
-        // After a clean stop all is where it was; only what is stored from now on needs the mark.
-        if (!isDiskFull(error) || !state.stoppedCleanly || state.epoch < 0) throw error;
+        // Only what is stored from now on needs the mark. Clients are told of the epoch at once: it counts from now on.
+        if (!isDiskFull(error) || state.epoch < 0) throw error;
+        state.epoch = epoch;
         logger.warn(
           { err: error },
           'the disk is full: what is stored is served, records are refused until there is room',
@@ -340,6 +358,8 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     );
     await topics.open();
     groups = await GroupCoordinator.open(context, { settings, groupSettings, topics, random, onBug: failure.resolve });
+    // What is stored from here on may need the reserve as well.
+    if (!topics.areAllOpen || context.replay?.tookReserve === true) started = false;
   } catch (error) {
     const stopped = new Fault('brokerStopped');
     topics.abort(stopped);
@@ -347,11 +367,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     await Promise.allSettled([topics.close(), ledger.close()]);
     throw error;
   }
-  // Every log has taken what the journal held for it.
-  if (journal !== null) {
-    journal.start(context.replay!);
-    context.syncer.useJournal(journal);
-  }
+  if (topics.areAllOpen) startJournal(journal, context);
   const background = { disk, topics, settings, clock, random, logger, onBug: context.onFatal, time };
   const retention = new Retention(background);
   const cleaner = new Cleaner(background);

@@ -1,4 +1,4 @@
-import { Fault } from '../base/faults.ts';
+import { Fault, isFault } from '../base/faults.ts';
 import { limits } from '../base/limits.ts';
 import { loggerWith } from '../base/logger.ts';
 import { type Random, randomUuid, type Uuid } from '../base/random.ts';
@@ -37,6 +37,8 @@ export class Topics {
   readonly #servings = new Map<Uuid, Promise<Topic>>();
   /** Topics of the ledger that could not be opened when they were made: their makers were told so. */
   readonly #unserved = new Set<Uuid>();
+  /** Topics that a start on a full disk could not open. */
+  readonly #late = new Set<Uuid>();
   /** Deletions whose files are still being removed. */
   readonly #removals = new Set<Promise<void>>();
   #onDeleted: (topic: Topic) => void = () => {};
@@ -57,7 +59,10 @@ export class Topics {
     this.#random = random;
   }
 
-  /** Opens every topic that the ledger knows, and removes what a crash left of deleted ones. */
+  /**
+   * Opens every topic that the ledger knows, and removes what a crash left of deleted ones. Those for which a full disk has no
+   * room, where they have to write something first, are not served before `openLate`.
+   */
   async open(): Promise<void> {
     const { disk, logger } = this.#context;
     const { deletedTopics, topics } = this.#state;
@@ -68,10 +73,37 @@ export class Topics {
     }
     if (deletedTopics.size > 0) await disk.syncFolder('topics');
     deletedTopics.clear();
-    await allOf(Array.from(topics.keys(), (id) => this.#serve(id)));
+    await allOf(Array.from(topics.keys(), (id) => this.#serveIfThereIsRoom(id)));
     const { quarantined } = this;
     if (quarantined.places > 0) {
       logger.warn(quarantined, 'stored records are damaged; millrace offsets <topic> --segments shows which');
+    }
+  }
+
+  /** Whether `open`, or `openLate` after it, had room for all. */
+  get areAllOpen(): boolean {
+    return this.#late.size === 0;
+  }
+
+  /** Opens what `open` had no room for. @throws Fault diskFull when there still is none */
+  async openLate(): Promise<void> {
+    for (const id of this.#late) {
+      if (this.#state.topics.has(id)) await this.#serve(id);
+      this.#late.delete(id);
+    }
+  }
+
+  async #serveIfThereIsRoom(id: Uuid): Promise<void> {
+    try {
+      await this.#serve(id);
+    } catch (err) {
+      if (!isFault(err, 'diskFull')) throw err;
+      this.#late.add(id);
+      const { name } = this.#state.topics.get(id)!;
+      this.#context.logger.warn(
+        { err, topic: name },
+        'the disk is full: a topic is not served until there is room for its files',
+      );
     }
   }
 

@@ -4,6 +4,7 @@ import type { Disk, DiskFile } from '../disk/disk.ts';
 import { baseOffset } from '../record/batch.ts';
 import { type Checkpoint, isCheckpoint } from './checkpoint.ts';
 import { type Checksum, loadChecksum } from './checksum.ts';
+import { RESERVE_PATH } from './journal-reserve.ts';
 import {
   decodeEntries,
   decodeHeader,
@@ -65,6 +66,8 @@ export class JournalReplay {
   readonly #logger: Logger;
   readonly #entries = new Map<string, StoredEntry[]>();
   #proofs: Proofs = { releasedBefore: 0, logs: {} };
+  #givenBack = 0;
+  #tookReserve = false;
   /** Files that nothing is needed of. */
   #spare = new Set<string>();
   #found: JournalFound = { files: [], generation: 0, lastNumber: 0, holdsRounds: false };
@@ -208,10 +211,31 @@ export class JournalReplay {
     return proven && { ...proven, starts };
   }
 
-  /** Removes one of the journal's files that nothing is needed of, for room on a full disk; false when there is none. */
+  /** How often room was made. */
+  get givenBack(): number {
+    return this.#givenBack;
+  }
+
+  /** Whether the file that is there for it had to make room. */
+  get tookReserve(): boolean {
+    return this.#tookReserve;
+  }
+
+  /**
+   * Removes one of the journal's files that nothing is needed of, or the one that is kept for it, for room on a full disk; false
+   * when there is none.
+   */
   async giveBack(): Promise<boolean> {
     const [spare] = this.#spare;
-    if (spare === undefined) return false;
+    if (spare === undefined) {
+      if (this.#tookReserve || (await this.#disk.size(RESERVE_PATH)) === null) return false;
+      this.#tookReserve = true;
+      await this.#disk.remove(RESERVE_PATH);
+      this.#givenBack += 1;
+      this.#logger.warn({ file: RESERVE_PATH }, 'the disk is full: the reserve makes room for the start');
+      return true;
+    }
+    this.#givenBack += 1;
     this.#spare.delete(spare);
     await this.#disk.remove(`${JOURNAL_FOLDER}/${spare}`);
     this.#found = { ...this.#found, files: this.#found.files.filter(({ name }) => name !== spare) };

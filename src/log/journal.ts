@@ -5,6 +5,7 @@ import type { Disk, DiskFile } from '../disk/disk.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { type Checksum, loadChecksum } from './checksum.ts';
 import { JOURNAL_FOLDER, type JournalReplay, PROOFS_PATH, type Proofs } from './journal-replay.ts';
+import { makeReserve } from './journal-reserve.ts';
 import {
   encodeRound,
   entryBytes,
@@ -30,12 +31,16 @@ export interface JournalSizes {
   readonly fileBytes: number;
   /** Files at most; when all are in use, appends are synced in place until one is free. */
   readonly filesMax: number;
+  /** Of the file that makes room for a start on a full disk; default: there is none. */
+  readonly reserveBytes?: number;
 }
 
 export const JOURNAL_SIZES: JournalSizes = {
   firstFileBytes: 8 * 1024 * 1024,
   fileBytes: 64 * 1024 * 1024,
   filesMax: 4,
+  // What may wait in the journal for its segment files, and some for checkpoints.
+  reserveBytes: 20 * 1024 * 1024,
 };
 
 export interface JournalContext {
@@ -156,6 +161,12 @@ export class Journal {
     }
     this.#checksum ??= await loadChecksum();
     this.#usable = !this.#closed;
+    if (this.#fileCount > 0) this.#inBackground(() => this.makeReserve());
+  }
+
+  /** @throws Fault diskFull */
+  makeReserve(): Promise<void> {
+    return makeReserve(this.#disk, this.#sizes.reserveBytes ?? 0, () => !this.#closed);
   }
 
   /** A process that was killed may have left files that are in the page cache alone. */
@@ -354,6 +365,7 @@ export class Journal {
     await this.#disk.syncFolder(JOURNAL_FOLDER);
     this.#free.push({ name, sizeBytes });
     this.#fileCount += 1;
+    if (this.#fileCount === 1) this.#inBackground(() => this.makeReserve());
   }
 
   /** Syncs, one after the other, the segments of the logs that lie in full files, and frees those. */

@@ -48,12 +48,15 @@ export async function recoverLog(
   folder: string,
   settings: RecoverySettings,
 ): Promise<RecoveredLog> {
+  const { replay } = context;
   for (;;) {
+    const before = replay?.givenBack ?? 0;
     try {
       return await recoverOnce(context, folder, settings);
     } catch (error) {
-      // What was acknowledged, and waits in the journal for room in its segment, has to find some.
-      if (!isFault(error, 'diskFull') || !(await context.replay?.giveBack())) throw error;
+      if (replay === null || !isFault(error, 'diskFull')) throw error;
+      // What was acknowledged, and waits in the journal for room in its segment, has to find some. Another log may have made it.
+      if (replay.givenBack === before && !(await replay.giveBack())) throw error;
     }
   }
 }
@@ -88,7 +91,7 @@ async function recoverOnce(
         if (segment.baseOffset < (checkpoint?.segmentBase ?? 0)) continue;
         await segment.syncAgain(segment.baseOffset === checkpoint?.segmentBase ? checkpoint.position : 0);
       }
-      await proveAll(disk, folder, log);
+      await proveIfThereIsRoom(context, folder, log);
     }
     return log;
   } catch (error) {
@@ -109,6 +112,19 @@ async function syncNames(disk: Disk, folder: string, withParents: boolean): Prom
     await disk.syncFolder(above);
   }
   await disk.syncFolder('.');
+}
+
+/** On a full disk the checkpoint stays as it is, as while a log is written to: the next start reads a little more. */
+async function proveIfThereIsRoom({ disk, logger }: RecoveryContext, folder: string, log: RecoveredLog): Promise<void> {
+  try {
+    await proveAll(disk, folder, log);
+  } catch (err) {
+    if (!isFault(err, 'diskFull')) throw err;
+    logger.warn(
+      { err, folder },
+      'the disk is full: a checkpoint could not be written; the next start reads from the one before',
+    );
+  }
 }
 
 /** Leaves the files of a log that is synced to its end so that the next start need not look into them. */

@@ -1,10 +1,13 @@
 import type { Clock } from '../base/clock.ts';
+import { isFault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
-import type { Disk } from '../disk/disk.ts';
+import type { Disk, DiskFile } from '../disk/disk.ts';
 import { QUARANTINE_FOLDER } from './quarantine.ts';
 import type { Segment } from './segment.ts';
 
 const COPY_BYTES = 1024 * 1024;
+/** Of a tail that is held in memory while its file makes room for it. */
+const HELD_BYTES_MAX = 16 * 1024 * 1024;
 
 interface CutContext {
   readonly disk: Disk;
@@ -25,30 +28,64 @@ export async function cutTornTail(
   endOffset: number,
 ): Promise<number> {
   const { disk, clock, logger } = context;
-  const quarantine = `${folder}/${QUARANTINE_FOLDER}`;
-  let cutBytes = 0;
-  for (const segment of segments.splice(segments.indexOf(torn) + (end === null ? 0 : 1))) {
+  const tail = segments.splice(segments.indexOf(torn) + (end === null ? 0 : 1));
+  const tornBytes = end === null ? 0 : torn.sizeBytes - end;
+  const cutBytes = tail.reduce((sum, { sizeBytes }) => sum + sizeBytes, tornBytes);
+  const keptIn = cutBytes === 0 ? folder : await asideFolder(disk, folder);
+  for (const segment of tail) {
     if (segment.sizeBytes > 0) {
-      await disk.makeFolder(quarantine);
-      await disk.rename(segment.logPath, await unusedName(disk, clock, `${quarantine}/${segment.baseOffset}`, 'log'));
-      cutBytes += segment.sizeBytes;
+      await disk.rename(segment.logPath, await unusedName(disk, clock, `${keptIn}/${segment.baseOffset}`, 'log'));
     }
     await segment.remove();
   }
-  if (end !== null && torn.sizeBytes > end) {
-    cutBytes += torn.sizeBytes - end;
-    await disk.makeFolder(quarantine);
-    const name = await unusedName(disk, clock, `${quarantine}/${torn.baseOffset}-at-${end}`, 'bytes');
-    await copyTail(disk, torn, end, name);
-    await torn.cutTo(end);
+  let isKept = true;
+  if (tornBytes > 0) {
+    const name = await unusedName(disk, clock, `${keptIn}/${torn.baseOffset}-at-${end}`, 'bytes');
+    isKept = await cutAside(disk, torn, end!, name);
   }
   if (cutBytes === 0) return 0;
-  await disk.syncFolder(quarantine);
+  await disk.syncFolder(keptIn);
   logger.warn(
-    { folder, endOffset, cutBytes, keptIn: quarantine },
-    'a partition ended in a torn write, which nobody was told is stored; it was cut off and kept aside',
+    { folder, endOffset, cutBytes, keptIn: isKept ? keptIn : null },
+    isKept
+      ? 'a partition ended in a torn write, which nobody was told is stored; it was cut off and kept aside'
+      : 'a partition ended in a torn write, which nobody was told is stored; it was cut off, and the full disk had no room to keep it',
   );
   return cutBytes;
+}
+
+/** A full disk may have no room for another folder. Beside the log's files, what is renamed needs none. */
+async function asideFolder(disk: Disk, folder: string): Promise<string> {
+  const quarantine = `${folder}/${QUARANTINE_FOLDER}`;
+  try {
+    await disk.makeFolder(quarantine);
+    return quarantine;
+  } catch (error) {
+    if (!isFault(error, 'diskFull')) throw error;
+    return folder;
+  }
+}
+
+/** Cuts a segment after its tail is copied, or, on a full disk, before: that makes the room. False when even then there is none. */
+async function cutAside(disk: Disk, segment: Segment, end: number, path: string): Promise<boolean> {
+  try {
+    await copyTail(disk, segment, end, path);
+    await segment.cutTo(end);
+    return true;
+  } catch (error) {
+    if (!isFault(error, 'diskFull')) throw error;
+  }
+  const isSmall = segment.sizeBytes - end <= HELD_BYTES_MAX;
+  const bytes = isSmall ? await segment.read(end, segment.sizeBytes - end) : Buffer.alloc(0);
+  await segment.cutTo(end);
+  if (!isSmall) return false;
+  try {
+    await writeAside(disk, path, async (file) => file.write([bytes], 0));
+    return true;
+  } catch (error) {
+    if (!isFault(error, 'diskFull')) throw error;
+    return false;
+  }
 }
 
 /** So that nothing that is kept aside is ever overwritten, also when the clock stands still. */
@@ -60,13 +97,19 @@ async function unusedName(disk: Disk, clock: Clock, stem: string, ending: string
 }
 
 async function copyTail(disk: Disk, segment: Segment, start: number, path: string): Promise<void> {
-  const file = await disk.open(path, 'create');
-  try {
+  await writeAside(disk, path, async (file) => {
     for (let position = start; position < segment.sizeBytes; ) {
       const bytes = await segment.read(position, COPY_BYTES);
       await file.write([bytes], position - start);
       position += bytes.length;
     }
+  });
+}
+
+async function writeAside(disk: Disk, path: string, write: (file: DiskFile) => Promise<void>): Promise<void> {
+  const file = await disk.open(path, 'create');
+  try {
+    await write(file);
     await file.sync();
     await file.close();
   } catch (error) {
