@@ -48,7 +48,7 @@ export const ledgerBugs: readonly PlantedBug[] = [
     file: 'src/ledger/ledger.ts',
     find: "log.abort(new Fault('brokerStopped'));",
     replace:
-      "if (error instanceof Fault && error.fault === 'corruptBatch') return new Ledger(log, context, fold);\n      log.abort(new Fault('brokerStopped'));",
+      "if (error instanceof Fault && error.fault === 'corruptBatch') return new Ledger(log, context, fold, nowMs);\n      log.abort(new Fault('brokerStopped'));",
     caughtBy: [test('broker/metadata', 'damaged metadata is refused or harmless with any byte flipped by 1')],
   },
   {

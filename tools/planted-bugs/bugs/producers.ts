@@ -44,7 +44,7 @@ export const producerBugs: readonly PlantedBug[] = [
       'What a failed write refused counts as sent: the producer’s retry is answered as stored, and the record is lost.',
     file: 'src/log/partition-log.ts',
     find: 'for (const { undo } of lost.toReversed()) undo?.();',
-    replace: 'for (const { undo } of this.#pending.toReversed()) undo?.();',
+    replace: 'for (const { undo } of this.#pending.takeAll().toReversed()) undo?.();',
     caughtBy: [
       test(
         'log/failing-disk',
