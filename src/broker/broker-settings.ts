@@ -14,6 +14,12 @@ const ownSpecs = {
     default: 'true',
     says: 'Whether a topic is made when a client asks for it.',
   },
+  'connections.max.idle.ms': {
+    type: 'long',
+    default: '600000',
+    min: -1,
+    says: 'How long a connection may be idle before it is closed, which clients expect; -1: for ever.',
+  },
   'default.replication.factor': {
     type: 'int',
     default: '1',
@@ -141,6 +147,13 @@ const ownSpecs = {
     default: '300000',
     min: 1,
     says: 'How often segments are looked for that are over their limits.',
+  },
+  'max.connections': {
+    type: 'int',
+    default: '10000',
+    min: 0,
+    max: 10_000,
+    says: 'Connections of clients; further ones are turned away. Kafka has 2147483647.',
   },
   'num.partitions': {
     type: 'int',

@@ -25,6 +25,7 @@ export interface ServerShare {
 
 /** How long a peer may take to notice that its connection has ended. */
 const LINGER_MS = 5_000;
+const IDLE_LOOK_MS = 600_000;
 
 /** What a struct or a string of a request takes of the heap until it is answered, with its own part of the answer or its fault. */
 export const ELEMENT_BYTES = 2048;
@@ -63,11 +64,14 @@ export class Connection {
   #pendingBytes = 0;
   #heldBytes = 0;
   #outboxBytes = 0;
+  /** Requests since the start. */
+  #answered = 0;
   #state: 'open' | 'ending' | 'closed' = 'open';
   readonly #awaited = new Set<ByteBudget>();
   #readerTimer: CancelTimer | null = null;
   #senderTimer: CancelTimer | null = null;
   #lingerTimer: CancelTimer | null = null;
+  #idleTimer: CancelTimer | null = null;
 
   constructor(socket: PeerSocket, share: ServerShare, advertised: Address) {
     this.#socket = socket;
@@ -80,6 +84,7 @@ export class Connection {
     socket.on('error', (err) => share.broker.logger.debug({ err, peer: this.#peer }, 'a connection failed'));
     socket.on('end', () => this.end());
     socket.on('close', () => this.#closed());
+    this.#watchIdle(-1);
   }
 
   get #peer(): string {
@@ -134,6 +139,23 @@ export class Connection {
       if (this.#socket.bytesRead === bytesRead) this.#cutOff('the client does not send the rest of its request');
       else this.#senderTimer = this.#watchSender(this.#socket.bytesRead);
     });
+  }
+
+  /**
+   * A connection on which nothing happened for so long is closed, as in Kafka; whoever waits for an answer is not idle. `activity`:
+   * that of the last look.
+   */
+  #watchIdle(activity: number): void {
+    const idleMs = this.#share.broker.settings.number('connections.max.idle.ms');
+    const now = this.#socket.bytesRead + this.#answered;
+    if (activity === now && idleMs >= 0 && this.#slots.length === 0) {
+      this.#share.broker.logger.debug({ peer: this.#peer }, 'an idle connection was closed');
+      this.end();
+      return;
+    }
+    // Looked at again without a limit too: it may be set while the connection lasts.
+    const lookMs = idleMs >= 0 ? idleMs : IDLE_LOOK_MS;
+    this.#idleTimer = this.#share.broker.clock.after(lookMs, () => this.#watchIdle(now));
   }
 
   /** Starts what may be started, and reads on or stops reading as the limits say. */
@@ -253,6 +275,7 @@ export class Connection {
   #flush(): void {
     let ready = 0;
     while (ready < this.#slots.length && this.#slots[ready]!.answer !== undefined) ready += 1;
+    this.#answered += ready;
     for (const slot of this.#slots.splice(0, ready)) {
       const { requestBytes, answer, onSent } = slot;
       this.#countRequest(-requestBytes);
@@ -335,7 +358,7 @@ export class Connection {
     for (const slot of this.#slots.splice(0)) this.#forget(slot);
     this.#state = 'closed';
     this.#gone.abort();
-    for (const cancel of [this.#readerTimer, this.#senderTimer, this.#lingerTimer]) cancel?.();
+    for (const cancel of [this.#readerTimer, this.#senderTimer, this.#lingerTimer, this.#idleTimer]) cancel?.();
     this.#countRequest(-this.#bytesInFlight);
     this.#share.requestBytes.done(this);
     this.#share.responseBytes.give(this.#outboxBytes + this.#heldBytes);

@@ -96,7 +96,8 @@ export class Server {
 
   /** Serves one client; `advertised` is where it is told to connect to. */
   accept(socket: PeerSocket, advertised: Address): void {
-    if (this.#connections.size >= limits.connectionsMax) {
+    const connectionsMax = Math.min(limits.connectionsMax, this.#share.broker.settings.number('max.connections'));
+    if (this.#connections.size >= connectionsMax) {
       this.#share.broker.logger.warn(
         { connections: this.#connections.size },
         'a client was turned away: too many are connected',

@@ -8,8 +8,21 @@ import { encodeRequest } from '../../src/wire/codec.ts';
 import { freePort } from '../../tools/broker-process.ts';
 import { mutated, mutations } from '../fuzz/mutations.ts';
 import { BrokerUnderTest } from '../soak/broker-under-test.ts';
+import { SlowPeers } from '../soak/slow-peers.ts';
 import { goldens } from '../wire/goldens.ts';
-import { atEnd, batch, connect, fetchFrom, makeTopic, produce, type RawClient, tempFolder } from './support.ts';
+import {
+  atEnd,
+  batch,
+  connect,
+  fetchFrom,
+  fetchOf,
+  makeTopic,
+  produce,
+  type RawClient,
+  startBroker,
+  tempFolder,
+  until,
+} from './support.ts';
 
 /*
  * The real server process among peers that send what it must not take, or do not do their part: it goes on, with bounded memory,
@@ -93,4 +106,59 @@ test('mutated frames, crowded ones and bombs on many connections: a server with 
   expect(healthy.isClosed).toBe(false);
   // The heap, what Node takes beside it, and the buffers of what is in work.
   expect(highestMb).toBeLessThan(400);
+});
+
+test('a silent connection is closed after connections.max.idle.ms, one in use and one that waits for an answer are not', async () => {
+  const settings = { 'connections.max.idle.ms': '1000' };
+  const { client, server } = await startBroker({ settings });
+  const busy = await client();
+  await makeTopic(busy, 't');
+  const waiting = await client();
+  const answer = waiting.post('Fetch', 12, fetchOf('t', { minBytes: 1, maxWaitMs: 5000 }));
+  const silent = await client();
+  let isClosed = false;
+  void silent.closed.then(() => {
+    isClosed = true;
+  });
+  await until(async () => {
+    await busy.request('Metadata', 9, { topics: [] });
+    return isClosed;
+  });
+  expect([busy.isClosed, waiting.isClosed]).toEqual([false, false]);
+  await waiting.answerTo(answer);
+  await until(() => server.connections <= 2);
+});
+
+test('beyond max.connections clients are turned away, and let in again when one has left', async () => {
+  const { client, server, warnings } = await startBroker({ settings: { 'max.connections': '2' } });
+  const [one] = [await client(), await client()];
+  const refused = await client();
+  await refused.closed;
+  expect(warnings.map(({ message }) => message)).toEqual(['a client was turned away: too many are connected']);
+  await one!.end();
+  await until(() => server.connections === 1);
+  expect((await (await client()).request('ApiVersions', 0, {})).errorCode).toBe(0);
+});
+
+test('readers that stall, connections that are silent and senders of single bytes: bounded memory, and others are served', async () => {
+  const broker = await startProcess();
+  const healthy = await connect(broker.port);
+  await makeTopic(healthy, 'kept');
+  const MIB = 1 << 20;
+  for (let i = 0; i < 16; i += 1) await produce(healthy, 'kept', batch(['x'.repeat(MIB - 1000)]));
+  const { nowMb: beforeMb } = residentMb(broker.pid);
+  const peers = new SlowPeers(broker.port);
+  atEnd(() => peers.leave());
+  const EACH = 60;
+  peers.stalledReaders(EACH, 'kept', 1);
+  peers.silent(EACH);
+  peers.slowSenders(EACH, 50);
+  await until(() => peers.connected === 3 * EACH);
+  for (let i = 0; i < 100; i += 1) {
+    expect((await produce(healthy, 'kept', batch(['small']))).errorCode).toBe(0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  // All that the stalled ones have asked for, each twenty times 16 MiB, would be 19 GB.
+  expect(residentMb(broker.pid).highestMb - beforeMb).toBeLessThan(400);
+  expect(peers.cutOff).toBe(0);
 });
