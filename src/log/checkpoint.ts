@@ -1,7 +1,11 @@
 import { Fault } from '../base/faults.ts';
+import type { Logger } from '../base/logger.ts';
 import type { Disk } from '../disk/disk.ts';
 import type { EpochStart } from './leader-epochs.ts';
+import type { ProducerState } from './producer-state.ts';
+import { RestartAid } from './restart-aid.ts';
 import { readSealed, writeSealed } from './sealed-file.ts';
+import type { Segment } from './segment.ts';
 
 export const CHECKPOINT_FILE = 'checkpoint';
 
@@ -26,6 +30,7 @@ export async function writeCheckpoint(disk: Disk, folder: string, checkpoint: Ch
 export class CheckpointKeeper {
   readonly #disk: Disk;
   readonly #folder: string;
+  readonly aid: RestartAid;
   /** What of it does not come from syncs: as it is when the file is written. */
   readonly #current: () => Pick<Checkpoint, 'logStart' | 'epochs'>;
   #place: Pick<Checkpoint, 'segmentBase' | 'position' | 'durableNext'>;
@@ -35,13 +40,16 @@ export class CheckpointKeeper {
   #durableSegmentBase: number;
 
   constructor(
-    disk: Disk,
+    context: { disk: Disk; logger: Logger },
     folder: string,
+    log: { segments: readonly Segment[]; producers: ProducerState },
     place: Pick<Checkpoint, 'segmentBase' | 'position' | 'durableNext'>,
     current: () => Pick<Checkpoint, 'logStart' | 'epochs'>,
   ) {
-    this.#disk = disk;
+    this.#disk = context.disk;
     this.#folder = folder;
+    this.aid = new RestartAid(context, log.producers);
+    this.aid.isAt(log.segments.at(-1)!, place.position);
     this.#place = place;
     this.#current = current;
     this.#durableLogStart = current().logStart;
@@ -62,8 +70,9 @@ export class CheckpointKeeper {
   }
 
   /** The segment files are synced up to here. */
-  moveTo(segmentBase: number, position: number, durableNext: number): void {
+  moveTo(segmentBase: number, position: number, durableNext: number, leaveAid: (() => void) | null = null): void {
     this.#place = { segmentBase, position, durableNext };
+    leaveAid?.();
   }
 
   /** Replaces the file; one at a time, each with what holds then. `logStart` is where the log is to start from then on. */
@@ -81,8 +90,9 @@ export class CheckpointKeeper {
   }
 
   /** Resolves when no write is under way. */
-  idle(): Promise<void> {
-    return this.#writing;
+  async idle(): Promise<void> {
+    await this.#writing;
+    await this.aid.idle();
   }
 }
 

@@ -270,7 +270,11 @@ export class Journal {
 
   /** Writes the proofs now, in the background. */
   prove(): void {
-    if (this.#usable) this.#inBackground(() => this.#writeProofs(0));
+    if (!this.#usable) return;
+    this.#inBackground(async () => {
+      // After the end of the broker its logs are stopped, and what is proven of them would be left out.
+      if (!this.#closed) await this.#writeProofs(0);
+    });
   }
 
   /** Ends at once: what the disk holds is not certain any more. `close` is still to be called. */

@@ -63,8 +63,10 @@ export class OffsetIndex {
     for (let i = before + 1; i < this.#length; i += 1) yield this.entry(i);
   }
 
-  toBytes(): Buffer {
-    return this.#bytes.subarray(0, this.#length * ENTRY_BYTES);
+  /** A copy of the entries whose batches start before a position. */
+  toBytes(endPosition = Infinity): Buffer {
+    const last = lastIndexWhere(this.#length, (i) => this.entry(i).position < endPosition);
+    return Buffer.from(this.#bytes.subarray(0, (last + 1) * ENTRY_BYTES));
   }
 }
 

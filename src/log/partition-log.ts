@@ -78,8 +78,9 @@ export class PartitionLog {
     this.reader = new LogReader(log, this.#tail, this.marks, context.reads, () => this.#settings.rot);
     this.#writtenPosition = this.#active.sizeBytes;
     this.#checkpoint = new CheckpointKeeper(
-      context.disk,
+      context,
       folder,
+      log,
       { segmentBase: this.#active.baseOffset, position: this.#writtenPosition, durableNext: log.endNext },
       () => ({ logStart: this.marks.logStart, epochs: this.epochs.starts }),
     );
@@ -374,8 +375,7 @@ export class PartitionLog {
       await this.#context.syncer.writes.run(() => active.write(run.map((pending) => pending.batch)));
     } catch (error) {
       await active.cutBack().catch((fatal) => this.fail(fatal));
-      this.#rollBack(run, error);
-      return;
+      return this.#rollBack(run, error);
     }
     this.#isFilingRefused = false;
     this.#noteUnfiled();
@@ -455,6 +455,7 @@ export class PartitionLog {
     this.#audience.syncBegins();
     const active = this.#active;
     const position = this.#writtenPosition;
+    const aid = this.#checkpoint.aid.prepare(active, position, writtenNext);
     try {
       if (!(await this.file()) || this.#stopped !== null) return 0;
       await active.sync();
@@ -462,7 +463,7 @@ export class PartitionLog {
       this.fail(error);
     }
     if (this.#stopped !== null) return 0;
-    this.#checkpoint.moveTo(active.baseOffset, position, writtenNext);
+    this.#checkpoint.moveTo(active.baseOffset, position, writtenNext, aid);
     this.#durable(writtenNext);
     return position - (before.segmentBase === active.baseOffset ? before.position : 0);
   }

@@ -108,6 +108,20 @@ export class ProducerState {
     ]);
   }
 
+  /**
+   * The state when nothing from `nextOffset` on had been applied; null where that is not known any more. A producer has no more
+   * batches under way than are remembered of it: of those before, the ones that are forgotten here are not sent again.
+   */
+  snapshotBefore(nextOffset: number): Snapshot | null {
+    const snapshot: Snapshot = [];
+    for (const [id, epoch, batches] of this.snapshot()) {
+      const before = batches.filter(([, , , lastOffset]) => lastOffset < nextOffset);
+      if (before.length === 0) return null;
+      snapshot.push([id, epoch, before]);
+    }
+    return snapshot;
+  }
+
   /** The inverse of `snapshot`; false, and empty, when the content is not one. */
   restore(content: unknown, nowMs: number): boolean {
     this.clear();

@@ -411,6 +411,14 @@ export class Segment {
     await writeWhole(this.#disk, `${this.#path}.timeindex`, index.times.toBytes());
   }
 
+  /** The same while the segment goes on, for a start that finds its file up to there. Not when the head is still unread. */
+  async writeIndexUpTo(position: number, nextOffset: number): Promise<void> {
+    if (this.#headEnd > 0) return;
+    const { offsets, times } = await this.index();
+    await writeWhole(this.#disk, `${this.#path}.index`, offsets.toBytes(position));
+    await writeWhole(this.#disk, `${this.#path}.timeindex`, times.toBytes(nextOffset));
+  }
+
   /** Gives back the file handle and the index's memory, unless they are in use. */
   async rest(): Promise<void> {
     if (this.#users > 0) return;

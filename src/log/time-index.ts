@@ -63,7 +63,9 @@ export class TimeIndex {
     return index < 0 ? null : this.entry(index);
   }
 
-  toBytes(): Buffer {
-    return this.#bytes.subarray(0, this.#length * ENTRY_BYTES);
+  /** A copy of the entries of batches before an offset. */
+  toBytes(endNext = Infinity): Buffer {
+    const last = lastIndexWhere(this.#length, (i) => this.entry(i).offset < endNext);
+    return Buffer.from(this.#bytes.subarray(0, (last + 1) * ENTRY_BYTES));
   }
 }

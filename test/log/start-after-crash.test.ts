@@ -1,0 +1,97 @@
+import { expect, test } from 'vitest';
+import { Fault } from '../../src/base/faults.ts';
+import type { Disk } from '../../src/disk/disk.ts';
+import { realDisk } from '../../src/disk/real-disk.ts';
+import { batchesIn } from '../../src/record/batch.ts';
+import { unsyncedDisk } from './hooked-disk.ts';
+import { openJournaled, warm } from './journaled.ts';
+import { append, batchOf, filesOf, kill, NEVER_MS, readAll, tempFolder } from './support.ts';
+
+const KIB = 1024;
+const oneFile = { segmentBytes: 1 << 30, segmentMs: NEVER_MS, indexIntervalBytes: 4096 };
+
+/** A disk that counts the bytes that are read from the segments of logs. */
+function counting(disk: Disk, count: (bytes: number) => void): Disk {
+  return new Proxy(disk, {
+    get(target, name: keyof Disk) {
+      if (name !== 'open') return target[name].bind(target);
+      const open: Disk['open'] = async (path, mode) => {
+        const file = await target.open(path, mode);
+        if (!path.endsWith('.log')) return file;
+        return {
+          ...{ write: file.write.bind(file), sync: file.sync.bind(file), truncate: file.truncate.bind(file) },
+          ...{ size: file.size.bind(file), close: file.close.bind(file) },
+          async read(buffer, position) {
+            const bytes = await file.read(buffer, position);
+            count(bytes);
+            return bytes;
+          },
+        };
+      };
+      return open;
+    },
+  });
+}
+
+/** Logs of so many bytes each, with a journal, killed; what the next start reads of them, and what reading then finds. */
+async function startAfterCrash(logs: number, bytesEach: number): Promise<{ read: number; readLater: number }> {
+  const root = tempFolder();
+  const folders = Array.from({ length: logs }, (_, i) => `p${i}`);
+  const disk = unsyncedDisk(realDisk(root));
+  const opened = await openJournaled(disk, folders, oneFile);
+  await warm(opened);
+  const batch = (i: number): Buffer =>
+    batchOf({ producerId: 5, producerEpoch: 0, baseSequence: i, valueBytes: 16 * KIB, tag: i });
+  let count = 0;
+  for (let bytes = 0; bytes < bytesEach; bytes += 16 * KIB) {
+    await Promise.all(opened.logs.map((log) => append(opened.context, log, batch(count))));
+    count += 1;
+  }
+  // What is the same for all: the end that no proof tells of.
+  await Promise.all(opened.logs.map((log) => log.sync()));
+  for (const log of opened.logs) opened.journal.note(log);
+  opened.journal.prove();
+  await opened.journal.settled();
+  for (let i = 0; i < 4; i += 1) {
+    await Promise.all(opened.logs.map((log) => append(opened.context, log, batch(count))));
+    count += 1;
+  }
+  opened.journal.abort();
+  for (const log of opened.logs) await kill(log);
+  await opened.journal.close(false);
+
+  let read = 0;
+  const again = await openJournaled(
+    counting(disk, (bytes) => (read += bytes)),
+    folders,
+    oneFile,
+  );
+  const atStart = read;
+  for (const [i, log] of again.logs.entries()) {
+    // The last five batches of the producer are known, and the first of the log is found.
+    for (let k = count - 5; k < count; k += 1) {
+      expect(await append(again.context, log, batch(k))).toMatchObject({ duplicate: true });
+    }
+    expect(await append(again.context, log, batch(count))).toMatchObject({ duplicate: false, baseOffset: count + 1 });
+    expect([...batchesIn((await readAll(log)).subarray(0))].length).toBe(count + 2);
+    expect(filesOf(root, '.log', folders[i])).toHaveLength(1);
+  }
+  again.journal.abort();
+  for (const log of again.logs) log.abort(new Fault('brokerStopped'));
+  await Promise.all(again.logs.map((log) => log.close()));
+  await again.journal.close(false);
+  return { read: atStart, readLater: read - atStart };
+}
+
+test('a start after a crash reads what was not proven of a log, however long the log is', async () => {
+  const short = await startAfterCrash(1, 1024 * KIB);
+  const long = await startAfterCrash(1, 16 * 1024 * KIB);
+  expect(short.read).toBeGreaterThan(64 * KIB);
+  expect(long.read).toBeLessThanOrEqual(short.read + 256 * KIB);
+});
+
+test('and of many partitions', async () => {
+  const short = await startAfterCrash(12, 256 * KIB);
+  const long = await startAfterCrash(12, 16 * 256 * KIB);
+  expect(long.read).toBeLessThanOrEqual(short.read + 12 * 256 * KIB);
+});
