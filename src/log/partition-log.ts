@@ -453,8 +453,7 @@ export class PartitionLog {
     const before = this.#checkpoint.value;
     if (this.#stopped !== null || before.durableNext >= writtenNext) return 0;
     this.#audience.syncBegins();
-    const active = this.#active;
-    const position = this.#writtenPosition;
+    const [active, position] = [this.#active, this.#writtenPosition];
     const aid = this.#checkpoint.aid.prepare(active, position, writtenNext);
     try {
       if (!(await this.file()) || this.#stopped !== null) return 0;

@@ -1,3 +1,4 @@
+import { faults } from '../base/faults.ts';
 import { limits } from '../base/limits.ts';
 import {
   BATCH_HEADER_BYTES,
@@ -137,7 +138,7 @@ class Scan {
     const plausible = size >= BATCH_HEADER_BYTES && magic(header, 0) === MAGIC;
     const bytes = plausible ? await this.#window.at(position, size) : header;
     const fault = checkBatch(bytes, 0, bytes.length);
-    if (fault !== null) return { batch: null, what: fault.message };
+    if (fault !== null) return { batch: null, what: fault.message.replace(`${faults.corruptBatch.says}: `, '') };
     const batch = bytes.subarray(0, size);
     const what = this.#misplaced(batch, expected, isAfterDamage || this.#known.hasGaps === true);
     return what === null ? { batch, what } : { batch: null, what };

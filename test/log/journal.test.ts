@@ -375,7 +375,7 @@ describe('a log that fell to syncs in place', () => {
     const during: Promise<unknown>[] = [];
     const watched = hookedDisk(disk, async ({ name, path }, proceed) => {
       if (name === 'write' && isJournal(path) && inPlace > 0) journaled += 1;
-      if (name !== 'sync' || !path.startsWith('a/') || inPlace >= 10) return proceed();
+      if (name !== 'sync' || !/^a.*log$/.test(path) || inPlace >= 10) return proceed();
       inPlace += 1;
       during.push(append(opened.context, opened.logs[0]!, { valueBytes, tag: inPlace }));
       const { acceptedNext } = opened.logs[0]!.marks;
