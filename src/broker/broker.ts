@@ -11,7 +11,7 @@ import { JournalReplay } from '../log/journal-replay.ts';
 import type { LogContext } from '../log/partition-log.ts';
 import { Syncer } from '../log/syncer.ts';
 import { TailCache } from '../log/tail-cache.ts';
-import type { RecordReader } from '../record/records.ts';
+import type { Codecs } from '../record/compression.ts';
 import { BrokerSettings, checkBrokerSetting } from './broker-settings.ts';
 import { Cleaner } from './cleaner.ts';
 import { type ClusterEvent, ClusterState } from './cluster-state.ts';
@@ -47,8 +47,8 @@ export interface BrokerOptions {
   readonly journaled?: boolean;
   /** Default JOURNAL_SIZES. */
   readonly journalSizes?: JournalSizes;
-  /** Default recordsOfAsync. A simulation hands in recordsOf, which leaves nothing to other threads. */
-  readonly readRecords?: RecordReader;
+  /** Default threadedCodecs. */
+  readonly codecs?: Codecs;
   /** File reads that may run at once. */
   readonly readsAtOnceMax: number;
 }
@@ -320,7 +320,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     replay: options.journaled === false ? null : await JournalReplay.read(disk, logger),
     cache: new TailCache(options.tailCacheBytesMax),
     reads: new Semaphore(options.readsAtOnceMax),
-    readRecords: options.readRecords,
+    codecs: options.codecs,
     onFatal(cause) {
       // First, so that nothing is released whose sync has just failed.
       journal?.abort();

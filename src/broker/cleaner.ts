@@ -107,7 +107,7 @@ export class Cleaner {
     const report = await this.#guarded(topic, log, async () => {
       const keys = await KeyMap.create(settings.number('log.cleaner.dedupe.buffer.size'), random);
       const { indexIntervalBytes } = topic.settings.log;
-      return compact(plan, { disk, keys, pace, settings: compaction, nowMs, indexIntervalBytes });
+      return compact(plan, { disk, keys, pace, codecs: log.codecs, settings: compaction, nowMs, indexIntervalBytes });
     });
     if (report !== null) this.#tell(topic, log, report, clock.monotonicMs() - startMs);
   }

@@ -2,6 +2,7 @@ import { Fault } from '../base/faults.ts';
 import type { Pace } from '../base/pace.ts';
 import type { Disk } from '../disk/disk.ts';
 import { lastOffset } from '../record/batch.ts';
+import type { Codecs } from '../record/compression.ts';
 import { BatchFilter } from './batch-filter.ts';
 import { type CompactionPlan, type CompactionSettings, groupsOf } from './compaction-plan.ts';
 import type { KeyMap } from './key-map.ts';
@@ -35,6 +36,7 @@ export interface CompactionContext {
   readonly disk: Disk;
   readonly keys: KeyMap;
   readonly pace: Pace;
+  readonly codecs: Codecs;
   readonly settings: CompactionSettings;
   readonly nowMs: number;
   readonly indexIntervalBytes: number;
@@ -124,7 +126,7 @@ class Pass {
         await pace.io(batch.length);
         if (lastOffset(batch, 0) < cleanNext) continue;
         let count = 0;
-        for (const { record, key } of (await keyedRecords(batch)) ?? []) {
+        for (const { record, key } of (await keyedRecords(batch, this.#context.codecs)) ?? []) {
           if (++count % 1000 === 0) await pace.items(1000);
           if (record.offset < cleanNext) continue;
           if (key !== null && !keys.put(key, record.offset)) return record.offset;

@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Semaphore } from '../base/semaphore.ts';
 import type { Disk } from '../disk/disk.ts';
-import type { RecordReader } from '../record/records.ts';
+import type { Codecs } from '../record/compression.ts';
 import type { JournalReplay } from './journal-replay.ts';
 import type { Syncer } from './syncer.ts';
 import type { TailCache } from './tail-cache.ts';
@@ -18,8 +18,8 @@ export interface LogContext {
   readonly cache: TailCache;
   /** Bounds the reads of files that run at once, so that they never take every thread from the syncer. */
   readonly reads: Semaphore;
-  /** How records of stored batches are read. Default recordsOfAsync. */
-  readonly readRecords?: RecordReader | undefined;
+  /** Default threadedCodecs. */
+  readonly codecs?: Codecs | undefined;
   /** A sync failed, or a failed write could not be taken back: what the disk holds is unknown. The broker must stop. */
   readonly onFatal: (error: unknown) => void;
 }

@@ -1,6 +1,6 @@
 import { Fault, isFault } from '../base/faults.ts';
 import { baseOffset, lastOffset, lastOffsetDelta, leaderEpoch, maxTimestamp, stamp } from '../record/batch.ts';
-import { type RecordReader, recordsOfAsync } from '../record/records.ts';
+import { type Codecs, threadedCodecs } from '../record/compression.ts';
 import { AppendGroup } from './append-group.ts';
 import { Audience } from './audience.ts';
 import { type Checkpoint, CheckpointKeeper } from './checkpoint.ts';
@@ -38,7 +38,7 @@ export class PartitionLog {
   readonly epochs: LeaderEpochs;
   readonly producers: ProducerState;
   readonly reader: LogReader;
-  readonly readRecords: RecordReader;
+  readonly codecs: Codecs;
   readonly compacted: CompactedSegments;
   readonly #context: LogContext;
   readonly #brokerEpoch: number;
@@ -74,7 +74,7 @@ export class PartitionLog {
     this.producers = log.producers;
     this.#tail = new CachedTail(context.cache);
     this.#audience = new Audience(this.marks, settings, context.clock, () => context.syncer.request(this));
-    this.readRecords = context.readRecords ?? recordsOfAsync;
+    this.codecs = context.codecs ?? threadedCodecs;
     this.reader = new LogReader(log, this.#tail, this.marks, context.reads, () => this.#settings.rot);
     this.#writtenPosition = this.#active.sizeBytes;
     this.#checkpoint = new CheckpointKeeper(

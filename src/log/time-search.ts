@@ -1,5 +1,5 @@
 import { batchBytes, maxTimestamp } from '../record/batch.ts';
-import type { LogRecord } from '../record/records.ts';
+import { type LogRecord, recordsOfAsync } from '../record/records.ts';
 import type { PartitionLog } from './partition-log.ts';
 import type { Segment } from './segment.ts';
 
@@ -118,7 +118,7 @@ async function* recordsFrom(
       for (const buffer of read.buffers) {
         for (let at = 0; at < buffer.length; at += batchBytes(buffer, at)) {
           if (maxTimestamp(buffer, at) < atLeastMs()) continue;
-          for (const record of await log.readRecords(buffer, at)) {
+          for (const record of await recordsOfAsync(buffer, at, {}, log.codecs)) {
             if (record.timestampMs >= atLeastMs() && record.offset >= log.marks.logStart) yield record;
           }
         }

@@ -138,6 +138,20 @@ export async function decompress(
   }
 }
 
+/** How the batches of a broker are compressed and decompressed. */
+export interface Codecs {
+  compress(compression: Compression, bytes: Buffer, level?: number): Promise<Buffer>;
+  decompress(compression: Compression, bytes: Buffer, options?: DecompressOptions): Promise<Buffer>;
+}
+
+export const threadedCodecs: Codecs = { compress, decompress };
+
+/** All at once, and nothing on other threads, whose time is their own: for a simulation. */
+export const inlineCodecs: Codecs = {
+  compress: async (compression, bytes, level) => compressSync(compression, bytes, level),
+  decompress: async (compression, bytes, options) => decompressSync(compression, bytes, options),
+};
+
 function asFault(error: unknown, compression: Compression, bytesMax: number): Error {
   if (error instanceof Fault || !(error instanceof Error)) return error as Error;
   const detail =

@@ -8,7 +8,7 @@ import {
   NO_TIMESTAMP,
   stampCrc,
 } from './batch.ts';
-import { compress } from './compression.ts';
+import { threadedCodecs } from './compression.ts';
 import { saturate, writeInt64 } from './int64.ts';
 import type { PackedRecord } from './records.ts';
 import { VarintReader, varintBytes, varlongBytes, writeVarint, writeVarlong } from './varint.ts';
@@ -25,6 +25,7 @@ export async function rebuiltBatch(
   original: Buffer,
   records: readonly PackedRecord[],
   deleteHorizonMs: number | null,
+  codecs = threadedCodecs,
 ): Promise<Buffer | null> {
   const baseMs = deleteHorizonMs ?? records[0]!.timestampMs;
   if (!records.every(({ timestampMs }) => isExact(timestampMs) && isExact(timestampMs - baseMs))) return null;
@@ -45,7 +46,7 @@ export async function rebuiltBatch(
     maxMs = Math.max(maxMs, timestampMs);
   }
   const horizonBit = deleteHorizonMs === null ? 0 : attribute.deleteHorizon;
-  const compressed = await compress(compressionOf(original, 0), payload);
+  const compressed = await codecs.compress(compressionOf(original, 0), payload);
   return sealed(original, compressed, {
     attributes: (attributes(original, 0) & ~attribute.deleteHorizon) | horizonBit,
     baseMs,

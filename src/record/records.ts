@@ -11,7 +11,7 @@ import {
   recordCount,
   timestampType,
 } from './batch.ts';
-import { type DecompressOptions, decompress, decompressSync } from './compression.ts';
+import { type DecompressOptions, decompressSync, threadedCodecs } from './compression.ts';
 import { saturate } from './int64.ts';
 import { VarintReader } from './varint.ts';
 
@@ -57,13 +57,11 @@ export async function recordsOfAsync(
   buffer: Buffer,
   at = 0,
   options: DecompressOptions = {},
+  codecs = threadedCodecs,
 ): Promise<Generator<LogRecord, void>> {
-  const payload = await decompress(compressionOf(buffer, at), payloadOf(buffer, at), options);
+  const payload = await codecs.decompress(compressionOf(buffer, at), payloadOf(buffer, at), options);
   return readRecords(buffer, at, payload, logRecord);
 }
-
-/** recordsOf or recordsOfAsync. */
-export type RecordReader = (buffer: Buffer, at?: number) => Iterable<LogRecord> | Promise<Iterable<LogRecord>>;
 
 /**
  * A record that is not looked into: its content is what follows the offset delta, from the length of the key to the last header.
@@ -88,8 +86,9 @@ export async function packedRecordsOfAsync(
   buffer: Buffer,
   at = 0,
   options: DecompressOptions = {},
+  codecs = threadedCodecs,
 ): Promise<Generator<PackedRecord, void>> {
-  const payload = await decompress(compressionOf(buffer, at), payloadOf(buffer, at), options);
+  const payload = await codecs.decompress(compressionOf(buffer, at), payloadOf(buffer, at), options);
   return readRecords(buffer, at, payload, packedRecord);
 }
 

@@ -56,7 +56,15 @@ export async function compactLog(
     if (log.compacted.stopping) throw new Fault('brokerStopped');
   });
   const keys = await KeyMap.create(keyMapBytes, new SeededRandom(7));
-  return compact(plan, { disk: context.disk, keys, pace, settings, nowMs, indexIntervalBytes: 300 });
+  return compact(plan, {
+    disk: context.disk,
+    keys,
+    pace,
+    codecs: log.codecs,
+    settings,
+    nowMs,
+    indexIntervalBytes: 300,
+  });
 }
 
 export interface Written {

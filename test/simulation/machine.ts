@@ -1,7 +1,7 @@
 import { Fault } from '../../src/base/faults.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import { Broker } from '../../src/broker/broker.ts';
-import { recordsOf } from '../../src/record/records.ts';
+import { inlineCodecs } from '../../src/record/compression.ts';
 import { Server } from '../../src/server/server.ts';
 import { type PowerCut, SimulatedDisk } from '../disk/simulated-disk.ts';
 import type { SeededRandom } from '../seeded-random.ts';
@@ -21,6 +21,7 @@ const JOURNAL_SIZES = { firstFileBytes: 64 * 1024, fileBytes: 96 * 1024, filesMa
 const SETTINGS = {
   'log.initial.task.delay.ms': '2000',
   'log.retention.check.interval.ms': '1000',
+  'log.cleaner.backoff.ms': '700',
   'group.initial.rebalance.delay.ms': '50',
   'group.min.session.timeout.ms': '500',
   'group.consumer.min.session.timeout.ms': '500',
@@ -108,7 +109,7 @@ export class Machine {
       startFacts: {},
       tailCacheBytesMax: 64 * 1024,
       journalSizes: JOURNAL_SIZES,
-      readRecords: recordsOf,
+      codecs: inlineCodecs,
       readsAtOnceMax: 2,
     }).catch((error: unknown) => {
       if (error instanceof Fault) return error;

@@ -140,11 +140,18 @@ class Producer {
       const timestampMs = wall.trueMs - (oneIn(random, 10) ? random.below(5000) : 0);
       return { value, timestampMs, key: `k${random.below(20)}` };
     });
+    const areTombstones = plan.isCompacted && oneIn(random, 5);
     const identity = this.#identity;
     const sequence = identity?.sequences.get(placeName(place)) ?? 0;
     identity?.sequences.set(placeName(place), sequence + records.length);
     const batch = buildBatch(
-      records.map((one) => ({ ...one, key: Buffer.from(one.key), value: Buffer.from(one.value) })),
+      records.map(({ timestampMs, key, value }) => ({
+        timestampMs,
+        key: Buffer.from(key),
+        ...(areTombstones
+          ? { value: null, headers: [{ key: 'value', value: Buffer.from(value) }] }
+          : { value: Buffer.from(value) }),
+      })),
       {
         compression: oneIn(random, 2) ? 'none' : pick(random, compressions),
         ...(identity && { producerId: identity.id, producerEpoch: identity.epoch, baseSequence: sequence }),
@@ -153,10 +160,10 @@ class Producer {
     const pending = history.invoke(this.#process, 'send', {
       place,
       acks: this.#acks,
-      records: records.map(({ value, key }) => ({ value, key })),
+      records: records.map(({ value, key }) => ({ value, key, ...(areTombstones && { isTombstone: true }) })),
       retries: this.#attemptsMax > 1,
       ...(identity && { producer: { id: identity.id, epoch: identity.epoch, sequence } }),
-      ...(plan.mayExpire && { mayExpireFromMs: this.#context.scheduler.nowMs }),
+      ...((plan.mayExpire || areTombstones) && { mayExpireFromMs: this.#context.scheduler.nowMs }),
     });
     const follows = identity !== null && plan.isSynced && this.#acks === -1 && this.#inFlightMax === 1;
     return { plan, place, batch, pending, follows, state: 'open', isUncertain: false };

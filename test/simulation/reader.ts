@@ -229,7 +229,9 @@ export class Reader {
       const fault = checkBatch(bytes, at, bytes.length);
       if (fault !== null) this.#context.onViolation(`${placeName(place)}: a reader got a damaged batch: ${fault}`);
       for (const record of recordsOf(bytes, at)) {
-        if (record.offset >= offset) records.push({ offset: record.offset, value: String(record.value) });
+        // A tombstone has no value of its own.
+        const value = record.value ?? record.headers[0]?.value;
+        if (record.offset >= offset) records.push({ offset: record.offset, value: String(value) });
       }
       next = Math.max(next, nextOffset(bytes, at));
     }

@@ -12,12 +12,14 @@ export interface TopicPlan {
   /** Whether retention may take records from the moment in which they are sent. */
   readonly mayExpire: boolean;
   readonly isSynced: boolean;
+  readonly isCompacted: boolean;
 }
 
 interface TopicKind {
   readonly settings: Readonly<Record<string, string>>;
   readonly mayExpire?: boolean;
   readonly isUnsynced?: boolean;
+  readonly isCompacted?: boolean;
 }
 
 const LONG_MAX = '9223372036854775807';
@@ -34,6 +36,16 @@ export const TOPIC_KINDS = {
   small: { settings: { ...ROLLING, 'retention.bytes': '40000' }, mayExpire: true },
   brief: { settings: { ...ROLLING, 'retention.ms': '4000', 'segment.ms': '1000' }, mayExpire: true },
   lazy: { settings: { ...ROLLING, 'flush.messages': '7', 'flush.ms': '200', 'retention.ms': '-1' }, isUnsynced: true },
+  compacted: {
+    settings: {
+      ...ROLLING,
+      'cleanup.policy': 'compact',
+      'min.cleanable.dirty.ratio': '0',
+      'delete.retention.ms': '2000',
+      'segment.ms': '1500',
+    },
+    isCompacted: true,
+  },
   cached: { settings: { ...ROLLING, 'flush.messages': LONG_MAX, 'retention.ms': '-1' }, isUnsynced: true },
 } as const satisfies Record<string, TopicKind>;
 
@@ -65,7 +77,8 @@ export class TopicPlans {
     const { settings, ...rules }: TopicKind = TOPIC_KINDS[kind];
     const name = `${kind}-${this.#made++}`;
     const isSynced = rules.isUnsynced !== true;
-    this.#history.topic({ topic: name, partitions, isCompacted: false, isSynced });
+    const isCompacted = rules.isCompacted === true;
+    this.#history.topic({ topic: name, partitions, isCompacted, isSynced });
     const pending = this.#history.invoke(process, 'createTopic', { topic: name });
     const configs = Object.entries(settings).map(([key, value]) => ({ name: key, value }));
     try {
@@ -77,7 +90,7 @@ export class TopicPlans {
         return null;
       }
       pending.ok({});
-      const plan = { name, id: topicId, partitions, mayExpire: rules.mayExpire === true, isSynced };
+      const plan = { name, id: topicId, partitions, mayExpire: rules.mayExpire === true, isSynced, isCompacted };
       this.#plans.push(plan);
       return plan;
     } catch (error) {
