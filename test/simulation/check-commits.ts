@@ -120,12 +120,12 @@ function zombieCommit(story: GroupStory, commit: OkOperation<'commit'>): Violati
 
 function isLaterOwner(
   story: GroupStory,
-  { note, places }: Holding,
+  { note, places, isNew }: Holding,
   commit: OkOperation<'commit'>,
   as: { member: string; generation: number },
 ): boolean {
   const { member, generation } = note.call;
-  if (generation <= as.generation || note.invoked.step >= commit.invoked.step) return false;
+  if (!isNew || generation <= as.generation || note.invoked.step >= commit.invoked.step) return false;
   if (story.mayBeginAnew(note.invoked, commit.completed)) return false;
   if (story.isClassic) return true;
   return member !== as.member && commit.call.offsets.some((place) => places.has(placeName(place)));

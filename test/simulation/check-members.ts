@@ -56,7 +56,8 @@ function* checkGenerations(story: GroupStory): Generator<Violation> {
   for (const join of story.joins) {
     const { generation } = join.result;
     const before = story.holdings.find(
-      ({ note }) =>
+      ({ note, isNew }) =>
+        isNew &&
         note.call.generation > generation &&
         note.completed.step < join.invoked.step &&
         !story.mayBeginAnew(note.invoked, join.completed),

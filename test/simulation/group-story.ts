@@ -5,6 +5,8 @@ import { ofKind, okOfKind } from './partition-story.ts';
 export interface Holding {
   readonly note: OkOperation<'owns'>;
   readonly places: ReadonlySet<string>;
+  /** Whether it got any of them just then: the group has told it so, and not long before. */
+  readonly isNew: boolean;
   /** The step at which the process notes other holdings; Infinity if it never does. */
   readonly untilStep: number;
 }
@@ -86,7 +88,11 @@ export function groupNames({ operations }: History): string[] {
 
 function holdingsOf(notes: readonly OkOperation<'owns'>[]): Holding[] {
   return notes.map((note, i) => {
-    const next = notes.slice(i + 1).find(({ process }) => process === note.process);
-    return { note, places: new Set(note.call.places.map(placeName)), untilStep: next?.invoked.step ?? Infinity };
+    const isSame = ({ process }: { process: number }) => process === note.process;
+    const next = notes.slice(i + 1).find(isSame);
+    const before = new Set(notes.slice(0, i).findLast(isSame)?.call.places.map(placeName));
+    const places = new Set(note.call.places.map(placeName));
+    const isNew = [...places].some((place) => !before.has(place));
+    return { note, places, isNew, untilStep: next?.invoked.step ?? Infinity };
   });
 }
