@@ -333,7 +333,8 @@ export class PartitionLog {
     await null;
     try {
       for (let next = this.#pending.first; next !== undefined; next = this.#pending.first) {
-        if (await this.#mustRoll(next)) await this.#roll();
+        const ageMs = this.#active.ageAt(maxTimestamp(next.batch, 0));
+        if (this.#mustRoll(next, typeof ageMs === 'number' ? ageMs : await ageMs)) await this.#roll();
         if (!this.#active.isOpen) await this.#active.open();
         const ahead = this.#pending.first?.ahead;
         if (ahead) await this.#writeAhead(ahead);
@@ -346,13 +347,12 @@ export class PartitionLog {
     }
   }
 
-  #mustRoll(next: PendingBatch): boolean | Promise<boolean> {
-    const active = this.#active;
-    if (active.sizeBytes === 0) return false;
-    if (active.sizeBytes + next.batch.length > this.#settings.segmentBytes) return true;
+  #mustRoll(next: PendingBatch, ageMs: number): boolean {
+    const { sizeBytes, baseOffset: base } = this.#active;
+    if (sizeBytes === 0) return false;
     // Entries of the indexes hold offsets relative to the segment's base in 31 bits.
-    if (next.nextOffset - active.baseOffset > 0x7fffffff) return true;
-    return active.ageAt(maxTimestamp(next.batch, 0)).then((ageMs) => ageMs > this.#settings.segmentMs);
+    if (next.nextOffset - base > 0x7fffffff || ageMs > this.#settings.segmentMs) return true;
+    return sizeBytes + next.batch.length > this.#settings.segmentBytes;
   }
 
   /** Whether what is pending is to be durable before it is in the file: somebody waits for that, and it is no bulk. */

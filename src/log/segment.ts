@@ -140,13 +140,13 @@ export class Segment {
   }
 
   /** How much older than `timestampMs` the segment's first batch is; negative when it is younger, 0 when there is none. */
-  async ageAt(timestampMs: number): Promise<number> {
+  ageAt(timestampMs: number): number | Promise<number> {
     if (this.#sizeBytes === 0) return 0;
-    if (this.#firstTimestampMs === null) {
-      const header = await this.read(0, BATCH_HEADER_BYTES);
+    if (this.#firstTimestampMs !== null) return timestampMs - this.#firstTimestampMs;
+    return this.read(0, BATCH_HEADER_BYTES).then((header) => {
       this.#firstTimestampMs = maxTimestamp(header, 0);
-    }
-    return timestampMs - this.#firstTimestampMs;
+      return timestampMs - this.#firstTimestampMs;
+    });
   }
 
   get isOpen(): boolean {
