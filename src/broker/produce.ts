@@ -11,7 +11,8 @@ import {
   NO_TIMESTAMP,
   stampLogAppendTime,
 } from '../record/batch.ts';
-import { checkRecords, recordsOf } from '../record/records.ts';
+import { checkRecords } from '../record/records.ts';
+import { checkKeys } from './keyless-records.ts';
 import type { Topic } from './topic.ts';
 import type { TopicSettings } from './topic-settings.ts';
 
@@ -91,12 +92,5 @@ function checkTimestamps(records: Buffer, settings: TopicSettings, nowMs: number
   }
   if (firstMs !== NO_TIMESTAMP && behindMs > settings.timestampBeforeMaxMs) {
     throw new Fault('invalidTimestamp', { detail: `${firstMs} is ${behindMs} ms behind the broker's clock` });
-  }
-}
-
-function checkKeys(records: Buffer): void {
-  for (const { key, offset } of recordsOf(records)) {
-    if (key === null)
-      throw new Fault('invalidBatch', { detail: `record ${offset} has no key, which a compacted topic needs` });
   }
 }

@@ -7,6 +7,7 @@ import { readSealed, writeSealed } from './sealed-file.ts';
 import { removeFiles, type Segment, segmentName } from './segment.ts';
 import type { SegmentRemoval } from './segment-removal.ts';
 import type { CompactedProof } from './segment-sums.ts';
+import type { CachedTail } from './tail-cache.ts';
 
 export const COMPACTED_FILE = 'compacted';
 
@@ -108,6 +109,7 @@ export class CompactedSegments {
   readonly #segments: readonly Segment[];
   readonly #removal: SegmentRemoval;
   readonly #checkpoint: CheckpointKeeper;
+  readonly #tail: CachedTail;
   /** How many segments were put in the place of others since the start. */
   swaps = 0;
   #cleanNext: number | null = null;
@@ -116,18 +118,13 @@ export class CompactedSegments {
   #running: Promise<unknown> = Promise.resolve();
   #stopping = false;
 
-  constructor(
-    disk: Disk,
-    folder: string,
-    segments: readonly Segment[],
-    removal: SegmentRemoval,
-    checkpoint: CheckpointKeeper,
-  ) {
+  constructor(disk: Disk, folder: string, removal: SegmentRemoval, checkpoint: CheckpointKeeper, tail: CachedTail) {
     this.#disk = disk;
     this.#folder = folder;
-    this.#segments = segments;
+    this.#segments = removal.segments;
     this.#removal = removal;
     this.#checkpoint = checkpoint;
+    this.#tail = tail;
   }
 
   /** The offset from which on the log is not compacted yet. */
@@ -214,6 +211,7 @@ export class CompactedSegments {
       this.#removal.swap(old, fresh);
       swap.isLive = true;
       this.swaps += 1;
+      this.#tail.dropBefore(fresh.compacted!.endNext);
       for (const segment of old) await segment.replaced();
     }
     if (!swap.isPlaced) await fresh.takePlace(sums);

@@ -84,7 +84,7 @@ export class PartitionLog {
       { segmentBase: this.#active.baseOffset, position: this.#writtenPosition, durableNext: log.endNext },
       () => ({ logStart: this.marks.logStart, epochs: this.epochs.starts }),
     );
-    this.compacted = new CompactedSegments(context.disk, folder, this.#segments, this.#removal, this.#checkpoint);
+    this.compacted = new CompactedSegments(context.disk, folder, this.#removal, this.#checkpoint, this.#tail);
   }
 
   /** Opens a partition's folder, or makes a new one. @throws Fault as recoverLog does */

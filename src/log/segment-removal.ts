@@ -11,6 +11,11 @@ export class SegmentRemoval {
     this.#segments = segments;
   }
 
+  /** Those of the log, oldest first. */
+  get segments(): readonly Segment[] {
+    return this.#segments;
+  }
+
   /**
    * Those that lie wholly before `logStart`, oldest first. `afterEach` is awaited after each: where nothing else says durably
    * where the log starts, a power cut must not bring an older one back when a younger one is gone.

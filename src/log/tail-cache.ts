@@ -100,6 +100,11 @@ export class CachedTail {
     this.#regions = [];
   }
 
+  /** Forgets what lies before `offset`: compaction has left less of it. */
+  dropBefore(offset: number): void {
+    this.#regions.splice(0, lastIndexWhere(this.#regions.length, (i) => this.#regions[i]!.baseOffset < offset) + 1);
+  }
+
   /** The regions from the one that holds `offset` on; none when it is not cached. */
   from(offset: number): readonly Region[] {
     this.#dropEvicted();

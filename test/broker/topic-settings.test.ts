@@ -43,6 +43,12 @@ test('cleanup.policy: a compacted topic refuses records without a key', async ()
   expect(await code(client, batch(['no key']))).toBe(0);
   await alter(client, 'cleanup.policy', 'compact');
   expect(await code(client, batch(['no key']))).toBe(kafkaErrors.INVALID_RECORD.code);
+  const mixed = buildBatch(
+    ['a', null, 'b', null].map((key) => ({ timestampMs: Date.now(), key: key === null ? null : Buffer.from(key) })),
+    { compression: 'gzip' },
+  );
+  const refused = await produce(client, 't', mixed);
+  expect(refused.recordErrors.map(({ batchIndex }) => batchIndex)).toEqual([1, 3]);
   expect(await code(client, batch(['keyed'], { key: Buffer.from('k') }))).toBe(0);
   await alter(client, 'cleanup.policy', 'delete');
   expect(await code(client, batch(['no key']))).toBe(0);

@@ -1,5 +1,6 @@
 import { Fault } from '../../base/faults.ts';
 import type { Broker } from '../../broker/broker.ts';
+import { KeylessRecords } from '../../broker/keyless-records.ts';
 import type { Produced, ProduceOptions } from '../../broker/produce.ts';
 import type { PartitionProduceData, TopicProduceData } from '../../wire/messages.generated.ts';
 import { handler } from '../handler.ts';
@@ -72,10 +73,15 @@ function refusal(index: number, fault: Fault) {
     index,
     errorCode: fault.code,
     errorMessage: fault.message,
+    recordErrors: fault instanceof KeylessRecords ? fault.indexes.map(recordError) : [],
     baseOffset: -1,
     logAppendTimeMs: -1,
     logStartOffset: -1,
   };
+}
+
+function recordError(batchIndex: number) {
+  return { batchIndex, batchIndexErrorMessage: 'a record of a compacted topic needs a key' };
 }
 
 /** A frame's records are one buffer; a client in this process may hand in several. */

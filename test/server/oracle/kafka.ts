@@ -19,10 +19,10 @@ export interface RunningKafka {
 }
 
 /** An Apache Kafka of one node on files of its own. */
-export async function runKafka(): Promise<RunningKafka> {
+export async function runKafka(settings: Readonly<Record<string, string>> = {}): Promise<RunningKafka> {
   const folder = await mkdtemp(path.join(tmpdir(), 'oracle-'));
   const port = await freePortPair();
-  const kafka = await startKafka(folder, port, '-Xmx512m');
+  const kafka = await startKafka(folder, port, '-Xmx512m', settings);
   const stop = async (): Promise<void> => {
     await kafka.stop();
     await rm(folder, { recursive: true });
