@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import { realDisk } from '../../src/disk/real-disk.ts';
 import { hookedDisk, isLogFile } from '../log/hooked-disk.ts';
-import { batch, fetchFrom, makeTopic, produce, produceOf, startBroker, tempFolder, until } from './support.ts';
+import { atEnd, batch, fetchFrom, makeTopic, produce, produceOf, startBroker, tempFolder, until } from './support.ts';
 
 test('until the disk says that a record is stored, acks=all is not answered and nobody reads it, whatever acks it had', async () => {
   const folder = tempFolder();
   const stored = Promise.withResolvers<void>();
+  atEnd(stored.resolve);
   const disk = hookedDisk(realDisk(folder), async ({ name, path }, proceed) => {
     if (name === 'sync' && isLogFile(path) && path.startsWith('topics')) await stored.promise;
     return proceed();

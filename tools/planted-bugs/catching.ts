@@ -1,15 +1,22 @@
 import type { CopiedTree, Ended } from './copied-tree.ts';
 import type { Catch, CatchingSimulation, CatchingTest } from './planted-bug.ts';
 
-/** For one command with a bug. One that makes a test hang is caught when the test's own time is up, which is sooner. */
+/** For one command with a bug. A test that is only slow must not pass for one that fails: its own limit is no shorter. */
 const TIME_LIMIT_MS = 3 * 60_000;
-const TEST_TIME_LIMIT_MS = 30_000;
+/** After which a test that is said to hang does so. */
+const HANG_TIME_LIMIT_MS = 30_000;
 /** For everything, without a bug. */
 const SOUND_TIME_LIMIT_MS = 15 * 60_000;
 
+interface Result {
+  readonly fullName: string;
+  readonly status: string;
+  readonly failureMessages: readonly string[];
+}
+
 interface VitestReport {
   readonly testResults: readonly {
-    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+    readonly assertionResults: readonly Result[];
   }[];
 }
 
@@ -22,7 +29,7 @@ export async function failuresWithoutBug(
   jobs: number,
 ): Promise<string | null> {
   const tests = all.filter((by) => by.kind === 'test');
-  const { statusOf, ended } = await runTests(tree, tests, [`--maxWorkers=${jobs}`], SOUND_TIME_LIMIT_MS);
+  const { statusOf, ended } = await runTests(tree, tests, SOUND_TIME_LIMIT_MS, SOUND_TIME_LIMIT_MS, jobs);
   const bad = tests.filter((by) => statusOf(by) !== 'passed');
   if (bad.length > 0) {
     return [...bad.map((by) => `${statusOf(by)}: ${by.file}: ${by.name}`), ended.output].join('\n');
@@ -42,29 +49,40 @@ export async function missed(tree: CopiedTree, by: Catch): Promise<string | null
     if (exitCode === 1 && /^seed \d+ failed/m.test(output)) return null;
     return `exit code ${exitCode}: ${lastLines(output)}`;
   }
-  const limits = [`--testTimeout=${TEST_TIME_LIMIT_MS}`, `--hookTimeout=${TEST_TIME_LIMIT_MS}`];
-  const { statusOf, ended } = await runTests(tree, [by], limits, TIME_LIMIT_MS);
+  const limitMs = by.hangs ? HANG_TIME_LIMIT_MS : TIME_LIMIT_MS;
+  const { statusOf, ended } = await runTests(tree, [by], limitMs, TIME_LIMIT_MS);
   const status = statusOf(by);
-  return status === 'failed' ? null : `it ${status}: ${lastLines(ended.output)}`;
+  return status === 'failed' || (by.hangs && status === 'timed out')
+    ? null
+    : `it ${status}: ${lastLines(ended.output)}`;
 }
 
-/** Runs tests by their full names. `statusOf`: 'passed', 'failed', or 'is missing' when no such test ended. */
+/** Runs tests by their full names. `statusOf`: 'passed', 'failed', 'timed out', or 'is missing' when no such test ended. */
 async function runTests(
   tree: CopiedTree,
   tests: readonly CatchingTest[],
-  options: readonly string[],
+  testLimitMs: number,
   timeLimitMs: number,
+  jobs = 1,
 ): Promise<{ statusOf: (test: CatchingTest) => string; ended: Ended }> {
   const files = [...new Set(tests.map(({ file }) => file))];
   const names = `^(${tests.map(({ name }) => literal(name)).join('|')})$`;
-  const args = ['run', ...files, '-t', names, '--reporter=json', `--outputFile=${REPORT}`, ...options];
+  const limits = [`--testTimeout=${testLimitMs}`, `--hookTimeout=${testLimitMs}`, `--maxWorkers=${jobs}`];
+  const args = ['run', ...files, '-t', names, '--reporter=json', `--outputFile=${REPORT}`, ...limits];
   const ended = await tree.run('vitest', args, timeLimitMs);
   const { testResults } =
     ended.exitCode === null ? { testResults: [] } : (JSON.parse(tree.read(REPORT)) as VitestReport);
   const results = testResults.flatMap(({ assertionResults }) => assertionResults);
-  const statusOf = ({ name }: CatchingTest): string =>
-    results.find(({ fullName }) => fullName === name)?.status ?? 'is missing';
+  const statusOf = ({ name }: CatchingTest): string => {
+    const found = results.find(({ fullName }) => fullName === name);
+    const isLate = found?.failureMessages.length !== 0 && found?.failureMessages.every(isTimeout);
+    return isLate === true ? 'timed out' : (found?.status ?? 'is missing');
+  };
   return { statusOf, ended };
+}
+
+function isTimeout(message: string): boolean {
+  return /\b(Test|Hook) timed out in \d+ms/.test(message);
 }
 
 function simulate(tree: CopiedTree, { from, seeds }: CatchingSimulation, timeLimitMs: number): Promise<Ended> {

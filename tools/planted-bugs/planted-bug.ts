@@ -19,6 +19,8 @@ export interface CatchingTest {
   readonly kind: 'test';
   readonly file: string;
   readonly name: string;
+  /** Whether it fails by waiting for what never comes: else one that comes to no end catches nothing. */
+  readonly hangs: boolean;
 }
 
 export interface CatchingSimulation {
@@ -28,7 +30,12 @@ export interface CatchingSimulation {
 }
 
 export function test(file: string, name: string): CatchingTest {
-  return { kind: 'test', file: `test/${file}.test.ts`, name };
+  return { kind: 'test', file: `test/${file}.test.ts`, name, hangs: false };
+}
+
+/** The same, of one that waits for what never comes then. */
+export function hangingTest(file: string, name: string): CatchingTest {
+  return { ...test(file, name), hangs: true };
 }
 
 /** Some runs of the whole broker: `npm run simulate`. */

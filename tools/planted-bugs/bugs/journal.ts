@@ -1,4 +1,4 @@
-import { type PlantedBug, test } from '../planted-bug.ts';
+import { type PlantedBug, simulation, test } from '../planted-bug.ts';
 
 const POWER_CUTS = test(
   'log/power-cuts',
@@ -23,7 +23,7 @@ export const journalBugs: readonly PlantedBug[] = [
     file: 'src/log/partition-log.ts',
     find: 'if (this.#checkpoint.value.durableNext < nextOffset) await this.sync();',
     replace: 'if (this.marks.durableNext < nextOffset) await this.sync();',
-    caughtBy: [POWER_CUTS],
+    caughtBy: [POWER_CUTS, simulation(1)],
   },
   {
     name: 'proofs written before the sync',
@@ -33,7 +33,7 @@ export const journalBugs: readonly PlantedBug[] = [
     find: 'while (this.#full.length > 0) await this.#freeOldest(this.#full[0]!);',
     replace:
       'while (this.#full.length > 0) await this.#writeProofs(this.#full[0]!.generation + 1).then(() => this.#freeOldest(this.#full[0]!));',
-    caughtBy: [POWER_CUTS],
+    caughtBy: [POWER_CUTS, simulation(2)],
   },
   {
     name: 'generation not raised when a file is used again',

@@ -1,4 +1,4 @@
-import { type PlantedBug, test } from '../planted-bug.ts';
+import { type PlantedBug, simulation, test } from '../planted-bug.ts';
 
 const POWER_CUTS = test(
   'log/power-cuts',
@@ -31,7 +31,7 @@ export const logBugs: readonly PlantedBug[] = [
     file: 'src/log/partition-log.ts',
     find: 'this.#checkpoint.moveTo(active.baseOffset, position, writtenNext);',
     replace: 'this.#checkpoint.moveTo(active.baseOffset, this.#writtenPosition, this.marks.writtenNext);',
-    caughtBy: [POWER_CUTS],
+    caughtBy: [POWER_CUTS, simulation(2)],
   },
   {
     name: 'segment not synced',
@@ -39,7 +39,7 @@ export const logBugs: readonly PlantedBug[] = [
     file: 'src/log/segment.ts',
     find: 'await (await this.#open()).sync();',
     replace: 'await this.#open();',
-    caughtBy: [POWER_CUTS],
+    caughtBy: [POWER_CUTS, simulation(1)],
   },
   {
     name: 'failed sync tried again',
@@ -61,7 +61,7 @@ export const logBugs: readonly PlantedBug[] = [
     file: 'src/log/audience.ts',
     find: 'this.#settings.flushMessages === 1 ? durableNext : writtenNext',
     replace: 'this.#settings.flushMessages === 1 ? Math.min(durableNext + 1, writtenNext) : writtenNext',
-    caughtBy: [POWER_CUTS],
+    caughtBy: [POWER_CUTS, simulation(1)],
   },
   {
     name: 'half write not cut back',
@@ -84,7 +84,7 @@ export const logBugs: readonly PlantedBug[] = [
     file: 'src/log/recovery.ts',
     find: 'await syncNames(disk, folder, checkpoint === null);',
     replace: '',
-    caughtBy: [POWER_CUTS],
+    caughtBy: [POWER_CUTS, simulation(1)],
   },
   {
     name: 'checkpoint’s new name not synced',
@@ -92,7 +92,7 @@ export const logBugs: readonly PlantedBug[] = [
     file: 'src/log/checkpoint.ts',
     find: 'await disk.syncFolder(folder);',
     replace: '',
-    caughtBy: [POWER_CUTS],
+    caughtBy: [POWER_CUTS, simulation(1)],
   },
   {
     name: 'deletion answered before it is durable',
@@ -100,7 +100,7 @@ export const logBugs: readonly PlantedBug[] = [
     file: 'src/log/partition-log.ts',
     find: 'if (this.#checkpoint.durableLogStart < logStart) {',
     replace: 'if (this.#checkpoint.durableLogStart < logStart && this.#segments.length > 1) {',
-    caughtBy: [POWER_CUTS],
+    caughtBy: [POWER_CUTS, simulation(1)],
   },
   {
     name: 'segment named by what is accepted',
@@ -109,7 +109,7 @@ export const logBugs: readonly PlantedBug[] = [
     file: 'src/log/partition-log.ts',
     find: 'const base = this.marks.writtenNext;',
     replace: 'const base = this.marks.acceptedNext;',
-    caughtBy: [POWER_CUTS],
+    caughtBy: [POWER_CUTS, simulation(1)],
   },
   {
     name: 'group answered one part early',

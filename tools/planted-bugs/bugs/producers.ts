@@ -1,4 +1,4 @@
-import { type PlantedBug, test } from '../planted-bug.ts';
+import { hangingTest, type PlantedBug, test } from '../planted-bug.ts';
 
 /** Idempotent producers: a record sent twice is stored once. */
 export const producerBugs: readonly PlantedBug[] = [
@@ -46,7 +46,7 @@ export const producerBugs: readonly PlantedBug[] = [
     find: 'for (const { undo } of lost.toReversed()) undo?.();',
     replace: 'for (const { undo } of this.#pending.takeAll().toReversed()) undo?.();',
     caughtBy: [
-      test(
+      hangingTest(
         'log/failing-disk',
         'a write fails once, with more appended behind it: all of these are refused, none of those before',
       ),

@@ -64,7 +64,7 @@ export const recoveryBugs: readonly PlantedBug[] = [
     name: 'quarantine not synced',
     wrong: 'What is cut is kept aside under a name in the page cache alone: the next power cut takes the only copy.',
     file: 'src/log/torn-tail.ts',
-    find: 'await disk.syncFolder(quarantine);',
+    find: 'await disk.syncFolder(keptIn);',
     replace: '',
     caughtBy: [
       test(

@@ -1,6 +1,6 @@
-import { type PlantedBug, test } from '../planted-bug.ts';
+import { hangingTest, type PlantedBug, test } from '../planted-bug.ts';
 
-const ORDER = test(
+const ORDER = hangingTest(
   'server/order',
   'acks=0 that cannot be written, after it was accepted, ends the connection; the broker goes on',
 );
