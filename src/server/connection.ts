@@ -84,7 +84,7 @@ export class Connection {
     socket.on('error', (err) => share.broker.logger.debug({ err, peer: this.#peer }, 'a connection failed'));
     socket.on('end', () => this.end());
     socket.on('close', () => this.#closed());
-    this.#watchIdle(-1);
+    this.#watchIdle(0, share.broker.clock.monotonicMs());
   }
 
   get #peer(): string {
@@ -142,20 +142,23 @@ export class Connection {
   }
 
   /**
-   * A connection on which nothing happened for so long is closed, as in Kafka; whoever waits for an answer is not idle. `activity`:
-   * that of the last look.
+   * A connection on which nothing happened for so long is closed, as in Kafka. Whoever waits for an answer is not idle, and who is in the
+   * middle of a request is another's concern. `activity`: that of the last look, since `sinceMs`.
    */
-  #watchIdle(activity: number): void {
-    const idleMs = this.#share.broker.settings.number('connections.max.idle.ms');
+  #watchIdle(activity: number, sinceMs: number): void {
+    const { broker } = this.#share;
+    const idleMs = broker.settings.number('connections.max.idle.ms');
+    const nowMs = broker.clock.monotonicMs();
     const now = this.#socket.bytesRead + this.#answered;
-    if (activity === now && idleMs >= 0 && this.#slots.length === 0) {
-      this.#share.broker.logger.debug({ peer: this.#peer }, 'an idle connection was closed');
+    const isIdle = now === activity && this.#slots.length === 0 && this.#pendingBytes === 0;
+    if (isIdle && idleMs >= 0 && nowMs - sinceMs >= idleMs) {
+      broker.logger.debug({ peer: this.#peer }, 'an idle connection was closed');
       this.end();
       return;
     }
     // Looked at again without a limit too: it may be set while the connection lasts.
     const lookMs = idleMs >= 0 ? idleMs : IDLE_LOOK_MS;
-    this.#idleTimer = this.#share.broker.clock.after(lookMs, () => this.#watchIdle(now));
+    this.#idleTimer = broker.clock.after(lookMs, () => this.#watchIdle(now, isIdle ? sinceMs : nowMs));
   }
 
   /** Starts what may be started, and reads on or stops reading as the limits say. */
