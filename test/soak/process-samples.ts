@@ -75,12 +75,14 @@ export interface Trend {
   readonly perHour: number;
 }
 
-/** The line through the lowest value of each window: what lies above is garbage that was not collected yet. */
-export function trendOf(samples: readonly Sample[], measure: Measure, windowMs: number): Trend {
+/** The line through the lowest value of each of so many windows: what lies above is garbage that was not collected yet. */
+export function trendOf(samples: readonly Sample[], measure: Measure, windows: number): Trend {
   const startMs = samples[0]!.atMs;
+  const windowMs = (samples.at(-1)!.atMs - startMs) / windows;
   const lowest = new Map<number, number>();
   for (const sample of samples) {
-    const window = Math.floor((sample.atMs - startMs) / windowMs);
+    // The last sample ends the last window, and begins none of its own.
+    const window = Math.min(windows - 1, Math.floor((sample.atMs - startMs) / windowMs));
     lowest.set(window, Math.min(lowest.get(window) ?? Number.POSITIVE_INFINITY, sample[measure]));
   }
   const points = [...lowest];

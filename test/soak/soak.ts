@@ -157,12 +157,11 @@ function finish(): void {
   const grew: string[] = [];
   if (settled.length < WINDOWS) grew.push(`only ${settled.length} samples`);
   else {
-    const windowMs = (settled.at(-1)!.atMs - settled[0]!.atMs) / WINDOWS;
     for (const [measure, { share, least }] of Object.entries(growthMax) as [
       Measure,
       { share: number; least: number },
     ][]) {
-      const trend = trendOf(settled, measure, windowMs);
+      const trend = trendOf(settled, measure, WINDOWS);
       const allowed = Math.max(trend.mean * share, least);
       console.log(JSON.stringify({ measure, ...rounded({ ...trend, allowed }) }));
       if (trend.growth > allowed) grew.push(`${measure} grew by ${trend.growth.toFixed(1)}`);
