@@ -108,6 +108,13 @@ function runSome(take: () => number | null, totals: Totals): Promise<void> {
 async function runAll(from: number, seeds: number, jobs: number): Promise<boolean> {
   const totals = new Totals();
   const progress = setInterval(() => console.log(totals.progress(seeds)), PROGRESS_EVERY_MS);
+  // Whoever has seen enough is told what was done until then.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      console.log(totals.summary(seeds));
+      process.exit(totals.failed.length > 0 ? 1 : 0);
+    });
+  }
   let next = from;
   const work = async (): Promise<void> => {
     while (next < from + seeds) await runSome(() => (next < from + seeds ? next++ : null), totals);
