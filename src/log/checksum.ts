@@ -1,7 +1,7 @@
 import xxhash from 'xxhash-wasm';
 
-/** XXH64 of some bytes. */
-export type Checksum = (bytes: Uint8Array) => bigint;
+/** XXH64 of some bytes, under the seed 0 unless another is given. */
+export type Checksum = (bytes: Uint8Array, seed?: bigint) => bigint;
 
 let loading: Promise<Checksum> | null = null;
 

@@ -1,5 +1,5 @@
-import xxhash from 'xxhash-wasm';
 import type { Random } from '../base/random.ts';
+import { type Checksum, loadChecksum } from './checksum.ts';
 
 /** Four words of a key's hash, two of an offset. */
 const SLOT_WORDS = 6;
@@ -9,8 +9,6 @@ const LOAD_MAX = 0.9;
 const SLOTS_MIN = 16;
 const WORD = 2 ** 32;
 
-type Hash64 = (bytes: Uint8Array, seed: bigint) => bigint;
-
 /**
  * The newest offset of each key, in a fixed number of bytes. Keys are known by 128 bits: XXH64 under two seeds that nobody
  * else knows, so that nobody can choose keys that are taken for each other. Two that are by chance: one in 10^26 for a million.
@@ -19,13 +17,13 @@ export class KeyMap {
   /** Offset 0 is stored as 1: a slot of zeros is free. */
   readonly #words: Uint32Array;
   readonly #slots: number;
-  readonly #hash: Hash64;
+  readonly #hash: Checksum;
   readonly #seeds: readonly [bigint, bigint];
   readonly #digest = new BigUint64Array(2);
   readonly #digestWords = new Uint32Array(this.#digest.buffer);
   #size = 0;
 
-  private constructor(bytes: number, hash: Hash64, random: Random) {
+  private constructor(bytes: number, hash: Checksum, random: Random) {
     this.#slots = Math.max(SLOTS_MIN, Math.floor(bytes / SLOT_BYTES));
     // Zeros of the operating system: memory that no key falls on is never taken.
     this.#words = new Uint32Array(this.#slots * SLOT_WORDS);
@@ -34,8 +32,7 @@ export class KeyMap {
   }
 
   static async create(bytes: number, random: Random): Promise<KeyMap> {
-    const { h64Raw } = await xxhash();
-    return new KeyMap(bytes, h64Raw, random);
+    return new KeyMap(bytes, await loadChecksum(), random);
   }
 
   get size(): number {

@@ -39,9 +39,6 @@ export class Client {
     this.#name = name;
   }
 
-  /** Counts the connections: whoever wants requests to go the same way compares. */
-  connections = 0;
-
   /** @throws Unanswered */
   async request<A extends ApiName>(
     api: A,
@@ -107,7 +104,6 @@ export class Client {
 
   #serve(socket: SimulatedSocket): void {
     this.#socket = socket;
-    this.connections += 1;
     const splitter = new FrameSplitter(1 << 28, 'malformedResponse');
     socket.on('data', (chunk: Buffer) => {
       for (const frame of splitter.push(chunk)) {
