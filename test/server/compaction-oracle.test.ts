@@ -19,6 +19,7 @@ const SETTINGS = {
   'segment.ms': '60000',
   'segment.bytes': '1048576',
   'min.cleanable.dirty.ratio': '0.01',
+  'index.interval.bytes': '300',
 };
 
 interface Found {
