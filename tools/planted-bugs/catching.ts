@@ -5,6 +5,8 @@ import type { Catch, CatchingSimulation, CatchingTest } from './planted-bug.ts';
 const TIME_LIMIT_MS = 3 * 60_000;
 /** After which a test that is said to hang does so. */
 const HANG_TIME_LIMIT_MS = 30_000;
+/** What cleans up after a test that failed may hang. */
+const HOOK_TIME_LIMIT_MS = 60_000;
 /** For everything, without a bug. */
 const SOUND_TIME_LIMIT_MS = 15 * 60_000;
 
@@ -67,7 +69,7 @@ async function runTests(
 ): Promise<{ statusOf: (test: CatchingTest) => string; ended: Ended }> {
   const files = [...new Set(tests.map(({ file }) => file))];
   const names = `^(${tests.map(({ name }) => literal(name)).join('|')})$`;
-  const limits = [`--testTimeout=${testLimitMs}`, `--hookTimeout=${testLimitMs}`, `--maxWorkers=${jobs}`];
+  const limits = [`--testTimeout=${testLimitMs}`, `--hookTimeout=${HOOK_TIME_LIMIT_MS}`, `--maxWorkers=${jobs}`];
   const args = ['run', ...files, '-t', names, '--reporter=json', `--outputFile=${REPORT}`, ...limits];
   const ended = await tree.run('vitest', args, timeLimitMs);
   const { testResults } =

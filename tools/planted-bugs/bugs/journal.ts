@@ -132,18 +132,4 @@ export const journalBugs: readonly PlantedBug[] = [
     replace: 'if (this.#stopped !== null) return 0;',
     caughtBy: [POWER_CUTS],
   },
-  {
-    name: 'refused round put back behind the younger',
-    wrong:
-      'What a round of the journal could not take goes to the file after what came later: records change their order.',
-    file: 'src/log/pending-batches.ts',
-    find: 'if (run.length > 0) this.#batches = [...run, ...this.#batches];',
-    replace: 'if (run.length > 0) this.#batches = [...this.#batches, ...run];',
-    caughtBy: [
-      test(
-        'log/power-cuts',
-        'whichever call of the disk fails, once or for ever, nothing that was acknowledged is lost, and nothing hangs',
-      ),
-    ],
-  },
 ];

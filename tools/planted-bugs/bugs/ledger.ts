@@ -42,16 +42,6 @@ export const ledgerBugs: readonly PlantedBug[] = [
     caughtBy: [GROWN],
   },
   {
-    name: 'damage taken for the ledger’s end',
-    wrong:
-      'A ledger that cannot be read further is used as far as it goes: topics and offsets behind the damage are forgotten.',
-    file: 'src/ledger/ledger.ts',
-    find: "log.abort(new Fault('brokerStopped'));",
-    replace:
-      "if (error instanceof Fault && error.fault === 'corruptBatch') return new Ledger(log, context, fold, nowMs);\n      log.abort(new Fault('brokerStopped'));",
-    caughtBy: [test('broker/metadata', 'damaged metadata is refused or harmless with any byte flipped by 1')],
-  },
-  {
     name: 'lost ledger taken for a new one',
     wrong: 'A ledger goes on with what is left of its files: all that was decided in the others is silently forgotten.',
     file: 'src/ledger/ledger.ts',

@@ -29,8 +29,8 @@ export const logBugs: readonly PlantedBug[] = [
     wrong:
       'The place that is proven durable covers what was written during the sync: recovery takes a torn tail for sound.',
     file: 'src/log/partition-log.ts',
-    find: 'this.#checkpoint.moveTo(active.baseOffset, position, writtenNext);',
-    replace: 'this.#checkpoint.moveTo(active.baseOffset, this.#writtenPosition, this.marks.writtenNext);',
+    find: 'this.#checkpoint.moveTo(active.baseOffset, position, writtenNext, aid);',
+    replace: 'this.#checkpoint.moveTo(active.baseOffset, this.#writtenPosition, this.marks.writtenNext, aid);',
     caughtBy: [POWER_CUTS, simulation(2)],
   },
   {
@@ -183,15 +183,6 @@ export const logBugs: readonly PlantedBug[] = [
     ],
   },
   {
-    name: 'offset index off by one',
-    wrong:
-      'The index leads to the batch after the one that holds the offset: a consumer is told that a sound record is damaged.',
-    file: 'src/log/offset-index.ts',
-    find: '(i) => this.entry(i).offset <= offset);',
-    replace: '(i) => this.entry(i).offset <= offset + 1);',
-    caughtBy: [test('log/indexes', 'the offset index names the last entry up to an offset, and survives its file')],
-  },
-  {
     name: 'search by time off by one',
     wrong:
       'A search by time passes over a segment whose youngest record is of that very time: a consumer that seeks by time misses it.',
@@ -204,15 +195,6 @@ export const logBugs: readonly PlantedBug[] = [
         'finds the first record at or after a time and the youngest of all, in whatever order the times are',
       ),
     ],
-  },
-  {
-    name: 'batches kept for the journal are forgotten',
-    wrong:
-      'When a log drops what it kept for the journal, the next round leaves that out and answers for it all the same.',
-    file: 'src/log/kept-batches.ts',
-    find: 'this.#isWhole = false;',
-    replace: 'this.#isWhole = this.#bytes === 0;',
-    caughtBy: [test('log/journal', 'a log of which much is written at once is synced in place')],
   },
   {
     name: 'leader epoch not told where records are older',

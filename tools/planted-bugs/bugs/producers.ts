@@ -81,20 +81,6 @@ export const producerBugs: readonly PlantedBug[] = [
     ],
   },
   {
-    name: 'snapshot of a longer log believed',
-    wrong:
-      'A snapshot that knows batches which the log has lost is used: a retry of a lost record is answered as stored.',
-    file: 'src/log/producer-snapshot.ts',
-    find: '|| nextOffset > endNext || ',
-    replace: '|| ',
-    caughtBy: [
-      test(
-        'log/damage',
-        'a producer snapshot is a cache: retries are recognized whatever becomes of it of a log that went further than this one',
-      ),
-    ],
-  },
-  {
     name: 'retry answered before the original is durable',
     wrong:
       'A retry is acknowledged at once, while its original still waits for the disk: a power cut takes an acknowledged record.',
