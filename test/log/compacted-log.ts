@@ -98,8 +98,9 @@ export class CompactedLog {
     this.#settings = settings;
   }
 
-  async open(disk: SimulatedDisk): Promise<void> {
-    this.context = contextOn(disk, 1);
+  /** `cacheBytes` 1: readers go to the files when `dropCache` is called. */
+  async open(disk: SimulatedDisk, cacheBytes = 1): Promise<void> {
+    this.context = contextOn(disk, cacheBytes);
     this.log = await openLog(this.context, this.#settings);
   }
 
@@ -140,9 +141,14 @@ export class CompactedLog {
     for (let i = 0; i < 2; i += 1) this.context.cache.copy(Buffer.alloc(1 << 16));
   }
 
-  /** All that a reader finds, which must be whole batches in order. */
-  async read(): Promise<Written[]> {
+  /** All that a reader of the files finds. */
+  read(): Promise<Written[]> {
     this.dropCache();
+    return this.readAtTail();
+  }
+
+  /** All that a reader finds, be it in the cache or in the files, which must be whole batches in order. */
+  async readAtTail(): Promise<Written[]> {
     const found: Written[] = [];
     const { highWatermark: endNext, logStart } = this.log.marks;
     for (let at = logStart; at < endNext; ) {

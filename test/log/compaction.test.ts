@@ -4,7 +4,7 @@ import { compressions } from '../../src/record/compression.ts';
 import { POWER_CUTS, type PowerCut, SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { type Append, CompactedLog, newestOf, RETENTION_MS } from './compacted-log.ts';
-import { NEVER_MS } from './support.ts';
+import { dropCache, NEVER_MS } from './support.ts';
 
 /** MILLRACE_COMPACTIONS makes it more; all kinds of power cuts are then tried at each call, not one or two. */
 const RUNS = Number(process.env['MILLRACE_COMPACTIONS'] ?? 30);
@@ -234,5 +234,20 @@ test('a read that is under way in a segment that is replaced goes on as if nothi
   await Promise.all(reads);
   expect(reads.length).toBeGreaterThan(5);
   await log.check();
+  await log.log.close();
+});
+
+test('a reader at the tail is not served from memory what compaction has dropped', async () => {
+  const log = new CompactedLog({ segmentBytes: 400 });
+  await log.open(new SimulatedDisk(new SeededRandom(1)), 1 << 20);
+  for (let i = 0; i < 60; i += 1) await log.append(plain(i % 3));
+  // All of it is in memory: this is no test of the files.
+  expect((await log.readAtTail()).length).toBe(60);
+  expect(log.log.reader.read(0, { endNext: NEVER_MS, bytesMax: 1, atLeastOne: true })).not.toBeInstanceOf(Promise);
+  expect((await log.compact())?.recordsDropped).toBeGreaterThan(30);
+  const found = await log.readAtTail();
+  expect(found.length).toBeLessThan(30);
+  dropCache(log.context);
+  expect(await log.readAtTail()).toEqual(found);
   await log.log.close();
 });
