@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { Fault } from '../../src/base/faults.ts';
-import { JournalReplay } from '../../src/log/journal-replay.ts';
+import { JournalReplay, PROOFS_PATH, type Proofs } from '../../src/log/journal-replay.ts';
+import { readSealed } from '../../src/log/sealed-file.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { Gate, hookedDisk } from './hooked-disk.ts';
 import { appendGroup, file, isJournal, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
-import { append, batchOf, contextOn, failureOf, openLog, readAll, settle, until } from './support.ts';
+import { append, batchOf, contextOn, failureOf, kill, openLog, readAll, settle, until } from './support.ts';
 
 const FOLDERS = ['a', 'b'];
 const settings = { segmentBytes: 1 << 20 };
@@ -186,6 +187,34 @@ test('a journal is closed only when no write of it is under way any more', async
   gate.open();
   await closed;
   expect(calls.slice(-2)).toEqual(['write', 'close']);
+});
+
+test('a proof that is queued when the broker ends is not written: it would forget what is proven of every log', async () => {
+  const disk = diskOf();
+  const gate = new Gate();
+  const gated = hookedDisk(disk, async ({ name, path }, proceed) => {
+    if (name === 'write' && path.startsWith(PROOFS_PATH)) await gate.pass();
+    return proceed();
+  });
+  const opened = await openJournaled(gated, FOLDERS, settings);
+  const { logs, journal } = opened;
+  await warm(opened);
+  for (const log of logs) {
+    await log.sync();
+    journal.note(log);
+  }
+  gate.close();
+  journal.prove();
+  await until(() => gate.arrived === 1);
+  journal.prove();
+  const proven = Object.fromEntries(logs.map((log) => [log.folder, log.checkpoint]));
+  journal.abort();
+  for (const log of logs) await kill(log);
+  gate.open();
+  await journal.close(false);
+  const { content } = (await readSealed(disk, PROOFS_PATH)) as { content: Proofs };
+  expect(Object.keys(proven)).toEqual(FOLDERS);
+  expect(content.logs).toEqual(proven);
 });
 
 describe('damage in the journal', () => {
