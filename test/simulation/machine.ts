@@ -73,10 +73,6 @@ export class Machine {
     this.disk = new SimulatedDisk(context.streams.of('disk'));
   }
 
-  get broker(): Broker | null {
-    return this.#broker;
-  }
-
   get isUp(): boolean {
     return this.#broker !== null;
   }

@@ -39,9 +39,9 @@ export class WallClock {
 export class SimulatedClock implements Clock {
   readonly #scheduler: Scheduler;
   readonly #wall: WallClock;
-  readonly #life: Life | null;
+  readonly #life: Life;
 
-  constructor(scheduler: Scheduler, wall: WallClock, life: Life | null) {
+  constructor(scheduler: Scheduler, wall: WallClock, life: Life) {
     this.#scheduler = scheduler;
     this.#wall = wall;
     this.#life = life;

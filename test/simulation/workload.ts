@@ -3,13 +3,12 @@ import type { Client } from './client.ts';
 import type { HistoryRecorder } from './history.ts';
 import type { RandomStreams } from './random-streams.ts';
 import type { Scheduler } from './scheduler.ts';
-import type { SimulatedClock, WallClock } from './simulated-clock.ts';
+import type { WallClock } from './simulated-clock.ts';
 import type { TopicPlans } from './topic-plans.ts';
 
 /** What a workload has to work with. */
 export interface WorkloadContext {
   readonly scheduler: Scheduler;
-  readonly clock: SimulatedClock;
   readonly wall: WallClock;
   readonly streams: RandomStreams;
   readonly history: HistoryRecorder;

@@ -12,7 +12,7 @@ import { producers } from './producer.ts';
 import { RandomStreams } from './random-streams.ts';
 import { readers } from './reader.ts';
 import { Scheduler } from './scheduler.ts';
-import { SimulatedClock, WallClock } from './simulated-clock.ts';
+import { WallClock } from './simulated-clock.ts';
 import { TopicPlans } from './topic-plans.ts';
 import { Trace } from './trace.ts';
 import { TracedHistory } from './traced-history.ts';
@@ -116,7 +116,6 @@ class World {
     [this.#history, this.#machine] = [history, machine];
     this.#context = {
       scheduler,
-      clock: new SimulatedClock(scheduler, wall, null),
       wall,
       streams,
       history,
