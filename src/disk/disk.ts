@@ -15,7 +15,7 @@ export interface Disk {
   list(path: string): Promise<string[]>;
   /** A file's size in bytes; null when it does not exist. */
   size(path: string): Promise<number | null>;
-  /** Makes a folder and those above it, so that all of them survive a power cut. Nothing happens when it exists. */
+  /** Makes a folder and those above it, so that all of them survive a power cut; also those that exist, of a call that failed. */
   makeFolder(path: string): Promise<void>;
   /** Replaces `to` if it exists. Survives a power cut only after `syncFolder` of the folders concerned. */
   rename(from: string, to: string): Promise<void>;

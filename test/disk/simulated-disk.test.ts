@@ -183,6 +183,14 @@ describe('a failure', () => {
     expect([...sizes].sort()).toEqual([0, 1, 2, 3]);
   });
 
+  test('of a sync of names leaves a made folder for the next making of it', async () => {
+    const disk = diskOf();
+    disk.fail({ fault: 'EIO', of: (call) => call === 'syncFolder', from: 0, forEver: false });
+    expect(await faultOf(disk.makeFolder('a'))).toBe('diskError');
+    await disk.makeFolder('a');
+    expect(await disk.afterPowerCut('nothing').list('.')).toEqual(['a']);
+  });
+
   test('of a sync counts what it lost as clean: the next one succeeds and writes none of it', async () => {
     const disk = diskOf();
     await storedFile(disk, 'f', bytes('old'));

@@ -198,15 +198,15 @@ export class SimulatedDisk implements Disk {
   async makeFolder(path: string): Promise<void> {
     let folder = this.#root;
     for (const name of partsOf(path)) {
-      let next = folder.cached.get(name);
-      if (next === undefined) {
+      if (!folder.cached.has(name)) {
         await this.#call('folder', path, true);
         // Another call may have been faster.
-        next = folder.cached.get(name) ?? newFolder();
-        if (!folder.cached.has(name)) this.#name([{ folder, name, node: next }]);
-        await this.#call('syncFolder', path, true);
-        this.#syncNames(folder);
+        if (!folder.cached.has(name)) this.#name([{ folder, name, node: newFolder() }]);
       }
+      // Also one that was there: it may be of a call, or a process, that failed or died before it synced it.
+      await this.#call('syncFolder', path, true);
+      this.#syncNames(folder);
+      const next = folder.cached.get(name);
       if (!isFolder(next)) throw new Fault('notAFolder', { detail: path });
       folder = next;
     }
