@@ -312,7 +312,7 @@ export class PartitionLog {
     await this.sync();
     const clean = this.#stopped === null;
     this.#end(new Fault('brokerStopped'));
-    await this.compacted.stop();
+    await Promise.all([this.compacted.stop(), this.reader.quarantine.stop()]);
     try {
       // What the journal alone has, the next start takes from there.
       if (clean && this.#isFilingRefused) throw this.#notFiled();

@@ -34,6 +34,7 @@ export class Quarantine {
   #places: QuarantinedPlace[];
   readonly #passed = new Set<QuarantinedPlace>();
   #writing: Promise<void> = Promise.resolve();
+  #stopped = false;
 
   private constructor(context: QuarantineContext, folder: string, places: QuarantinedPlace[]) {
     this.#context = context;
@@ -137,12 +138,19 @@ export class Quarantine {
     await this.#write();
   }
 
+  /** Resolves when no write is under way, and lets none begin: the folder is about to be somebody else's, or to go. */
+  stop(): Promise<void> {
+    this.#stopped = true;
+    return this.#writing;
+  }
+
   #file(segmentBase: number): string {
     return `${this.#folder}/${segmentName(segmentBase)}.log`;
   }
 
-  /** A list that cannot be written is written with the next place, or made again from the log. */
+  /** A list that is not written is written with the next place, or made again from the log. */
   #write(): Promise<void> {
+    if (this.#stopped) return this.#writing;
     const { disk, logger } = this.#context;
     const path = `${this.#folder}/${PLACES_FILE}`;
     this.#writing = this.#writing.then(async () => {

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
+import type { PartitionLog } from '../../src/log/partition-log.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
-import { append, batchOf, contextOn, FOLDER, openLog } from './support.ts';
+import { Gate, hookedDisk, isLogFile } from './hooked-disk.ts';
+import { append, batchOf, contextOn, dropCache, FOLDER, failureOf, openLog, settle, until } from './support.ts';
 
 async function bytesOf(disk: SimulatedDisk, path: string): Promise<Buffer> {
   const file = await disk.open(path, 'read');
@@ -31,4 +33,67 @@ test('what recovery cuts off is kept aside for good: no power cut takes it, from
     const again = await openLog(contextOn(disk));
     expect(again.marks.writtenNext).toBe(1);
   }
+});
+
+/** A log with damaged records that nobody has come upon, on a disk whose calls wait at a gate when `isHeld` says so. */
+async function rottenLog(isHeld: (name: string, path: string) => boolean) {
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  const gate = new Gate();
+  const gated = hookedDisk(disk, async ({ name, path }, proceed) => {
+    if (isHeld(name, path)) await gate.pass();
+    return proceed();
+  });
+  const context = contextOn(gated, 1);
+  const log = await openLog(context);
+  for (let i = 0; i < 3; i += 1) await append(context, log, { tag: i });
+  dropCache(context);
+  disk.flip(log.segments[0]!.logPath, 75, 0x10);
+  return { disk, gate, log };
+}
+
+const readFirst = async (log: PartitionLog): Promise<unknown> =>
+  log.reader.read(0, { endNext: 3, bytesMax: 1, atLeastOne: true });
+
+test('a log is closed only when no write of its damaged places is under way any more', async () => {
+  const { disk, gate, log } = await rottenLog((name, path) => name === 'write' && path.includes('places'));
+  gate.close();
+  const read = failureOf(readFirst(log));
+  await until(() => gate.arrived > 0);
+  let isClosed = false;
+  const closed = log.close().then(() => {
+    isClosed = true;
+  });
+  await settle();
+  expect(isClosed).toBe(false);
+  gate.open();
+  await closed;
+  expect(await disk.list(`${FOLDER}/quarantine`)).toEqual(['places']);
+  expect(await read).toMatchObject({ fault: 'corruptBatch' });
+});
+
+test('whenever a read comes upon damage while its log is closed and removed, it leaves nothing behind', async () => {
+  const faults: string[] = [];
+  for (let isOver = false; !isOver; ) {
+    let reads: number | null = null;
+    const { disk, gate, log } = await rottenLog((name, path) => {
+      if (name !== 'read' || !isLogFile(path) || reads === null) return false;
+      return reads++ === faults.length;
+    });
+    reads = 0;
+    gate.close();
+    const read = failureOf(readFirst(log)).finally(() => {
+      isOver = gate.arrived === 0;
+    }) as Promise<{ fault: string }>;
+    await until(() => gate.arrived > 0 || isOver);
+    await log.close();
+    await disk.removeFolder(FOLDER);
+    gate.open();
+    const { fault } = await read;
+    await settle();
+    expect(await disk.list(''), `held at read ${faults.length}`).toEqual([]);
+    faults.push(fault);
+  }
+  // Held at the first it does not come upon it, and at the last it does.
+  expect(faults.length).toBeGreaterThan(2);
+  expect([faults[0], faults.at(-2)]).toEqual(['brokerStopped', 'corruptBatch']);
 });
