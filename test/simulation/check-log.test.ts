@@ -129,6 +129,22 @@ describe('what was acknowledged', () => {
     expect(found(compacted('j=2'))).toEqual(['silent gap 0', 'lost 0']);
   });
 
+  test('of a compacted topic may go when it lies there once more, since its client asked again', () => {
+    const again = (offset: number) =>
+      made(
+        (h) => {
+          const send = h.begin('send', sendOf('k=1', { retries: true }));
+          h.read(0, 'k=1');
+          send.ok({ offset });
+          const records = offset === 0 ? [] : [{ offset, value: 'k=1' }];
+          return h.finallyRead(0, '', { records, next: 2 });
+        },
+        { isCompacted: true },
+      );
+    expect(found(again(1))).toEqual([]);
+    expect(found(again(0))).toEqual(['silent gap 0', 'lost 0']);
+  });
+
   test('of a compacted topic may not go for a record that went itself', () => {
     const history = made(
       (h) => {

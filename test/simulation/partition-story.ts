@@ -118,12 +118,15 @@ export class PartitionStory {
     return expiresFromMs !== undefined && expiresFromMs <= until.timeMs;
   }
 
-  /** The records of its key that may lie behind it, those that somebody saw and those of which nobody knows. */
+  /**
+   * The records of its key that may lie behind it, those that somebody saw and those of which nobody knows. One of them is it
+   * itself, when its client asked again and it lies there once more.
+   */
   successors({ offset, value }: Sighting, until: Moment): SentValue[] {
     const key = this.sentAs(value)?.record.key;
     if (!this.facts.isCompacted || key === undefined) return [];
     return this.#byKey.get(key)!.filter(({ send, record }) => {
-      if (record.value === value || send.outcome === 'fail' || send.invoked.step >= until.step) return false;
+      if (send.outcome === 'fail' || send.invoked.step >= until.step) return false;
       const seen = this.byValue.get(record.value);
       return seen === undefined || seen.some((other) => other.offset > offset);
     });
