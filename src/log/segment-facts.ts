@@ -49,17 +49,36 @@ export interface PlaceOfBatch {
 /** What is read at once on the way from an index entry to a batch. */
 const SEEK_BYTES = 16 * 1024;
 
-/** The segments of a log, oldest first. */
-export async function segmentFacts(log: PartitionLog): Promise<SegmentFacts[]> {
-  const segments = [...log.segments];
+/** The segments of a log, oldest first, as they were at one moment. */
+export function segmentFacts(log: PartitionLog): Promise<SegmentFacts[]> {
+  return whileThere(log, (segments) => factsOf(log, segments));
+}
+
+/** Files that go while somebody looks are no failure: compaction has put others in their place, or it was their turn to go. */
+async function whileThere<T>(log: PartitionLog, look: (segments: readonly Segment[]) => Promise<T>): Promise<T> {
+  for (;;) {
+    const segments = [...log.segments];
+    try {
+      return await look(segments);
+    } catch (error) {
+      const there = new Set(log.segments);
+      if (segments.every((segment) => there.has(segment))) throw error;
+    }
+  }
+}
+
+async function factsOf(log: PartitionLog, segments: readonly Segment[]): Promise<SegmentFacts[]> {
   const facts: SegmentFacts[] = [];
   for (const [i, segment] of segments.entries()) {
     const { offsets, times } = await segment.index();
+    const maxTimestampMs = await segment.maxTimestampMs();
+    // The last one may have been rolled meanwhile.
+    const next = segments[i + 1] ?? log.segments.find(({ baseOffset: base }) => base > segment.baseOffset);
     facts.push({
       baseOffset: segment.baseOffset,
-      endNext: segments[i + 1]?.baseOffset ?? log.marks.writtenNext,
+      endNext: next?.baseOffset ?? log.marks.writtenNext,
       sizeBytes: segment.sizeBytes,
-      maxTimestampMs: await segment.maxTimestampMs(),
+      maxTimestampMs,
       offsetEntries: offsets.length,
       timeEntries: times.length,
     });
@@ -70,11 +89,16 @@ export async function segmentFacts(log: PartitionLog): Promise<SegmentFacts[]> {
 }
 
 /** Null for an offset outside the log. @throws Fault corruptBatch */
-export async function placeOfOffset(log: PartitionLog, offset: number): Promise<PlaceOfOffset | null> {
-  const { logStart, writtenNext } = log.marks;
-  if (offset < logStart || offset >= writtenNext) return null;
-  const segment = log.segments.findLast((one) => one.baseOffset <= offset);
-  if (segment === undefined) return null;
+export function placeOfOffset(log: PartitionLog, offset: number): Promise<PlaceOfOffset | null> {
+  return whileThere(log, async (segments) => {
+    const { logStart, writtenNext } = log.marks;
+    if (offset < logStart || offset >= writtenNext) return null;
+    const segment = segments.findLast((one) => one.baseOffset <= offset);
+    return segment === undefined ? null : placeIn(segment, offset);
+  });
+}
+
+async function placeIn(segment: Segment, offset: number): Promise<PlaceOfOffset> {
   const { times } = await segment.index();
   const timeAt = lastIndexWhere(times.length, (i) => times.entry(i).offset <= offset);
   const start = await segment.startOf(offset);
