@@ -14,13 +14,18 @@ interface ProvenBatches {
   readonly bytes: Buffer;
 }
 
-/** The blocks of a compacted segment from number `first` on, one after the other. */
-export async function* blocksOf(segment: Segment, sums: BlockSums, first: number): AsyncGenerator<ProvenBatches> {
+/** The blocks of a compacted segment from number `first` on, one after the other, as `read` finds them in its file. */
+export async function* blocksOf(
+  segment: Segment,
+  sums: BlockSums,
+  first: number,
+  read: Segment['read'] = (position, bytes) => segment.read(position, bytes),
+): AsyncGenerator<ProvenBatches> {
   for (let i = first; i < sums.length; ) {
     const { start } = sums.block(i);
     let last = i;
     while (last + 1 < sums.length && sums.block(last + 1).end - start <= READ_BYTES) last += 1;
-    const bytes = await segment.read(start, sums.block(last).end - start);
+    const bytes = await read(start, sums.block(last).end - start);
     for (; i <= last; i += 1) {
       const block = sums.block(i);
       const piece = bytes.subarray(block.start - start, block.end - start);

@@ -39,6 +39,7 @@ export async function planOf(
   nowMs: number,
 ): Promise<CompactionPlan | null> {
   await log.compacted.finish();
+  const { reads } = log.reader;
   const all = [...log.segments];
   const settledNext = Math.min(log.marks.highWatermark, log.marks.durableNext, log.checkpoint.segmentBase);
   const cleanNext = Math.max(await log.compacted.cleanNext(), log.marks.logStart);
@@ -51,9 +52,12 @@ export async function planOf(
     const next = all[i + 1]!.baseOffset;
     if (next > settledNext) break;
     const isDirty = next > cleanNext;
-    if (isDirty && settings.lagMinMs > 0 && (await segment.maxTimestampMs()) > nowMs - settings.lagMinMs) break;
+    if (isDirty && settings.lagMinMs > 0) {
+      const youngestMs = await reads.run(() => segment.maxTimestampMs());
+      if (youngestMs > nowMs - settings.lagMinMs) break;
+    }
     if (isDirty && settings.lagMaxMs < Number.MAX_SAFE_INTEGER) {
-      isOverdue ||= (await segment.ageAt(nowMs)) > settings.lagMaxMs;
+      isOverdue ||= (await reads.run(async () => segment.ageAt(nowMs))) > settings.lagMaxMs;
     }
     segments.push(segment);
     endNext = next;

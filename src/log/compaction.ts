@@ -122,7 +122,7 @@ class Pass {
     const { keys, pace } = this.#context;
     const { log, cleanNext } = this.#plan;
     try {
-      for await (const batch of soundBatches(segment, log.epochs)) {
+      for await (const batch of soundBatches(segment, log.epochs, log.reader.reads)) {
         await pace.io(batch.length);
         if (lastOffset(batch, 0) < cleanNext) continue;
         let count = 0;
@@ -153,7 +153,7 @@ class Pass {
     let segment = group[0]!;
     try {
       for (segment of group) {
-        for await (const batch of soundBatches(segment, log.epochs)) {
+        for await (const batch of soundBatches(segment, log.epochs, log.reader.reads)) {
           await pace.io(batch.length);
           const kept = await this.#filter.filter(batch, segment.compacted !== null);
           if (kept === null) continue;

@@ -16,7 +16,7 @@ export interface LogContext {
   /** What the journal holds for logs that recover; null when there is no journal. */
   readonly replay: JournalReplay | null;
   readonly cache: TailCache;
-  /** Bounds the reads of files that run at once, so that they never take every thread from the syncer. */
+  /** Bounds the reads of files that run at once, for readers and for compaction, so that they never take every thread from the syncer. */
   readonly reads: Semaphore;
   /** Default threadedCodecs. */
   readonly codecs?: Codecs | undefined;

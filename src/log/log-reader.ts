@@ -60,7 +60,8 @@ export class LogReader {
   readonly #marks: Marks;
   readonly #epochs: LeaderEpochs;
   readonly quarantine: Quarantine;
-  readonly #reads: Semaphore;
+  /** For whoever else reads much of the log's files. */
+  readonly reads: Semaphore;
   /** Searches for the extent of damage, one after the other: several readers come upon the same. */
   #searching: Promise<unknown> = Promise.resolve();
   readonly #rot: () => 'stop' | 'skip';
@@ -77,7 +78,7 @@ export class LogReader {
     this.#marks = marks;
     this.#epochs = log.epochs;
     this.quarantine = log.quarantine;
-    this.#reads = reads;
+    this.reads = reads;
     this.#rot = rot;
   }
 
@@ -93,7 +94,7 @@ export class LogReader {
     if (offset >= Math.min(limits.endNext, writtenNext)) return nothing(offset);
     const regions = this.#tail.from(offset);
     if (regions.length > 0) return fromRegions(regions, offset, limits);
-    return this.#reads.run(() => this.#fromFiles(offset, limits));
+    return this.reads.run(() => this.#fromFiles(offset, limits));
   }
 
   async #fromFiles(offset: number, limits: ReadLimits): Promise<LogRead> {

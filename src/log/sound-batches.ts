@@ -1,4 +1,5 @@
 import { limits } from '../base/limits.ts';
+import type { Semaphore } from '../base/semaphore.ts';
 import { BATCH_HEADER_BYTES, batchBytes, checkBatch, lastOffset, leaderEpoch } from '../record/batch.ts';
 import { blocksOf } from './compacted-reads.ts';
 import { Continuity } from './continuity.ts';
@@ -9,17 +10,19 @@ import type { Segment } from './segment.ts';
 const READ_BYTES = 256 * 1024;
 
 /**
- * Every batch of a finished segment, in order, with all that proves it checked. The batches are the caller's.
+ * Every batch of a finished segment, in order, with all that proves it checked. The batches are the caller's. Each read of the
+ * file takes one of `reads`.
  * @throws Fault corruptBatch where one is not what was written: what follows cannot be told apart
  */
-export async function* soundBatches(segment: Segment, epochs: LeaderEpochs): AsyncGenerator<Buffer> {
-  if (segment.compacted !== null) yield* provenByBlocks(segment);
-  else yield* provenByOffsets(segment, epochs);
+export async function* soundBatches(segment: Segment, epochs: LeaderEpochs, reads: Semaphore): AsyncGenerator<Buffer> {
+  if (segment.compacted !== null) yield* provenByBlocks(segment, reads);
+  else yield* provenByOffsets(segment, epochs, reads);
 }
 
-async function* provenByBlocks(segment: Segment): AsyncGenerator<Buffer> {
-  const sums = await segment.sums();
-  for await (const { position, bytes } of blocksOf(segment, sums, 0)) {
+async function* provenByBlocks(segment: Segment, reads: Semaphore): AsyncGenerator<Buffer> {
+  const sums = await reads.run(() => segment.sums());
+  const read: Segment['read'] = (position, bytes) => reads.run(() => segment.read(position, bytes));
+  for await (const { position, bytes } of blocksOf(segment, sums, 0, read)) {
     if (bytes.length === 0) throw segment.damaged(position, 'a block is not what compaction wrote');
     for (let at = 0; at < bytes.length; ) {
       const size = batchBytes(bytes, at);
@@ -29,11 +32,11 @@ async function* provenByBlocks(segment: Segment): AsyncGenerator<Buffer> {
   }
 }
 
-async function* provenByOffsets(segment: Segment, epochs: LeaderEpochs): AsyncGenerator<Buffer> {
+async function* provenByOffsets(segment: Segment, epochs: LeaderEpochs, reads: Semaphore): AsyncGenerator<Buffer> {
   const continuity = new Continuity(segment.baseOffset);
   let wanted = READ_BYTES;
   for (let position = 0; position < segment.sizeBytes; ) {
-    const bytes = await segment.read(position, wanted);
+    const bytes = await reads.run(() => segment.read(position, wanted));
     let at = 0;
     while (bytes.length - at >= BATCH_HEADER_BYTES && batchBytes(bytes, at) <= bytes.length - at) {
       const fault = checkBatch(bytes, at, bytes.length);

@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import type { Clock } from '../../src/base/clock.ts';
 import { Fault } from '../../src/base/faults.ts';
 import { Pace } from '../../src/base/pace.ts';
+import type { Disk } from '../../src/disk/disk.ts';
 import { type CompactionReport, compact } from '../../src/log/compaction.ts';
 import { type CompactionSettings, planOf } from '../../src/log/compaction-plan.ts';
 import { KeyMap } from '../../src/log/key-map.ts';
@@ -11,7 +12,6 @@ import { batchesIn, checkBatch, lastOffset } from '../../src/record/batch.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
 import type { Compression } from '../../src/record/compression.ts';
 import { recordsOf } from '../../src/record/records.ts';
-import type { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { contextOn, NEVER_MS, openLog, type TestContext } from './support.ts';
 
@@ -99,7 +99,7 @@ export class CompactedLog {
   }
 
   /** `cacheBytes` 1: readers go to the files when `dropCache` is called. */
-  async open(disk: SimulatedDisk, cacheBytes = 1): Promise<void> {
+  async open(disk: Disk, cacheBytes = 1): Promise<void> {
     this.context = contextOn(disk, cacheBytes);
     this.log = await openLog(this.context, this.#settings);
   }

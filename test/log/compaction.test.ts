@@ -4,6 +4,7 @@ import { compressions } from '../../src/record/compression.ts';
 import { POWER_CUTS, type PowerCut, SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { type Append, CompactedLog, newestOf, RETENTION_MS } from './compacted-log.ts';
+import { hookedDisk } from './hooked-disk.ts';
 import { dropCache, NEVER_MS } from './support.ts';
 
 /** MILLRACE_COMPACTIONS makes it more; all kinds of power cuts are then tried at each call, not one or two. */
@@ -249,5 +250,37 @@ test('a reader at the tail is not served from memory what compaction has dropped
   expect(found.length).toBeLessThan(30);
   dropCache(log.context);
   expect(await log.readAtTail()).toEqual(found);
+  await log.log.close();
+});
+
+test('compaction reads files only when it is its turn among the readers of them', async () => {
+  const reads = { inTurn: 0, outOfTurn: 0 };
+  let turns = 0;
+  const counting = hookedDisk(new SimulatedDisk(new SeededRandom(1)), async ({ name, path }, proceed) => {
+    if (name === 'read' && /\.(log|sums|timeindex)$/.test(path)) reads[turns > 0 ? 'inTurn' : 'outOfTurn'] += 1;
+    return proceed();
+  });
+  const log = new CompactedLog({ segmentBytes: 400 });
+  await log.open(counting);
+  // The second pass reads what the first has left, too.
+  for (const pass of [1, 2]) {
+    for (let i = 0; i < 40; i += 1) await log.append(plain(i % 3));
+    // So that nothing is in memory.
+    await log.log.close();
+    await log.open(counting);
+    const permits = log.context.reads;
+    const run = permits.run.bind(permits);
+    permits.run = (operation) =>
+      run(async () => {
+        turns += 1;
+        return operation().finally(() => {
+          turns -= 1;
+        });
+      });
+    Object.assign(reads, { inTurn: 0, outOfTurn: 0 });
+    expect((await log.compact({ settings: { lagMinMs: 1, lagMaxMs: 1 } }))?.recordsDropped).toBeGreaterThan(20);
+    expect(reads.inTurn, `pass ${pass}`).toBeGreaterThan(20);
+    expect(reads.outOfTurn, `pass ${pass}`).toBe(0);
+  }
   await log.log.close();
 });

@@ -36,8 +36,8 @@ export const compactionBugs: readonly PlantedBug[] = [
     name: 'young records compacted',
     wrong: 'min.compaction.lag.ms is not kept: consumers that are behind miss values that they were promised to see.',
     file: 'src/log/compaction-plan.ts',
-    find: 'if (isDirty && settings.lagMinMs > 0 && ',
-    replace: 'if (isDirty && settings.lagMinMs < 0 && ',
+    find: 'if (isDirty && settings.lagMinMs > 0) {',
+    replace: 'if (isDirty && settings.lagMinMs < 0) {',
     caughtBy: [
       test('log/compaction', 'the active segment is never touched, nor what is younger than min.compaction.lag.ms'),
     ],
