@@ -31,7 +31,9 @@ export abstract class GroupMember {
   protected readonly reader: GroupReader;
   protected readonly setup: MemberSetup;
   protected memberId = '';
-  protected generation = -1;
+  #generation = -1;
+  /** What it was in the generation before, which may be before it lost its place. */
+  #before: Membership | null = null;
   #end: MemberEnd | null = null;
   #sleepsUntilMs = 0;
   #wasAsleep = false;
@@ -51,6 +53,15 @@ export abstract class GroupMember {
 
   get hasJoined(): boolean {
     return this.generation >= 0;
+  }
+
+  protected get generation(): number {
+    return this.#generation;
+  }
+
+  protected set generation(generation: number) {
+    if (generation !== this.#generation && this.hasJoined) this.#before = this.as;
+    this.#generation = generation;
   }
 
   protected get as(): Membership {
@@ -92,6 +103,14 @@ export abstract class GroupMember {
     if (this.hasJoined && !this.#wasAsleep) await this.heartbeat();
     if (this.hasJoined && !oneIn(this.random, 3)) await this.#take(await this.reader.readOn(this.as));
     if (this.hasJoined && oneIn(this.random, 2)) await this.#take(await this.reader.commit(this.as));
+    if (this.hasJoined && oneIn(this.random, 8)) await this.#commitLate();
+  }
+
+  /** A commit from before the last rebalance comes late, beside all that it does now. It does not listen to the answer. */
+  async #commitLate(): Promise<void> {
+    const before = this.#before;
+    if (before === null || before.member !== this.memberId || before.generation >= this.generation) return;
+    await this.reader.commit(before, this.places, true);
   }
 
   async #take(answer: Answer): Promise<void> {
