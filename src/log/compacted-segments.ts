@@ -1,7 +1,6 @@
 import { Fault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Disk } from '../disk/disk.ts';
-import type { BlockSums } from './block-sums.ts';
 import type { CheckpointKeeper } from './checkpoint.ts';
 import { readSealed, writeSealed } from './sealed-file.ts';
 import { removeFiles, type Segment, segmentName } from './segment.ts';
@@ -96,7 +95,6 @@ export async function recoverCompacted(
 interface Swap {
   readonly old: readonly Segment[];
   readonly fresh: Segment;
-  readonly sums: BlockSums;
   /** Whether readers find the new one, and whether its file has its name. */
   isLive: boolean;
   isPlaced: boolean;
@@ -172,7 +170,7 @@ export class CompactedSegments {
    * Puts a segment in the place of those that it was made from, which lie side by side: durably, then for readers, then the
    * old files go. False, and its file is removed, when they are gone meanwhile. After a failure it is tried again by `finish`.
    */
-  async replace(old: readonly Segment[], fresh: Segment, sums: BlockSums): Promise<boolean> {
+  async replace(old: readonly Segment[], fresh: Segment): Promise<boolean> {
     return this.#removal.exclusively(async () => {
       const isThere = old.every((segment) => this.#segments.includes(segment));
       if (!isThere) {
@@ -187,7 +185,7 @@ export class CompactedSegments {
         throw error;
       }
       // From here on a start may find either: nothing may be taken back.
-      this.#unfinished = { old, fresh, sums, isLive: false, isPlaced: false };
+      this.#unfinished = { old, fresh, isLive: false, isPlaced: false };
       await this.#finish();
       return true;
     });
@@ -202,7 +200,7 @@ export class CompactedSegments {
   async #finish(): Promise<void> {
     const swap = this.#unfinished;
     if (swap === null) return;
-    const { old, fresh, sums } = swap;
+    const { old, fresh } = swap;
     if (!swap.isLive) {
       const first = this.#segments.indexOf(old[0]!);
       const isThere = old.every((segment, i) => this.#segments[first + i] === segment);
@@ -214,7 +212,7 @@ export class CompactedSegments {
       this.#tail.dropBefore(fresh.compacted!.endNext);
       for (const segment of old) await segment.replaced();
     }
-    if (!swap.isPlaced) await fresh.takePlace(sums);
+    if (!swap.isPlaced) await fresh.takePlace();
     swap.isPlaced = true;
     await this.#removal.remove(old.slice(1));
     this.#unfinished = null;

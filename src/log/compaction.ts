@@ -177,14 +177,14 @@ class Pass {
   }
 
   async #swap(group: readonly Segment[], writer: SegmentWriter): Promise<void> {
-    let rewritten: Awaited<ReturnType<SegmentWriter['end']>>;
+    let rewritten: Segment;
     try {
       rewritten = await writer.end(this.#nextOf.get(group.at(-1)!)!);
     } catch (error) {
       await writer.discard();
       throw error;
     }
-    await this.#plan.log.compacted.replace(group, rewritten.segment, rewritten.sums);
+    await this.#plan.log.compacted.replace(group, rewritten);
   }
 
   #count(group: readonly Segment[], bytes: number): void {

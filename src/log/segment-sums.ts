@@ -39,7 +39,7 @@ export async function loadSums(disk: Disk, segment: Segment, path: string): Prom
     throw segment.damaged(0, 'it is not what compaction wrote, and the checksums that would say where are lost');
   }
   try {
-    await writeWhole(disk, path, sums.toBytes());
+    await segment.beside(() => writeWhole(disk, path, sums.toBytes()));
   } catch (error) {
     // It only saves time: on a full disk it is made again by the next who needs it.
     if (!(error instanceof Fault)) throw error;

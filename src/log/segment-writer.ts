@@ -1,6 +1,6 @@
 import type { Disk, DiskFile } from '../disk/disk.ts';
 import { lastOffset, maxTimestamp, nextOffset } from '../record/batch.ts';
-import { type BlockSums, BlockSumsBuilder } from './block-sums.ts';
+import { BlockSumsBuilder } from './block-sums.ts';
 import { loadChecksum } from './checksum.ts';
 import { interimName } from './compacted-segments.ts';
 import { Segment, segmentName } from './segment.ts';
@@ -69,15 +69,14 @@ export class SegmentWriter {
   }
 
   /** The segment, synced, which stands for all offsets before `endNext`. */
-  async end(endNext: number): Promise<{ segment: Segment; sums: BlockSums }> {
+  async end(endNext: number): Promise<Segment> {
     await this.#write();
     await this.#file.sync();
     await this.#close();
     const sums = this.#sums.end();
     const proof = { endNext, bytes: this.#writtenBytes, number: this.#number, sums: sums.sum };
     const interim = interimName(this.#number);
-    const segment = await Segment.rewritten(this.#disk, this.#folder, this.#index, this.#intervalBytes, proof, interim);
-    return { segment, sums };
+    return Segment.rewritten(this.#disk, this.#folder, this.#index, this.#intervalBytes, proof, sums, interim);
   }
 
   /** Removes what was written. */

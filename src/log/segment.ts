@@ -96,11 +96,13 @@ export class Segment {
     index: SegmentIndex,
     intervalBytes: number,
     compacted: CompactedProof,
+    sums: BlockSums,
     interim: string,
   ): Promise<Segment> {
     const segment = new Segment(disk, folder, index.offsets.baseOffset, compacted.bytes, intervalBytes, compacted);
     segment.#interim = interim;
     segment.#index = index;
+    segment.#sums = Promise.resolve(sums);
     // Opened before it is renamed, and kept open until then: a reader would not find it by either name.
     segment.#users += 1;
     await segment.#open();
@@ -242,8 +244,7 @@ export class Segment {
     this.#users += 1;
     try {
       const got = await (await this.#open()).read(target, position);
-      const end = position + target.length;
-      if (got < target.length) throw this.damaged(position + got, `the file ends before byte ${end}`);
+      if (got < target.length) throw this.damaged(position + got, 'the file ends here');
     } finally {
       this.#users -= 1;
       if (this.#ended !== null && this.#users === 0) await this.#closeFile();
@@ -301,14 +302,20 @@ export class Segment {
 
   /** What proves the batches of a compacted segment. @throws Fault corruptBatch when it is not what compaction wrote */
   sums(): Promise<BlockSums> {
-    if (this.#sums === null) {
-      const loading = loadSums(this.#disk, this, `${this.#path}.sums`);
-      this.#sums = loading;
-      loading.catch(() => {
-        if (this.#sums === loading) this.#sums = null;
-      });
-    }
-    return this.#sums;
+    if (this.#sums !== null) return this.#sums;
+    const loading = loadSums(this.#disk, this, `${this.#path}.sums`);
+    loading.catch(() => {
+      if (this.#sums === loading) this.#sums = null;
+    });
+    this.#sums = loading;
+    return loading;
+  }
+
+  /** Runs a write beside the log file, unless it has ended; whoever ends it waits for that. */
+  beside(write: () => Promise<void>): Promise<void> {
+    return this.#turn.run(async () => {
+      if (this.#ended === null) await write();
+    });
   }
 
   /** An offset before which every record is older than `timestampMs`. */
@@ -434,14 +441,14 @@ export class Segment {
   }
 
   /** Gives the log file that `rewritten` took its name. After a failure it may be called again. */
-  async takePlace(sums: BlockSums): Promise<void> {
+  async takePlace(): Promise<void> {
     // Else its records were deleted meanwhile, and its file with them.
     if (this.#ended === null) {
       if (this.#interim !== '') await this.#disk.rename(this.logPath, `${this.#path}.log`);
       this.#interim = '';
       await this.#disk.syncFolder(this.#path.slice(0, this.#path.lastIndexOf('/')));
       await this.writeIndex();
-      await writeWhole(this.#disk, `${this.#path}.sums`, sums.toBytes());
+      await writeWhole(this.#disk, `${this.#path}.sums`, (await this.sums()).toBytes());
     }
     this.#users -= 1;
     if (this.#ended !== null && this.#users === 0) await this.#closeFile();

@@ -4,8 +4,8 @@ import { compressions } from '../../src/record/compression.ts';
 import { POWER_CUTS, type PowerCut, SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { type Append, CompactedLog, newestOf, RETENTION_MS } from './compacted-log.ts';
-import { hookedDisk } from './hooked-disk.ts';
-import { dropCache, NEVER_MS } from './support.ts';
+import { Gate, hookedDisk, isLogFile } from './hooked-disk.ts';
+import { dropCache, failureOf, NEVER_MS, settle, until } from './support.ts';
 
 /** MILLRACE_COMPACTIONS makes it more; all kinds of power cuts are then tried at each call, not one or two. */
 const RUNS = Number(process.env['MILLRACE_COMPACTIONS'] ?? 30);
@@ -283,4 +283,55 @@ test('compaction reads files only when it is its turn among the readers of them'
     expect(reads.outOfTurn, `pass ${pass}`).toBe(0);
   }
   await log.log.close();
+});
+
+test('a reader of a segment that is being put in its place does not write what proves it: compaction does, once', async () => {
+  const log = new CompactedLog({ segmentBytes: 400 });
+  const reads: Promise<unknown>[] = [];
+  let written = 0;
+  const read = async (): Promise<unknown> =>
+    log.log.reader.read(0, { endNext: NEVER_MS, bytesMax: 300, atLeastOne: true });
+  const hooked = hookedDisk(new SimulatedDisk(new SeededRandom(1)), async ({ name, path }, proceed) => {
+    if (name === 'rename' && path.endsWith('.sums')) written += 1;
+    // Readers find the segment by now, though its file has not its name yet.
+    if (name === 'rename' && path.endsWith('.log')) reads.push(read());
+    return proceed();
+  });
+  await log.open(hooked);
+  for (let i = 0; i < 60; i += 1) await log.append(plain(i % 3));
+  const { segmentsAfter } = (await log.compact())!;
+  expect(reads.length).toBe(segmentsAfter);
+  await Promise.all(reads);
+  expect(written).toBe(segmentsAfter);
+  await log.check();
+  await log.log.close();
+});
+
+test('checksums that a reader has to make again are not written when the log has ended meanwhile', async () => {
+  const log = new CompactedLog({ segmentBytes: 400 });
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  const gate = new Gate();
+  let holds = false;
+  const gated = hookedDisk(disk, async ({ name, path }, proceed) => {
+    if (holds && name === 'read' && isLogFile(path)) await gate.pass();
+    return proceed();
+  });
+  await log.open(gated);
+  for (let i = 0; i < 60; i += 1) await log.append(plain(i % 3));
+  await log.compact();
+  await log.log.rest(0);
+  const sumsFiles = async (): Promise<string[]> => (await disk.list('p')).filter((name) => name.includes('.sums'));
+  for (const name of await sumsFiles()) await disk.remove(`p/${name}`);
+  log.dropCache();
+  holds = true;
+  gate.close();
+  const reading = failureOf(
+    (async () => log.log.reader.read(0, { endNext: NEVER_MS, bytesMax: 300, atLeastOne: true }))(),
+  );
+  await until(() => gate.arrived > 0);
+  await log.log.close();
+  gate.open();
+  expect(await reading).toMatchObject({ fault: 'brokerStopped' });
+  await settle();
+  expect(await sumsFiles()).toEqual([]);
 });
