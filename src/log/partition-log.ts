@@ -480,7 +480,7 @@ export class PartitionLog {
     await this.sync();
     if (this.#stopped !== null) throw this.#stopped;
     if (this.#isFilingRefused) throw this.#notFiled();
-    await this.#active.writeIndex(true);
+    await this.#checkpoint.aid.finish(this.#active);
     const { indexIntervalBytes } = this.#settings;
     const fresh = await nextSegment(disk, this.folder, base, indexIntervalBytes, () => this.#producersWritten());
     this.#segments.push(fresh);

@@ -67,6 +67,12 @@ export class RestartAid {
     this.#indexAt = position;
   }
 
+  /** Leaves the whole index of a segment that is over, behind what may be on its way into the same files. */
+  async finish(segment: Segment): Promise<void> {
+    await this.idle();
+    await segment.writeIndex(true);
+  }
+
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
     await this.#leaving;

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { realDisk } from '../../src/disk/real-disk.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
@@ -90,6 +91,26 @@ describe('a segment is rolled', () => {
     expect(filesOf(root, '.timeindex').length).toBe(log.segments.length - 1);
     await kill(log);
   });
+});
+
+test('while its index is on its way for a start after a crash, and nothing is refused', async () => {
+  let writes = 0;
+  const disk = hookedDisk(unsyncedDisk(realDisk(tempFolder())), async ({ name, path }, proceed) => {
+    // The first one is there still when the second one comes.
+    if (name === 'write' && path.endsWith('/00000000000000000000.index.new') && (writes += 1) === 1)
+      await setTimeout(100);
+    return proceed();
+  });
+  const context = contextOn(disk);
+  const MIB = 1024 * 1024;
+  const log = await openLog(context, { ...oneSegment, segmentBytes: 65 * MIB });
+  for (let i = 0; i < 66; i += 1) {
+    await context.syncer.append([{ log, batch: batchOf({ valueBytes: MIB }) }], 'written').settled;
+  }
+  expect(log.segments.length).toBe(2);
+  expect(writes).toBe(2);
+  expect(context.warnings).toEqual([]);
+  await log.close();
 });
 
 test('an index that lies is built again while appends go on, and misses none of them', async () => {
