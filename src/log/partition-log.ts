@@ -192,7 +192,7 @@ export class PartitionLog {
    * before it is in the file. Null when there is nothing, or not all of it is at hand.
    */
   entry(withPending: boolean): JournalEntry | null {
-    if (this.#stopped !== null || !this.isKept) return null;
+    if (this.#stopped !== null || !this.#kept.isWhole) return null;
     if (withPending) this.#held = this.#takeRun(KEPT_BYTES_MAX - this.#kept.bytes);
     if (this.#kept.bytes === 0 && this.#held.length === 0) return null;
     return this.#kept.entry(this.folder, this.#active.baseOffset, this.#writtenPosition, this.#held);
@@ -399,7 +399,7 @@ export class PartitionLog {
       const mustFile = this.#isFilingRefused || this.#context.syncer.isFilingFull;
       if (mustFile && !(await this.file())) throw this.#notFiled();
       // What precedes it must not be durable later than it.
-      if (!this.isKept) await this.sync();
+      if (!this.#kept.isWhole) await this.sync();
       if (this.#stopped !== null) throw this.#stopped;
       await ahead.ready();
     } catch (error) {

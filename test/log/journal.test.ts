@@ -6,7 +6,18 @@ import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { Gate, hookedDisk } from './hooked-disk.ts';
 import { appendGroup, file, isJournal, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
-import { append, batchOf, contextOn, failureOf, kill, openLog, readAll, settle, until } from './support.ts';
+import {
+  append,
+  batchOf,
+  contextOn,
+  failureOf,
+  kill,
+  openLog,
+  readAll,
+  settle,
+  smallSettings,
+  until,
+} from './support.ts';
 
 const FOLDERS = ['a', 'b'];
 const settings = { segmentBytes: 1 << 20 };
@@ -331,6 +342,20 @@ test('a clean stop leaves nothing to replay, and the next life uses the same fil
     files = now;
   }
   expect((await JournalReplay.read(disk, contextOn(disk).logger)).found.holdsRounds).toBe(false);
+});
+
+test('a group is whole in logs that sync rarely too, and in those that are set so while it waits', async () => {
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  const opened = await openJournaled(disk, ['a', 'b'], { flushMessages: 10 });
+  await warm(opened);
+  for (const log of opened.logs) await append(opened.context, log, { tag: 'alone' });
+  await appendGroup(opened, 'group');
+  opened.logs[0]!.changeSettings({ ...smallSettings, flushMessages: 1 });
+  const waiting = appendGroup(opened, 'again');
+  opened.logs[0]!.changeSettings({ ...smallSettings, flushMessages: 10 });
+  await waiting;
+  const again = await openJournaled(disk.afterPowerCut('nothing'), ['a', 'b']);
+  for (const tags of await tagsOf(again)) for (const tag of ['alone', 'group', 'again']) expect(tags).toContain(tag);
 });
 
 test('a log of which much is written at once is synced in place', async () => {
