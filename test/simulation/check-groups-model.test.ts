@@ -95,6 +95,28 @@ const PLANTED: Record<string, (history: History, pick: number) => History | null
       ? null
       : put(history, { ...join, result: { ...join.result, generation: join.result.generation - 2 } });
   },
+  'a member is removed that was heard just before': (history, pick) => {
+    const heard = Map.groupBy(okOfKind(history.operations, 'heartbeat'), ({ call }) => call.member);
+    const crashes = okOfKind(history.operations, 'crash');
+    const later = [...heard.values()].flatMap((beats) =>
+      beats.filter(
+        ({ index }, i) => i > 1 && !crashes.some((at) => at.index > beats[i - 1]!.index && at.index < index),
+      ),
+    );
+    const beat = later[pick % later.length];
+    if (beat === undefined) return null;
+    const { index, kind, process, invoked, completed, call } = beat;
+    return put(history, {
+      index,
+      kind,
+      process,
+      invoked,
+      completed,
+      call,
+      outcome: 'fail',
+      error: 'UNKNOWN_MEMBER_ID',
+    });
+  },
   'a member commits what it never read': (history, pick) => {
     const commits = okOfKind(history.operations, 'commit').filter(({ call }) => call.as !== undefined);
     const commit = commits[pick % commits.length];

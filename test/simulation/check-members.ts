@@ -1,3 +1,4 @@
+import { SESSION_TIMEOUT_MS } from './group-member.ts';
 import type { GroupStory, Holding } from './group-story.ts';
 import { type Operation, type Place, placeName } from './history.ts';
 import { type Anomaly, groupViolation, type Violation } from './violation.ts';
@@ -5,11 +6,20 @@ import { type Anomaly, groupViolation, type Violation } from './violation.ts';
 /** Generations in which a group that nobody disturbs may be until it stays as it is. */
 const ROUNDS_MAX = 3;
 
-/** Of each partition one member is the owner; generations go up; a group that is left alone comes to rest. */
+/** The errors by which a member learns that it was removed. */
+const REMOVED = ['UNKNOWN_MEMBER_ID', 'GROUP_ID_NOT_FOUND'];
+/** Sessions are counted in whole milliseconds. */
+const ROUNDING_MS = 2;
+
+/**
+ * Of each partition one member is the owner; generations go up; a group that is left alone comes to rest; who is heard in
+ * time stays a member.
+ */
 export function* checkMembers(story: GroupStory): Generator<Violation> {
   yield* checkOwners(story);
   yield* checkGenerations(story);
   yield* checkRest(story);
+  yield* checkSessions(story);
 }
 
 function* checkOwners(story: GroupStory): Generator<Violation> {
@@ -90,6 +100,28 @@ function* checkRest(story: GroupStory): Generator<Violation> {
       if (owners.length === 1) continue;
       const says = `when it was at rest, ${owners.length} members had it`;
       yield violationOf(story, 'unstable group', place, [quiet, ...owners.map(({ note }) => note)], says);
+    }
+  }
+}
+
+/**
+ * Who was heard less than a session ago is a member still, whatever time of day it is. It is heard at the earliest when it
+ * begins to ask. Two accepted heartbeats, one behind the other, show that it had done what the group asks of it besides: it
+ * had joined the generation, and given up what it was to give up; for anything new it has longer than a session.
+ */
+function* checkSessions(story: GroupStory): Generator<Violation> {
+  for (const pulses of story.pulses.values()) {
+    for (const [i, refused] of pulses.entries()) {
+      if (refused.outcome !== 'fail' || !REMOVED.includes(refused.error)) continue;
+      const [first, last] = [pulses[i - 2], pulses[i - 1]];
+      if (first?.outcome !== 'ok' || last?.outcome !== 'ok' || last.result.mustRejoin) continue;
+      const { member, generation, instance } = refused.call;
+      // In a static member's place may be another one by now.
+      if (instance !== undefined || last.call.member !== member || first.call.member !== member) continue;
+      const silentMs = refused.completed.timeMs - last.invoked.timeMs;
+      if (silentMs >= SESSION_TIMEOUT_MS - ROUNDING_MS || story.wentDown(last.invoked, refused.completed)) continue;
+      const says = `${member}, at ${generation}, was removed ${Math.ceil(silentMs)} ms after it was heard`;
+      yield violationOf(story, 'session cut short', null, [first, last, refused], says);
     }
   }
 }

@@ -17,8 +17,6 @@ export interface MemberSetup {
   readonly plans: readonly TopicPlan[];
   /** `group.instance.id`; null for a dynamic member. */
   readonly instance: string | null;
-  /** It does something at least so often. */
-  readonly paceMs: number;
 }
 
 /** How a member's life ends: it says so, or it is killed; a static one may say that it will be back. */
@@ -36,6 +34,7 @@ export abstract class GroupMember {
   #before: Membership | null = null;
   #end: MemberEnd | null = null;
   #sleepsUntilMs = 0;
+  #restMs = { min: 0, max: 100 };
   #wasAsleep = false;
   /** Was told that another process has its place. */
   protected isFenced = false;
@@ -79,12 +78,18 @@ export abstract class GroupMember {
     this.#sleepsUntilMs = this.context.scheduler.nowMs + forMs;
   }
 
+  /** How long it rests from now on after each round of what it does. */
+  slowDown(restMs: { readonly min: number; readonly max: number }): void {
+    this.#restMs = restMs;
+  }
+
   async run(): Promise<void> {
     while (this.#end === null && !this.isFenced) {
       await this.#wakeUp();
       if (!this.hasJoined) await this.join();
       else await this.#work();
-      await rest(this.context, this.random, this.setup.paceMs);
+      await this.context.scheduler.sleep(this.#restMs.min);
+      await rest(this.context, this.random, this.#restMs.max - this.#restMs.min);
     }
     if (this.#end === 'leave' && this.hasJoined && !this.isFenced) await this.#leave();
     this.reader.hold([], this.as);

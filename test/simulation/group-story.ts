@@ -22,7 +22,10 @@ export class GroupStory {
   readonly commits: readonly Operation<'commit'>[];
   readonly fetches: readonly OkOperation<'fetchCommitted'>[];
   readonly joins: readonly OkOperation<'join'>[];
+  /** Those that were accepted. */
   readonly heartbeats: readonly OkOperation<'heartbeat'>[];
+  /** All, by the client that sent them, in their order. */
+  readonly pulses: ReadonlyMap<number, readonly Operation<'heartbeat'>[]>;
   readonly leaves: readonly OkOperation<'leave'>[];
   readonly quiets: readonly OkOperation<'quiet'>[];
   readonly polls: readonly OkOperation<'poll'>[];
@@ -38,6 +41,7 @@ export class GroupStory {
     this.fetches = okOfKind(operations, 'fetchCommitted').filter(isOurs);
     this.joins = okOfKind(operations, 'join').filter(isOurs);
     this.heartbeats = okOfKind(operations, 'heartbeat').filter(isOurs);
+    this.pulses = Map.groupBy(ofKind(operations, 'heartbeat').filter(isOurs), ({ process }) => process);
     this.leaves = okOfKind(operations, 'leave').filter(isOurs);
     this.quiets = okOfKind(operations, 'quiet').filter(isOurs);
     this.polls = okOfKind(operations, 'poll').filter(({ call }) => call.as?.group === group);
@@ -65,6 +69,11 @@ export class GroupStory {
     if (outcome !== 'info') return completed.step;
     if (completed === null) return Infinity;
     return this.#crashSteps.find((step) => step > completed.step) ?? Infinity;
+  }
+
+  /** Whether the broker went down between two moments. */
+  wentDown(from: Moment, to: Moment): boolean {
+    return this.#crashSteps.some((step) => step > from.step && step < to.step);
   }
 
   /** What may have taken a place's offset away. */

@@ -17,7 +17,11 @@ const HOUR_MS = 3_600_000;
 const CLOCK_JUMPS_MS = [HOUR_MS, -HOUR_MS, 87_660 * HOUR_MS, -87_660 * HOUR_MS];
 /** By then whoever is dead was missed, and those who live have their work. */
 const SETTLING_MS = 2 * (SESSION_TIMEOUT_MS + REBALANCE_TIMEOUT_MS);
-const QUIET_MS = 3_000;
+/** Members that come to rest. */
+const CALM_MS = { min: 0, max: SESSION_TIMEOUT_MS / 2 };
+/** Members that are heard just in time: whatever ends sessions early ends theirs. */
+const SLOW_MS = { min: 0.7 * SESSION_TIMEOUT_MS, max: 0.8 * SESSION_TIMEOUT_MS };
+const LEAPS = 4;
 
 /** A group of one flow, and all who are or were its members. */
 class SimulatedGroup {
@@ -90,29 +94,44 @@ class SimulatedGroup {
     await running;
   }
 
-  #newMember(instance: string | null, paceMs = 100): GroupMember {
+  #newMember(instance: string | null): GroupMember {
     const name = `${this.name} member ${this.#members++}`;
     const random = this.#context.streams.of(name);
     const [context, group, plans] = [this.#context, this.name, this.#plans];
-    const setup: MemberSetup = { context, random, group, plans, instance, paceMs };
+    const setup: MemberSetup = { context, random, group, plans, instance };
     return this.#flow === 'consumer' ? new ConsumerMember(setup) : new ClassicMember(setup, this.#flow);
   }
 
   /** Left alone, members come to rest with an owner for each partition, whatever the time of day does meanwhile. */
   async comeToRest(): Promise<void> {
-    const { scheduler, history, wall, newProcess } = this.#context;
-    const members = Array.from({ length: 2 + this.#random.below(2) }, () =>
-      this.#newMember(null, SESSION_TIMEOUT_MS / 2),
-    );
+    const { scheduler, wall } = this.#context;
+    const members = Array.from({ length: 2 + this.#random.below(2) }, () => this.#newMember(null));
     const running = members.map((member) => member.run());
+    for (const member of members) member.slowDown(CALM_MS);
     await scheduler.sleep(SETTLING_MS);
-    const quiet = history.invoke(newProcess(), 'quiet', { group: this.name, places: this.places });
-    wall.jump(pick(this.#random, CLOCK_JUMPS_MS));
-    await scheduler.sleep(QUIET_MS);
-    quiet.ok({});
+    await this.#stayQuiet(async () => {
+      for (const member of members) member.slowDown(SLOW_MS);
+      for (let leap = 0; leap < LEAPS; leap += 1) {
+        wall.jump(pick(this.#random, CLOCK_JUMPS_MS));
+        await scheduler.sleep(SESSION_TIMEOUT_MS);
+      }
+    });
+    // One that dies is missed, though the clock tells that no time has passed since it was heard.
+    members[0]!.end('kill');
+    await running[0];
+    wall.jump(-HOUR_MS);
+    await scheduler.sleep(SETTLING_MS);
+    await this.#stayQuiet(() => Promise.resolve());
     wall.setRight();
     for (const member of members) member.end('leave');
     await Promise.all(running);
+  }
+
+  async #stayQuiet(meanwhile: () => Promise<void>): Promise<void> {
+    const { history, newProcess } = this.#context;
+    const quiet = history.invoke(newProcess(), 'quiet', { group: this.name, places: this.places });
+    await meanwhile();
+    quiet.ok({});
   }
 }
 

@@ -60,7 +60,8 @@ class ModelGroup {
     if (step.do === 'set') this.#set(PLACES[step.place]!);
     if (step.do === 'remove') this.#remove(step.what);
     if (step.do === 'crash') this.told.crash('power');
-    for (const member of step.do === 'heartbeat' ? this.#members : []) {
+    const members = step.do === 'heartbeat' ? this.#members : [];
+    for (const member of [...members, ...members, ...members]) {
       this.#as(member).did('heartbeat', member, { generation: this.#generation, mustRejoin: false });
     }
   }

@@ -36,6 +36,8 @@ export type Anomaly =
   | 'two owners'
   | 'generation went back'
   | 'unstable group'
+  /** A member was taken for dead that had just been heard. */
+  | 'session cut short'
   | 'wrong start';
 
 /** One thing that is wrong, with what shows it: enough to tell the shortest story of it. */
