@@ -42,8 +42,9 @@ export class Segment {
   /** Null for a segment as it was appended, in which offsets follow each other. */
   readonly compacted: CompactedProof | null;
   #sums: Promise<BlockSums> | null = null;
-  /** What the log file's name ends with beyond its own, while it is not in its place yet. */
+  /** What the log file's name ends with beyond its own, and whether it, index and sums are in their places: kept until then. */
   #interim = '';
+  #isPlaced = true;
   #file: Promise<DiskFile> | null = null;
   #index: SegmentIndex | Promise<SegmentIndex> | null = null;
   /** What lies before this is not in the index yet: a start after a crash does not read what was proven. */
@@ -103,8 +104,8 @@ export class Segment {
     segment.#interim = interim;
     segment.#index = index;
     segment.#sums = Promise.resolve(sums);
-    // Opened before it is renamed, and kept open until then: a reader would not find it by either name.
-    segment.#users += 1;
+    segment.#isPlaced = false;
+    // Opened before it is renamed: a reader would not find it by either name.
     await segment.#open();
     return segment;
   }
@@ -428,7 +429,7 @@ export class Segment {
 
   /** Gives back the file handle and the index's memory, unless they are in use. */
   async rest(): Promise<void> {
-    if (this.#users > 0) return;
+    if (this.#users > 0 || !this.#isPlaced) return;
     this.#index = null;
     this.#headEnd = 0;
     this.#sums = null;
@@ -450,8 +451,7 @@ export class Segment {
       await this.writeIndex();
       await writeWhole(this.#disk, `${this.#path}.sums`, (await this.sums()).toBytes());
     }
-    this.#users -= 1;
-    if (this.#ended !== null && this.#users === 0) await this.#closeFile();
+    this.#isPlaced = true;
   }
 
   /** Gives back the file handle, when the last read under way is done, and opens no other. */

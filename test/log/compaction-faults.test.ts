@@ -19,6 +19,7 @@ import { recordsOf } from '../../src/record/records.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { type Append, CompactedLog, RETENTION_MS } from './compacted-log.ts';
+import { hookedDisk } from './hooked-disk.ts';
 import { append, failureOf } from './support.ts';
 
 const FIRST_LOG = 'p/00000000000000000000.log';
@@ -245,4 +246,24 @@ test('records that are deleted during a pass stay deleted', async () => {
     for (const offset of [25, 26, 27, 28, 29]) expect(offsets).toContain(offset);
     await log.log.close();
   }
+});
+
+test('no file stays open that a pass wrote for segments that were deleted before it was done', async () => {
+  let open = 0;
+  let opened = 0;
+  const log = new CompactedLog({ segmentBytes: 400 });
+  const disk = hookedDisk(new SimulatedDisk(new SeededRandom(1)), async ({ name, path }, proceed) => {
+    // To be written, and then to be read.
+    if (name === 'open' && path.includes('.cleaned-') && (opened += 1) === 2) await log.log.trim(14);
+    const result = await proceed();
+    if (name === 'open') open += 1;
+    if (name === 'close') open -= 1;
+    return result;
+  });
+  await log.open(disk);
+  for (let i = 0; i < 30; i += 1) await log.append(plain(i % 5));
+  await log.compact().catch(() => {});
+  expect(opened).toBeGreaterThan(1);
+  await log.log.close();
+  expect(open).toBe(0);
 });
