@@ -22,16 +22,18 @@ export interface Retired {
  * @throws Fault diskFull, diskError, brokerStopped
  */
 export async function retire(log: PartitionLog, limits: RetentionLimits, nowMs: number): Promise<Retired> {
-  const { count, futureMs } = await countExpired(log, limits, nowMs);
-  if (count === 0) return { segments: 0, bytes: 0, futureMs };
-  const expired = log.segments.slice(0, count);
+  const { expired, endOffset, futureMs } = await expiredOf(log, limits, nowMs);
+  const last = expired.at(-1);
+  if (last === undefined) return { segments: 0, bytes: 0, futureMs };
   const bytes = expired.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  if (count === log.segments.length) await log.roll(expired.at(-1)!);
-  const next = log.segments[count];
-  // What was appended to the active segment meanwhile is not old: it stays with it.
-  if (next === undefined) return { segments: 0, bytes: 0, futureMs };
-  await log.trim(next.baseOffset);
-  return { segments: count, bytes, futureMs };
+  if (last === log.segments.at(-1)) {
+    // On a full disk those before it make the room for the segment that is to follow.
+    await log.trim(last.baseOffset);
+    await log.roll(last);
+  }
+  // By offsets: what was appended to the last segment meanwhile is not old, and compaction may have made other segments of these.
+  await log.trim(endOffset);
+  return { segments: expired.length, bytes, futureMs };
 }
 
 /**
@@ -48,21 +50,22 @@ async function youngestMs(log: PartitionLog, segments: readonly Segment[], i: nu
   return followingMs < 0 ? -1 : Math.max(largestMs, followingMs);
 }
 
-async function countExpired(
+/** The segments that are to go, and the offset after the last of their records. */
+async function expiredOf(
   log: PartitionLog,
   { retentionMs, retentionBytes }: RetentionLimits,
   nowMs: number,
-): Promise<{ count: number; futureMs: number | null }> {
+): Promise<{ expired: Segment[]; endOffset: number; futureMs: number | null }> {
   const { segments, marks, sizeBytes } = log;
   const candidates = [...segments];
   let excessBytes = retentionBytes < 0 ? 0 : Math.max(0, sizeBytes - retentionBytes);
   let futureMs: number | null = null;
-  let count = 0;
+  const expired: Segment[] = [];
+  let endOffset = 0;
   for (const [i, segment] of candidates.entries()) {
-    const isActive = i === candidates.length - 1;
-    const endOffset = isActive ? marks.writtenNext : candidates[i + 1]!.baseOffset;
+    const next = candidates[i + 1]?.baseOffset ?? marks.writtenNext;
     // Nothing that readers have not been able to see yet is deleted.
-    if (segment.sizeBytes === 0 || marks.highWatermark < endOffset) break;
+    if (segment.sizeBytes === 0 || marks.highWatermark < next) break;
     const isLarge = retentionBytes >= 0 && excessBytes >= segment.sizeBytes;
     if (!isLarge) {
       const largestMs = retentionMs < 0 ? null : await youngestMs(log, candidates, i);
@@ -70,7 +73,8 @@ async function countExpired(
       if (largestMs === null || largestMs < 0 || nowMs - largestMs <= retentionMs) break;
     }
     excessBytes = Math.max(0, excessBytes - segment.sizeBytes);
-    count += 1;
+    expired.push(segment);
+    endOffset = next;
   }
-  return { count, futureMs };
+  return { expired, endOffset, futureMs };
 }

@@ -1,8 +1,13 @@
 import { describe, expect, test } from 'vitest';
+import { Fault } from '../../src/base/faults.ts';
+import { realDisk } from '../../src/disk/real-disk.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
 import { type RetentionLimits, retire } from '../../src/log/retention.ts';
+import { buildBatch } from '../../src/record/batch-builder.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
+import { compactLog } from './compacted-log.ts';
+import { hookedDisk, unsyncedDisk } from './hooked-disk.ts';
 import {
   append,
   contextIn,
@@ -172,6 +177,58 @@ test('appends go on while the active segment is ended for its age, and none is l
   const text = (await readAll(log, 1 << 20, Math.max(3, log.marks.logStart))).toString('latin1');
   for (let i = 0; i < 50; i += 1) expect(text).toContain(`${i}.`);
   expect(log.marks.acceptedNext).toBe(53);
+  await log.close();
+});
+
+test('a record that is appended while the active segment is ended for its age is not deleted with it', async () => {
+  for (let turns = 0; turns < 40; turns += 1) {
+    const context = contextIn(tempFolder());
+    const log = await segmentsOf(context, [[NOW_MS - 50], [NOW_MS - 40]]);
+    const retiring = retire(log, byAge(10), NOW_MS);
+    for (let i = 0; i < turns; i += 1) await null;
+    await append(context, log, { timestampsMs: [NOW_MS], tag: 'young' });
+    await retiring;
+    expect(log.marks.logStart).toBe(2);
+    expect((await readAll(log)).toString('latin1')).toContain('young');
+    await log.close();
+  }
+});
+
+test('nothing young goes when compaction makes fewer segments of the old ones meanwhile', async () => {
+  const context = contextIn(tempFolder());
+  const log = await openLog(context);
+  const ages = [50, 40, 30, 9, 8, 7, 6, 5, 4, 3, 2, 1];
+  for (const ms of ages) {
+    const record = { timestampMs: NOW_MS - ms, key: Buffer.from(`k${ms}`), value: Buffer.from(`v${ms}.`) };
+    await append(context, log, buildBatch([record]));
+    await log.roll(log.segments.at(-1)!);
+  }
+  const before = log.segments.length;
+  // What it takes to look into the first young one.
+  log.segments[3]!.maxTimestampMs = async () => {
+    await compactLog(context, log, { settings: { segmentBytes: 3 * log.segments[0]!.sizeBytes } });
+    return NOW_MS - 9;
+  };
+  await retire(log, byAge(10), NOW_MS);
+  expect(log.segments.length).toBeLessThan(before - 3);
+  expect(log.marks.logStart).toBe(3);
+  const left = (await readAll(log)).toString('latin1');
+  for (const ms of ages.slice(3)) expect(left).toContain(`v${ms}.`);
+  await log.close();
+});
+
+test('on a full disk that has no room for another segment, the old ones before the active one go all the same', async () => {
+  let isFull = false;
+  const disk = hookedDisk(unsyncedDisk(realDisk(tempFolder())), async ({ name, path }, proceed) => {
+    if (isFull && (name === 'write' || (name === 'open' && path.endsWith('.new')))) throw new Fault('diskFull');
+    if (name === 'remove' && path.endsWith('.log') && isFull) isFull = false;
+    return proceed();
+  });
+  const context = contextOn(disk);
+  const log = await segmentsOf(context, [[NOW_MS - 50], [NOW_MS - 40], [NOW_MS - 30]]);
+  isFull = true;
+  await retire(log, byAge(10), NOW_MS);
+  expect(bases(log)).toEqual([3]);
   await log.close();
 });
 
