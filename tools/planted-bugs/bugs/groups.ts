@@ -1,4 +1,4 @@
-import { type PlantedBug, test } from '../planted-bug.ts';
+import { type PlantedBug, simulation, test } from '../planted-bug.ts';
 
 /** Consumer groups and their offsets. */
 export const groupBugs: readonly PlantedBug[] = [
@@ -19,7 +19,7 @@ export const groupBugs: readonly PlantedBug[] = [
     file: 'src/broker/groups/classic-group.ts',
     find: "if (generation !== this.currentGeneration) throw new Fault('illegalGeneration');",
     replace: "if (generation > this.currentGeneration) throw new Fault('illegalGeneration');",
-    caughtBy: [test('broker/groups/classic-transcripts', 'zombies.txt')],
+    caughtBy: [test('broker/groups/classic-transcripts', 'zombies.txt'), simulation(1)],
   },
   {
     name: 'commit of a zombie of the new protocol accepted',
@@ -63,6 +63,7 @@ export const groupBugs: readonly PlantedBug[] = [
         'broker/groups/group-coordinator',
         'time a jump of the clock by 315360000000 ms ends no session and expires nothing',
       ),
+      simulation(1),
     ],
   },
   {

@@ -31,7 +31,7 @@ export const logBugs: readonly PlantedBug[] = [
     file: 'src/log/partition-log.ts',
     find: 'this.#checkpoint.moveTo(active.baseOffset, position, writtenNext, aid);',
     replace: 'this.#checkpoint.moveTo(active.baseOffset, this.#writtenPosition, this.marks.writtenNext, aid);',
-    caughtBy: [POWER_CUTS, simulation(2)],
+    caughtBy: [POWER_CUTS, simulation(5, 2)],
   },
   {
     name: 'segment not synced',
@@ -61,7 +61,7 @@ export const logBugs: readonly PlantedBug[] = [
     file: 'src/log/audience.ts',
     find: 'this.#settings.flushMessages === 1 ? durableNext : writtenNext',
     replace: 'this.#settings.flushMessages === 1 ? Math.min(durableNext + 1, writtenNext) : writtenNext',
-    caughtBy: [POWER_CUTS, simulation(1)],
+    caughtBy: [POWER_CUTS, simulation(36)],
   },
   {
     name: 'half write not cut back',
