@@ -37,7 +37,7 @@ export const commands: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./replay.ts')).replay,
   },
   log: {
-    describe: 'Look into the files of a stopped broker',
+    describe: 'Look into the files of a stopped broker, and repair them',
     load: async () => (await import('./log.ts')).log,
   },
 };
