@@ -150,7 +150,7 @@ function print(text: string): void {
 
 async function start(dir: string): Promise<BrokerProcess> {
   mkdirSync(dir);
-  const port = await freePort();
+  const port = await freePort(2);
   if (values.broker === 'kafka') return startKafka(dir, port);
   const args = ['serve', '--data', join(dir, 'data'), '--listen', `127.0.0.1:${port}`];
   return BrokerProcess.start(millraceProgram(...args), port, join(dir, 'out.log'));

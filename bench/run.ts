@@ -36,9 +36,9 @@ async function enter(contestant: Contestant, workDir: string): Promise<Entrant> 
   const dir = join(workDir, contestant.name);
   const figures: Figures = {};
   // The first start makes the files.
-  await (await contestant.start(dir, await freePort())).stop();
+  await (await contestant.start(dir, await freePort(2))).stop();
   for (let start = 1; ; start += 1) {
-    const broker = await contestant.start(dir, await freePort());
+    const broker = await contestant.start(dir, await freePort(2));
     record(figures, 'start-up ms', broker.startMs);
     record(figures, 'memory at start MB', residentMb(broker.pid).nowMb);
     if (start === STARTS) return { contestant, broker, dir, figures };

@@ -37,7 +37,7 @@ async function open(): Promise<Bench> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-worker-'));
   const remove = (): void => rmSync(folder, { recursive: true });
   if (values.broker === 'kafka') {
-    const port = await freePort();
+    const port = await freePort(2);
     const kafka = await startKafka(folder, port);
     const millrace = await Millrace.connect(`127.0.0.1:${port}`, { connectTimeoutMs: 60_000 });
     return {

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { ClientOptions } from '../../src/client/millrace.ts';
 import { Millrace } from '../../src/millrace.ts';
+import { freePort } from '../../tools/broker-process.ts';
 import { kafkaClassPath, startKafka } from '../../tools/kafka.ts';
 
 /** A broker to run the SDK's tests against. */
@@ -59,7 +59,7 @@ const apacheKafka: Target = {
   servesProcesses: true,
   async start() {
     const folder = await mkdtemp(path.join(tmpdir(), 'sdk-kafka-'));
-    const port = await freePortPair();
+    const port = await freePort(2);
     const kafka = await startKafka(folder, port, '-Xmx512m');
     const client = await Millrace.connect(`127.0.0.1:${port}`, { ...options, connectTimeoutMs: 30_000 });
     return {
@@ -80,25 +80,6 @@ function whyNoKafka(): string | null {
   if (spawnSync('java', ['-version'], { stdio: 'ignore' }).status !== 0) return 'java is not installed';
   const home = path.dirname(kafkaClassPath);
   return existsSync(path.join(home, '.complete')) ? null : `Kafka's jars are not in ${home}: node tools/kafka.ts fetch`;
-}
-
-/** Kafka's node takes a port and the one after it. */
-async function freePortPair(): Promise<number> {
-  for (;;) {
-    const port = await listenOnce(0);
-    if (port !== null && (await listenOnce(port + 1)) !== null) return port;
-  }
-}
-
-function listenOnce(port: number): Promise<number | null> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(null));
-    server.listen(port, '127.0.0.1', () => {
-      const { port: taken } = server.address() as AddressInfo;
-      server.close(() => resolve(taken));
-    });
-  });
 }
 
 let topics = 0;

@@ -35,7 +35,7 @@ export class Broker {
     const missing = kind === 'kafka' ? fetchKafka() : undefined;
     if (missing !== undefined) throw new Error(missing);
     mkdirSync(dir, { recursive: true });
-    const broker = new Broker(kind, dir, await freePort());
+    const broker = new Broker(kind, dir, await freePort(2));
     await broker.restart();
     return broker;
   }

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { freePort } from '../../../tools/broker-process.ts';
 import { kafkaClassPath, startKafka } from '../../../tools/kafka.ts';
 
 /** Why no Apache Kafka can be compared with here; null when one can. */
@@ -21,30 +21,11 @@ export interface RunningKafka {
 /** An Apache Kafka of one node on files of its own. */
 export async function runKafka(settings: Readonly<Record<string, string>> = {}): Promise<RunningKafka> {
   const folder = await mkdtemp(path.join(tmpdir(), 'oracle-'));
-  const port = await freePortPair();
+  const port = await freePort(2);
   const kafka = await startKafka(folder, port, '-Xmx512m', settings);
   const stop = async (): Promise<void> => {
     await kafka.stop();
     await rm(folder, { recursive: true });
   };
   return { port, stop };
-}
-
-/** Kafka's node takes a port and the one after it. */
-async function freePortPair(): Promise<number> {
-  for (;;) {
-    const port = await listenOnce(0);
-    if (port !== null && (await listenOnce(port + 1)) !== null) return port;
-  }
-}
-
-function listenOnce(port: number): Promise<number | null> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(null));
-    server.listen(port, '127.0.0.1', () => {
-      const { port: taken } = server.address() as AddressInfo;
-      server.close(() => resolve(taken));
-    });
-  });
 }
