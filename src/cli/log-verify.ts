@@ -37,7 +37,7 @@ export const logVerify = defineCommand({
     }
     const places = new Set(wrong.map(({ file }) => placeOf(file, reports)));
     throw new Fault('corruptBatch', {
-      detail: `${wrong.length} findings in ${[...places].join(', ')}; restore what is lost from a copy`,
+      detail: `${wrong.length} ${wrong.length === 1 ? 'finding' : 'findings'} in ${[...places].join(', ')}; restore what is lost from a copy`,
     });
   },
 });

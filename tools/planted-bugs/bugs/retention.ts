@@ -63,16 +63,22 @@ export const retentionBugs: readonly PlantedBug[] = [
     name: 'retention takes what came while it ran',
     wrong: 'It deletes up to the newest segment instead of up to the last that is over the limit: young records go.',
     file: 'src/log/retention.ts',
-    find: 'const next = log.segments[count];',
-    replace: 'const next = log.segments[Math.max(count, log.segments.length - 1)];',
-    caughtBy: [test('log/retention', 'by age a younger one keeps all that follow it')],
+    find: 'await log.trim(endOffset);',
+    replace: 'await log.trim(Math.max(endOffset, log.segments.at(-1)!.baseOffset));',
+    caughtBy: [
+      test('log/retention', 'by age a younger one keeps all that follow it'),
+      test(
+        'log/retention',
+        'a record that is appended while the active segment is ended for its age is not deleted with it',
+      ),
+    ],
   },
   {
     name: 'retention deletes what nobody could see yet',
     wrong: 'A segment goes although readers have not been shown its end: records are deleted that were never readable.',
     file: 'src/log/retention.ts',
-    find: 'if (segment.sizeBytes === 0 || marks.highWatermark < endOffset) break;',
-    replace: 'if (segment.sizeBytes === 0 || marks.writtenNext < endOffset) break;',
+    find: 'if (segment.sizeBytes === 0 || marks.highWatermark < next) break;',
+    replace: 'if (segment.sizeBytes === 0 || marks.writtenNext < next) break;',
     caughtBy: [test('log/retention', 'by age what is not visible to readers yet is not deleted')],
   },
   {
