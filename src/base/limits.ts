@@ -36,11 +36,8 @@ export const limits = {
   totalBytesInFlightMax: 512 * 1024 * 1024,
   /** Response bytes queued to one reader that does not read; past it its requests are not started. */
   responseBytesQueuedMax: 64 * 1024 * 1024,
-  /**
-   * Response bytes queued to all readers together; fetches get a quarter of what is left, so that it is never reached. With what the
-   * allocator keeps of what was sent, the process grows by several times as much when a thousand readers stall at once.
-   */
-  totalResponseBytesQueuedMax: 128 * 1024 * 1024,
+  /** Response bytes queued to all readers together; fetches get a quarter of what is left, so that it is not passed by much. */
+  totalResponseBytesQueuedMax: 64 * 1024 * 1024,
   /** How long a peer may leave a full socket unread before it is disconnected. */
   stalledReaderTimeoutMs: 60_000,
   /** How long a peer may be silent in the middle of a request before it is disconnected: what it has sent takes memory. */

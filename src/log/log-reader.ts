@@ -21,6 +21,8 @@ import type { CachedTail, Page, Region } from './tail-cache.ts';
 
 /** Read beyond what was asked for, since the index leads to a place up to an interval before the batch that is wanted. */
 const SLACK_BYTES = 16 * 1024;
+/** Of what was read, how much must be answered for it not to be copied out of it. */
+const KEPT_SHARE_MIN = 0.9;
 
 /** Whole batches, the first of which holds the offset asked for. */
 export interface LogRead {
@@ -242,6 +244,8 @@ async function readSegment(
       if (size < BATCH_HEADER_BYTES || position + at + size > segment.sizeBytes) {
         throw segment.damaged(position + at, `a batch of ${size} bytes in a file of ${segment.sizeBytes}`);
       }
+      // More than may be answered. What it is is looked at by whoever may take it.
+      if (!limits.atLeastOne && size > limits.bytesMax && nextOffset(bytes, at) > offset) return nothing(offset);
       // Looked at again, and only then stepped over, when all of it is read.
       if (at + size > bytes.length) break;
       const { nextOffset: next, inPlace } = continuity.step(bytes, at);
@@ -287,7 +291,10 @@ function cut(
     end += size;
   }
   if (end === start) return nothing(offset);
-  return { buffers: [bytes.subarray(start, end)], bytes: end - start, nextOffset: next, release: nothingToRelease };
+  const found = bytes.subarray(start, end);
+  // As long as it is on its way it keeps all that was read alive, of which nobody counts the rest.
+  const kept = found.length < bytes.length * KEPT_SHARE_MIN ? Buffer.from(found) : found;
+  return { buffers: [kept], bytes: kept.length, nextOffset: next, release: nothingToRelease };
 }
 
 /** Why a batch cannot be what was written there; null when it is. What its CRC does not cover is known otherwise. */

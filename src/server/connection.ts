@@ -5,6 +5,7 @@ import { limits } from '../base/limits.ts';
 import type { Broker } from '../broker/broker.ts';
 import { apiByKey, encodeResponse, readRequest, readRequestHeader } from '../wire/codec.ts';
 import { FrameSplitter } from '../wire/frame-splitter.ts';
+import { apis } from '../wire/messages.generated.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import type { Address } from './context.ts';
 import { dispatch, serves } from './dispatcher.ts';
@@ -35,6 +36,7 @@ const WAITING_ELEMENTS_MAX = 10_000;
 /** A request under way, in the order in which its answer must go out. */
 interface Slot {
   readonly requestBytes: number;
+  readonly fetches: boolean;
   /** What it is decoded to. */
   decodedBytes: number;
   /** The answer's frame; null for none; undefined while it is awaited. */
@@ -46,8 +48,9 @@ interface Slot {
 }
 
 /**
- * One client. Requests start in the order in which they come, wait side by side, and are answered in that order. A client
- * that asks faster than it reads, or than the broker can keep up with, is not read from until it has caught up.
+ * One client. Requests start in the order in which they come, wait side by side, and are answered in that order; a fetch starts
+ * only when the one before it is answered, and the client has taken all that was sent to it. A client that asks faster than it
+ * reads, or than the broker can keep up with, is not read from until it has caught up.
  */
 export class Connection {
   readonly #socket: PeerSocket;
@@ -165,9 +168,12 @@ export class Connection {
   #proceed(): void {
     if (this.#state !== 'open') return;
     let started = 0;
-    while (started < this.#inbox.length && this.#mayStart()) this.#start(this.#inbox[started++]!);
+    while (started < this.#inbox.length && this.#mayStart(this.#inbox[started]!)) this.#start(this.#inbox[started++]!);
     if (started > 0) this.#inbox.splice(0, started);
-    const held = this.#inbox.length > 0 || this.#bytesInFlight > limits.connectionBytesInFlightMax;
+    const { requestsInFlightMax, connectionBytesInFlightMax } = limits;
+    // Read on until then, although some wait: a client that has gone is noticed only by reading.
+    const many = this.#slots.length + this.#inbox.length >= requestsInFlightMax;
+    const held = many || this.#bytesInFlight > connectionBytesInFlightMax;
     const { requestBytes, decodedBytes } = this.#share;
     const begun = this.#pendingBytes > 0;
     if (!begun) requestBytes.done(this);
@@ -187,8 +193,12 @@ export class Connection {
     });
   }
 
-  #mayStart(): boolean {
+  #mayStart(frame: Buffer): boolean {
     const { responseBytesQueuedMax, requestsInFlightMax } = limits;
+    // One that is gone would make room by what was queued to it, and fill that by what it had asked for.
+    if (this.#socket.destroyed) return false;
+    // Nothing is read from the log for a reader that has not taken what was read for it before.
+    if (isFetch(frame) && (this.#outbox.queuedBytes > 0 || this.#slots.some(({ fetches }) => fetches))) return false;
     return (
       this.#state === 'open' &&
       this.#slots.length < requestsInFlightMax &&
@@ -198,7 +208,15 @@ export class Connection {
   }
 
   #start(frame: Buffer): void {
-    const slot: Slot = { requestBytes: frame.length, decodedBytes: 0, answer: undefined, heldBytes: 0, onSent: null };
+    const fetches = isFetch(frame);
+    const slot: Slot = {
+      requestBytes: frame.length,
+      fetches,
+      decodedBytes: 0,
+      answer: undefined,
+      heldBytes: 0,
+      onSent: null,
+    };
     this.#slots.push(slot);
     const answered = this.#answer(frame, slot).finally(() => this.#share.decodedBytes.give(slot.decodedBytes));
     answered.then(
@@ -249,7 +267,7 @@ export class Connection {
         slot.onSent = done;
       },
       holdResponse: (bytes: number) => this.#hold(slot, bytes),
-      responseBytesMax: () => responseBytes.freeBytes >> 2,
+      responseBytesMax: () => (this.#socket.destroyed ? 0 : responseBytes.freeBytes >> 2),
     };
     const answer = await dispatch(api, message, context);
     return answer === null ? null : encodeResponse(api, version, correlationId, answer);
@@ -369,6 +387,11 @@ export class Connection {
     this.#outbox.drop();
     this.#inbox = [];
   }
+}
+
+/** Every header begins with the API's key (int16). */
+function isFetch(frame: Buffer): boolean {
+  return frame.length >= 2 && frame.readInt16BE() === apis.Fetch.key;
 }
 
 function sizeOf(answer: readonly Buffer[] | null): number {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   batch,
   clockThatWaits,
@@ -51,6 +51,21 @@ describe('a client that asks for megabytes and reads nothing', () => {
     await until(() => greedy.answers.length === 100);
   });
 
+  test('is read for no further than it takes, and not at all when it is gone', async () => {
+    const target = await startBroker();
+    await fill(target, 60);
+    const read = vi.spyOn(target.broker.topics.get('large').partitions[0]!.reader, 'read');
+    const greedy = await target.client();
+    greedy.socket.pause();
+    for (let i = 0; i < 60; i += 1) greedy.post('Fetch', 12, everything);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    // The first answer is more than the sockets hold.
+    expect(read).toHaveBeenCalledTimes(1);
+    greedy.socket.destroy();
+    await until(() => target.server.connections === 0);
+    expect(read).toHaveBeenCalledTimes(1);
+  });
+
   test('is not read from any more: its requests wait in its own socket', async () => {
     const target = await startBroker({ budgets: { responseBytes: 8 * MIB } });
     await fill(target, 20);
@@ -81,7 +96,7 @@ describe('a client that asks for megabytes and reads nothing', () => {
   });
 
   test('is left alone as long as it reads, however slowly', async () => {
-    const target = await startBroker({ clock: clockThatWaits(1500) });
+    const target = await startBroker({ clock: clockThatWaits(1500), budgets: { responseBytes: 128 * MIB } });
     await fill(target, 24);
     const slow = await target.client();
     const fetched = slow.post('Fetch', 12, everything);

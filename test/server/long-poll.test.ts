@@ -106,11 +106,13 @@ describe('a fetch that finds too little', () => {
   });
 
   test('leaves nothing behind when its client goes', async () => {
-    const { reader, clock, quiet, server } = await place();
-    for (let i = 0; i < 10; i += 1) poll(reader);
-    await until(() => clock.timers >= quiet + 10);
-    await reader.end();
-    await until(() => server.connections === 1 && clock.timers <= quiet);
+    const { client, clock, quiet, server } = await place();
+    const readers = await Promise.all(Array.from({ length: 10 }, () => client()));
+    for (const reader of readers) for (let i = 0; i < 3; i += 1) poll(reader);
+    // Each waits for the first of its fetches, and is watched for idleness.
+    await until(() => clock.timers >= quiet + 20);
+    for (const reader of readers) await reader.end();
+    await until(() => server.connections === 2 && clock.timers <= quiet);
   });
 
   test('is answered in a session with what is new alone', async () => {
