@@ -48,8 +48,8 @@ export async function cutTornTail(
   logger.warn(
     { folder, endOffset, cutBytes, keptIn: isKept ? keptIn : null },
     isKept
-      ? 'a partition ended in a torn write, which nobody was told is stored; it was cut off and kept aside'
-      : 'a partition ended in a torn write, which nobody was told is stored; it was cut off, and the full disk had no room to keep it',
+      ? 'a partition ended in a torn write, past what is proven; it was cut off and kept aside'
+      : 'a partition ended in a torn write, past what is proven; it was cut off, and the full disk had no room to keep it',
   );
   return cutBytes;
 }
