@@ -85,7 +85,7 @@ export class Connection {
     this.#outbox = new Outbox(socket, () => this.#progressed());
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('error', (err) => share.broker.logger.debug({ err, peer: this.#peer }, 'a connection failed'));
-    socket.on('end', () => this.end());
+    socket.on('end', () => this.#end());
     socket.on('close', () => this.#closed());
     this.#watchIdle(0, share.broker.clock.monotonicMs());
   }
@@ -96,9 +96,14 @@ export class Connection {
 
   /** Answers what has begun, then closes. Waiting fetches are answered with what there is. */
   end(): void {
+    this.#inbox = [];
+    this.#end();
+  }
+
+  /** The client has said all it has to say: what it has asked for is answered. */
+  #end(): void {
     if (this.#state !== 'open') return;
     this.#state = 'ending';
-    this.#inbox = [];
     this.#socket.pause();
     this.#gone.abort();
     this.#closeIfDone();
@@ -166,20 +171,24 @@ export class Connection {
 
   /** Starts what may be started, and reads on or stops reading as the limits say. */
   #proceed(): void {
-    if (this.#state !== 'open') return;
+    if (this.#state === 'closed') return;
     let started = 0;
     while (started < this.#inbox.length && this.#mayStart(this.#inbox[started]!)) this.#start(this.#inbox[started++]!);
     if (started > 0) this.#inbox.splice(0, started);
+    if (this.#inbox.length > 0 && this.#share.decodedBytes.freeBytes === 0) this.#awaitRoom(this.#share.decodedBytes);
+    if (this.#state === 'open') this.#readOn();
+  }
+
+  #readOn(): void {
     const { requestsInFlightMax, connectionBytesInFlightMax } = limits;
     // Read on until then, although some wait: a client that has gone is noticed only by reading.
     const many = this.#slots.length + this.#inbox.length >= requestsInFlightMax;
     const held = many || this.#bytesInFlight > connectionBytesInFlightMax;
-    const { requestBytes, decodedBytes } = this.#share;
+    const { requestBytes } = this.#share;
     const begun = this.#pendingBytes > 0;
     if (!begun) requestBytes.done(this);
     const full = requestBytes.freeBytes === 0 && !(begun && requestBytes.except(this));
     if (full) this.#awaitRoom(requestBytes);
-    if (this.#inbox.length > 0 && decodedBytes.freeBytes === 0) this.#awaitRoom(decodedBytes);
     if (held || full) this.#socket.pause();
     else if (this.#socket.isPaused()) this.#socket.resume();
   }
@@ -200,7 +209,6 @@ export class Connection {
     // Nothing is read from the log for a reader that has not taken what was read for it before.
     if (isFetch(frame) && (this.#outbox.queuedBytes > 0 || this.#slots.some(({ fetches }) => fetches))) return false;
     return (
-      this.#state === 'open' &&
       this.#slots.length < requestsInFlightMax &&
       this.#share.decodedBytes.freeBytes > 0 &&
       this.#heldBytes + this.#outbox.queuedBytes < responseBytesQueuedMax
@@ -340,7 +348,9 @@ export class Connection {
     const index = slot === undefined ? this.#slots.length : this.#slots.indexOf(slot);
     for (const dropped of this.#slots.splice(index)) this.#forget(dropped);
     this.#tell(error.message);
-    this.end();
+    // What waits to be started came after the request at fault, but before bytes that are none.
+    if (slot !== undefined) this.end();
+    else this.#end();
     this.#closeIfDone();
   }
 
@@ -367,7 +377,8 @@ export class Connection {
   }
 
   #closeIfDone(): void {
-    if (this.#state !== 'ending' || this.#slots.length > 0 || this.#outbox.queuedBytes > 0) return;
+    if (this.#state !== 'ending' || this.#slots.length > 0 || this.#inbox.length > 0) return;
+    if (this.#outbox.queuedBytes > 0) return;
     if (this.#lingerTimer !== null) return;
     this.#socket.end();
     // Its own end must be read to be noticed; what else it sends is ignored.
