@@ -56,7 +56,9 @@ export class PartitionLog {
   /** Where in the active segment the last record before writtenNext ends. */
   #writtenPosition: number;
   #writing: Promise<void> | null = null;
-  #syncing: Promise<unknown> = Promise.resolve();
+  /** The write loop makes way for `roll`: under load it would not come to its end. */
+  #isRollWaiting = false;
+  #syncing = Promise.resolve(0);
   readonly #checkpoint: CheckpointKeeper;
   #closing: Promise<void> | null = null;
   #stopped: Fault | null = null;
@@ -176,9 +178,7 @@ export class PartitionLog {
    * system may tell only one that bytes were lost.
    */
   sync(): Promise<number> {
-    const syncing = this.#syncing.then(() => this.#syncWritten());
-    this.#syncing = syncing;
-    return syncing;
+    return (this.#syncing = this.#syncing.then(() => this.#syncWritten()));
   }
 
   /** For the journal, which needs what it holds up to `nextOffset` no more then. @throws Fault diskFull */
@@ -268,16 +268,17 @@ export class PartitionLog {
 
   /** Ends the active segment, unless another is active by now or it is empty. @throws Fault */
   async roll(active: Segment): Promise<void> {
-    while (this.#writing !== null) await this.#writing;
-    if (this.#stopped !== null) throw this.#stopped;
-    if (this.#closing !== null || active !== this.#active || active.sizeBytes === 0) return;
-    const rolling = this.#roll();
+    for (; this.#writing !== null; await this.#writing) this.#isRollWaiting = true;
+    this.#isRollWaiting = false;
+    const isDue = active === this.#active && active.sizeBytes > 0 && this.#closing === null && this.#stopped === null;
+    const rolling = isDue ? this.#roll() : Promise.resolve();
     this.#writing = rolling
       .catch(() => {})
       .then(() => {
         this.#writing = this.#pending.first !== undefined ? this.#writeLoop() : null;
       });
     await rolling;
+    if (this.#stopped !== null) throw this.#stopped;
   }
 
   /** Gives back what is held only to be fast: handles and indexes of older segments, producers silent since `seenMs`. */
@@ -303,12 +304,11 @@ export class PartitionLog {
 
   /** Writes and syncs what was accepted, refusing more, and leaves files that no start need look into. Callable twice. */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    return (this.#closing ??= this.#close());
   }
 
   async #close(): Promise<void> {
-    while (this.#writing !== null) await this.#writing;
+    while (this.#writing !== null || this.#pending.first !== undefined) await this.#writing;
     await this.sync();
     const clean = this.#stopped === null;
     this.#end(new Fault('brokerStopped'));
@@ -332,7 +332,7 @@ export class PartitionLog {
     // A pause to gather what arrives in the same turn, and so that nothing is thrown into `accept`.
     await null;
     try {
-      for (let next = this.#pending.first; next !== undefined; next = this.#pending.first) {
+      for (let next = this.#pending.first; next !== undefined && !this.#isRollWaiting; next = this.#pending.first) {
         const ageMs = this.#active.ageAt(maxTimestamp(next.batch, 0));
         if (this.#mustRoll(next, typeof ageMs === 'number' ? ageMs : await ageMs)) await this.#roll();
         if (!this.#active.isOpen) await this.#active.open();

@@ -93,6 +93,24 @@ describe('a segment is rolled', () => {
   });
 });
 
+test('under load that never ends, between two writes: whoever ends segments waits for no pause', async () => {
+  const context = contextIn(tempFolder());
+  const log = await openLog(context, oneSegment);
+  let appended = 0;
+  let rolled = 0;
+  const load = Array.from({ length: 8 }, async (_, i) => {
+    await setTimeout(i);
+    for (; rolled < 2 && appended < 10_000; appended += 1) await append(context, log, { tag: appended });
+  });
+  await setTimeout(20);
+  for (let i = 0; i < 2; i += 1) void log.roll(log.segments.at(-1)!).then(() => (rolled += 1));
+  await Promise.all(load);
+  expect(rolled).toBe(2);
+  expect(log.segments.length).toBe(2);
+  expect(log.marks.highWatermark).toBe(appended);
+  await log.close();
+});
+
 test('while its index is on its way for a start after a crash, and nothing is refused', async () => {
   let writes = 0;
   const disk = hookedDisk(unsyncedDisk(realDisk(tempFolder())), async ({ name, path }, proceed) => {
