@@ -181,9 +181,10 @@ export class Connection {
 
   #readOn(): void {
     const { requestsInFlightMax, connectionBytesInFlightMax } = limits;
-    // Read on until then, although some wait: a client that has gone is noticed only by reading.
+    // While some wait for a fetch that waits for records it is read on: only so it is noticed that the client has gone.
+    const stalled = this.#inbox.length > 0 && this.#outbox.queuedBytes > 0;
     const many = this.#slots.length + this.#inbox.length >= requestsInFlightMax;
-    const held = many || this.#bytesInFlight > connectionBytesInFlightMax;
+    const held = stalled || many || this.#bytesInFlight > connectionBytesInFlightMax;
     const { requestBytes } = this.#share;
     const begun = this.#pendingBytes > 0;
     if (!begun) requestBytes.done(this);
