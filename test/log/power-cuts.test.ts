@@ -139,6 +139,7 @@ async function readLog(log: PartitionLog): Promise<{ offset: number; tag: string
   for (let at = logStart; at < highWatermark; ) {
     const read = await log.reader.read(at, { endNext: highWatermark, bytesMax: 4096, atLeastOne: true });
     for (const buffer of read.buffers) found.push(...valuesOf(buffer).filter(({ offset }) => offset >= at));
+    expect(read.nextOffset, 'a read that finds nothing').toBeGreaterThan(at);
     at = read.nextOffset;
   }
   return found;

@@ -64,11 +64,11 @@ export class CopiedTree {
   }
 
   /** Runs a program in the copy, with all that it starts; it is ended when its time is up. */
-  run(command: string, args: readonly string[], timeLimitMs: number): Promise<Ended> {
+  run(command: string, args: readonly string[], timeLimitMs: number, env: NodeJS.ProcessEnv = {}): Promise<Ended> {
     const bin = path.join(ROOT, 'node_modules/.bin');
     const child = spawn(command, args, {
       cwd: this.#root,
-      env: { ...process.env, PATH: `${bin}:${process.env['PATH']}`, NO_COLOR: '1' },
+      env: { ...process.env, ...env, PATH: `${bin}:${process.env['PATH']}`, NO_COLOR: '1' },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });

@@ -31,7 +31,7 @@ export const logBugs: readonly PlantedBug[] = [
     file: 'src/log/partition-log.ts',
     find: 'this.#checkpoint.moveTo(active.baseOffset, position, writtenNext, aid);',
     replace: 'this.#checkpoint.moveTo(active.baseOffset, this.#writtenPosition, this.marks.writtenNext, aid);',
-    caughtBy: [POWER_CUTS, simulation(5, 2)],
+    caughtBy: [simulation(5, 8)],
   },
   {
     name: 'segment not synced',
