@@ -12,6 +12,7 @@ import { batchesIn, checkBatch, lastOffset } from '../../src/record/batch.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
 import type { Compression } from '../../src/record/compression.ts';
 import { recordsOf } from '../../src/record/records.ts';
+import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { contextOn, NEVER_MS, openLog, type TestContext } from './support.ts';
 
@@ -211,4 +212,18 @@ export class CompactedLog {
 /** The newest record of each key. */
 export function newestOf(records: readonly Written[]): Map<string, Written> {
   return new Map(records.map((record) => [record.key, record]));
+}
+
+/** One record with a value of so many bytes; a tombstone without. */
+export const plain = (key: number, value: number | null = 20): Append => ({
+  records: [{ key, value, timestampMs: 1000 }],
+  compression: 'none',
+  producer: 0,
+});
+
+export async function openCompacted(segmentBytes = 400): Promise<{ disk: SimulatedDisk; log: CompactedLog }> {
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  const log = new CompactedLog({ segmentBytes });
+  await log.open(disk);
+  return { disk, log };
 }

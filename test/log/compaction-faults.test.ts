@@ -18,24 +18,11 @@ import { buildBatch } from '../../src/record/batch-builder.ts';
 import { recordsOf } from '../../src/record/records.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
-import { type Append, CompactedLog, RETENTION_MS } from './compacted-log.ts';
+import { CompactedLog, openCompacted, plain, RETENTION_MS } from './compacted-log.ts';
 import { hookedDisk } from './hooked-disk.ts';
 import { append, failureOf } from './support.ts';
 
 const FIRST_LOG = 'p/00000000000000000000.log';
-
-const plain = (key: number, value: number | null = 20): Append => ({
-  records: [{ key, value, timestampMs: 1000 }],
-  compression: 'none',
-  producer: 0,
-});
-
-async function openCompacted(segmentBytes = 400): Promise<{ disk: SimulatedDisk; log: CompactedLog }> {
-  const disk = new SimulatedDisk(new SeededRandom(1));
-  const log = new CompactedLog({ segmentBytes });
-  await log.open(disk);
-  return { disk, log };
-}
 
 async function bytesOf(disk: SimulatedDisk, path: string): Promise<Buffer> {
   const file = await disk.open(path, 'read');

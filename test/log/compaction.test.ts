@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { compressions } from '../../src/record/compression.ts';
 import { POWER_CUTS, type PowerCut, SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
-import { type Append, CompactedLog, newestOf, RETENTION_MS } from './compacted-log.ts';
+import { type Append, CompactedLog, newestOf, openCompacted, plain, RETENTION_MS } from './compacted-log.ts';
 import { Gate, hookedDisk, isLogFile } from './hooked-disk.ts';
 import { dropCache, failureOf, NEVER_MS, settle, until } from './support.ts';
 
@@ -115,19 +115,6 @@ test('whatever is done to it, a compacted log keeps the newest value of each key
   );
   expect([...seen].sort()).toEqual(['crash after a swap', 'dropped', 'map full', 'merged']);
 });
-
-const plain = (key: number, value: number | null = 20): Append => ({
-  records: [{ key, value, timestampMs: 1000 }],
-  compression: 'none',
-  producer: 0,
-});
-
-async function openCompacted(segmentBytes = 400): Promise<{ disk: SimulatedDisk; log: CompactedLog }> {
-  const disk = new SimulatedDisk(new SeededRandom(1));
-  const log = new CompactedLog({ segmentBytes });
-  await log.open(disk);
-  return { disk, log };
-}
 
 test('a crash at each call of the disk leaves the old segments or the new one, and the next pass ends what was begun', async () => {
   let swapped = 0;
