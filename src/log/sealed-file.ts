@@ -28,8 +28,32 @@ export function seal(content: unknown): Buffer {
   return bytes;
 }
 
-/** Replaces a file by one that is synced; after a crash there is the old one, the new one, or the new one under `.new`. */
-export async function writeWhole(disk: Disk, path: string, bytes: Buffer): Promise<void> {
+/** The last write that was begun of each file, by the disk that it is on: those that are under way. */
+const underWay = new WeakMap<Disk, Map<string, Promise<void>>>();
+
+/**
+ * Replaces a file by one that is synced; after a crash there is the old one, the new one, or the new one under `.new`, which
+ * the next write replaces. Writes of one file follow each other in the order of the calls: two at once would meet in that
+ * name, and the older could come to stand in the end.
+ */
+export function writeWhole(disk: Disk, path: string, bytes: Buffer): Promise<void> {
+  const writes = underWay.get(disk) ?? new Map<string, Promise<void>>();
+  underWay.set(disk, writes);
+  const before = writes.get(path);
+  // The failure of the one before is told to its own caller.
+  const replacing =
+    before === undefined
+      ? replaceWhole(disk, path, bytes)
+      : before.catch(() => {}).then(() => replaceWhole(disk, path, bytes));
+  writes.set(path, replacing);
+  const end = (): void => {
+    if (writes.get(path) === replacing) writes.delete(path);
+  };
+  replacing.then(end, end);
+  return replacing;
+}
+
+async function replaceWhole(disk: Disk, path: string, bytes: Buffer): Promise<void> {
   const fresh = `${path}.new`;
   await disk.remove(fresh);
   const file = await disk.open(fresh, 'create');
