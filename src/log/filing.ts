@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts';
+import type { CancelTimer, Clock } from '../base/clock.ts';
 
 /** How long a batch may be in the journal and in memory alone: what comes meanwhile goes into the same write. */
 const FILE_AFTER_MS = 100;
@@ -25,7 +25,9 @@ export class Filing {
   readonly #waiting = new Map<UnfiledLog, number>();
   #bytes = 0;
   #isRunning = false;
-  #isTimed = false;
+  /** A full disk has refused some of it: all of it waits for the next attempt. */
+  #isRefused = false;
+  #cancelTimer: CancelTimer | null = null;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -45,28 +47,25 @@ export class Filing {
   }
 
   #consider(): void {
-    if (this.#isRunning || this.#waiting.size === 0) return;
+    if (this.#isRunning || this.#isRefused || this.#waiting.size === 0) return;
     if (this.#bytes >= FILE_AFTER_BYTES) void this.#run();
     else this.#runAfter(FILE_AFTER_MS);
   }
 
   #runAfter(delayMs: number): void {
-    if (this.#isTimed) return;
-    this.#isTimed = true;
-    this.#clock.after(delayMs, () => {
-      this.#isTimed = false;
-      if (!this.#isRunning) void this.#run();
-    });
+    this.#cancelTimer ??= this.#clock.after(delayMs, () => void this.#run());
   }
 
   async #run(): Promise<void> {
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
     this.#isRunning = true;
-    let refused = false;
+    this.#isRefused = false;
     for (const log of [...this.#waiting.keys()]) {
-      if (this.#waiting.has(log) && !(await log.file())) refused = true;
+      if (this.#waiting.has(log) && !(await log.file())) this.#isRefused = true;
     }
     this.#isRunning = false;
-    if (refused) this.#runAfter(RETRY_AFTER_MS);
+    if (this.#isRefused) this.#runAfter(RETRY_AFTER_MS);
     else this.#consider();
   }
 }

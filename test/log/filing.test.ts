@@ -348,4 +348,35 @@ describe('filing', () => {
       await settle();
     }
   });
+
+  test('waits that while also when more and more comes of other logs, whatever time was set before', async () => {
+    const clock = new ManualClock();
+    const filing = new Filing(clock);
+    const [stuck, other] = [new Log(), new Log()];
+    filing.note(stuck, 10);
+    clock.advance(50);
+    filing.note(stuck, 5 << 20);
+    stuck.asked[0]!.resolve(false);
+    await settle();
+    for (let ms = 0; ms < 900; ms += 100) {
+      filing.note(other, 1000 + ms);
+      clock.advance(100);
+      await settle();
+    }
+    expect([stuck.asked.length, other.asked.length]).toEqual([1, 0]);
+    clock.advance(100);
+    await settle();
+    expect(stuck.asked.length).toBe(2);
+    // There is room again: what comes then waits as long as ever.
+    filing.note(stuck, 0);
+    stuck.asked[1]!.resolve(true);
+    await settle();
+    filing.note(other, 0);
+    other.asked[0]!.resolve(true);
+    await settle();
+    filing.note(stuck, 10);
+    clock.advance(100);
+    await settle();
+    expect(stuck.asked.length).toBe(3);
+  });
 });
