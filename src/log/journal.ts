@@ -268,6 +268,11 @@ export class Journal {
     this.#proven.add(log);
   }
 
+  /** How many logs the proofs tell of. */
+  get notedLogs(): number {
+    return this.#proven.size;
+  }
+
   /** Writes the proofs now, in the background. */
   prove(): void {
     if (!this.#usable) return;

@@ -17,8 +17,13 @@ const WRITES_AT_ONCE_MAX = 16;
 /** Bytes of one round, but for a group's: what is left waits for the next. */
 const ROUND_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Bytes synced in place after which the journal's proofs tell of it. */
+/** Bytes synced in place after which the journal's proofs tell of it … */
 const PROVE_EVERY_BYTES = 64 * 1024 * 1024;
+/**
+ * … and after which time, where it is less: until then a start after a crash takes rot in it for a torn tail. So long for each
+ * thousand logs, since the proofs of all are written each time.
+ */
+const PROVE_AFTER_MS = 1000;
 
 export interface Append {
   readonly log: PartitionLog;
@@ -54,6 +59,7 @@ export class Syncer {
   readonly #inPlaceRunning = new Set<PartitionLog>();
   #rounds: Promise<void> | null = null;
   #unprovenBytes = 0;
+  #isProofTimed = false;
 
   /** From now on rounds are written to the journal. A broker whose records need not survive has none. */
   useJournal(journal: Journal): void {
@@ -154,12 +160,21 @@ export class Syncer {
   }
 
   #considerProof(log: PartitionLog, bytes: number): void {
-    if (this.#journal === null) return;
+    if (this.#journal === null || bytes === 0) return;
     this.#journal.note(log);
     this.#unprovenBytes += bytes;
-    if (this.#unprovenBytes < PROVE_EVERY_BYTES) return;
+    if (this.#unprovenBytes >= PROVE_EVERY_BYTES) this.#prove();
+    if (this.#unprovenBytes === 0 || this.#isProofTimed) return;
+    this.#isProofTimed = true;
+    this.#journal.clock.after(PROVE_AFTER_MS * Math.ceil(this.#journal.notedLogs / 1000), () => {
+      this.#isProofTimed = false;
+      if (this.#unprovenBytes > 0) this.#prove();
+    });
+  }
+
+  #prove(): void {
     this.#unprovenBytes = 0;
-    this.#journal.prove();
+    this.#journal!.prove();
   }
 
   #startRounds(): void {
