@@ -22,7 +22,7 @@ import type { CachedTail, Page, Region } from './tail-cache.ts';
 /** Read beyond what was asked for, since the index leads to a place up to an interval before the batch that is wanted. */
 const SLACK_BYTES = 16 * 1024;
 /** Of what was read, how much must be answered for it not to be copied out of it. */
-const KEPT_SHARE_MIN = 0.9;
+const ANSWERED_SHARE_MIN = 0.9;
 
 /** Whole batches, the first of which holds the offset asked for. */
 export interface LogRead {
@@ -116,7 +116,7 @@ export class LogReader {
   async #fromSegment(offset: number, limits: ReadLimits): Promise<LogRead | QuarantinedPlace> {
     // Damage before the offset may have led astray; once that is known, the way leads past it.
     for (let attempt = 1; ; attempt += 1) {
-      this.#checkKept(offset);
+      this.#checkNotDeleted(offset);
       const index = lastIndexWhere(this.#segments.length, (i) => this.#segments[i]!.baseOffset <= offset);
       const segment = this.#segments[index]!;
       try {
@@ -127,7 +127,7 @@ export class LogReader {
         return await readSegment(segment, from, offset, limits, this.#epochs);
       } catch (error) {
         // Files that are gone are no failure where it was their turn to go, or where compaction put others in their place.
-        this.#checkKept(offset);
+        this.#checkNotDeleted(offset);
         if (!this.#segments.includes(segment)) {
           attempt = 0;
           continue;
@@ -166,7 +166,7 @@ export class LogReader {
   }
 
   /** The log's start may move while a read waits for its turn or for the disk; on a full disk files go just before it does. */
-  #checkKept(offset: number): void {
+  #checkNotDeleted(offset: number): void {
     const logStart = Math.max(this.#marks.logStart, this.#segments[0]!.baseOffset);
     if (offset < logStart) throw new Fault('offsetOutOfRange', { detail: `${offset} is before ${logStart}` });
   }
@@ -293,8 +293,8 @@ function cut(
   if (end === start) return nothing(offset);
   const found = bytes.subarray(start, end);
   // As long as it is on its way it keeps all that was read alive, of which nobody counts the rest.
-  const kept = found.length < bytes.length * KEPT_SHARE_MIN ? Buffer.from(found) : found;
-  return { buffers: [kept], bytes: kept.length, nextOffset: next, release: nothingToRelease };
+  const answered = found.length < bytes.length * ANSWERED_SHARE_MIN ? Buffer.from(found) : found;
+  return { buffers: [answered], bytes: answered.length, nextOffset: next, release: nothingToRelease };
 }
 
 /** Why a batch cannot be what was written there; null when it is. What its CRC does not cover is known otherwise. */

@@ -6,7 +6,6 @@ import { Audience } from './audience.ts';
 import { type Checkpoint, CheckpointKeeper } from './checkpoint.ts';
 import { CompactedSegments } from './compacted-segments.ts';
 import type { JournalEntry } from './journal-round.ts';
-import { KEPT_BYTES_MAX, KeptBatches } from './kept-batches.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
 import type { LogContext } from './log-context.ts';
 import { LogReader } from './log-reader.ts';
@@ -20,6 +19,7 @@ import type { Segment } from './segment.ts';
 import { SegmentRemoval } from './segment-removal.ts';
 import type { Appended } from './syncer.ts';
 import { CachedTail } from './tail-cache.ts';
+import { JOURNAL_ENTRY_BYTES_MAX, UnsyncedBatches } from './unsynced-batches.ts';
 import type { WriteAhead } from './write-ahead.ts';
 
 export type { LogContext };
@@ -50,7 +50,7 @@ export class PartitionLog {
   readonly #pending = new PendingBatches();
   /** Taken from the pending ones for a round of the journal: not in the segment before that is durable. */
   #held: PendingBatch[] = [];
-  readonly #kept = new KeptBatches();
+  readonly #unsynced = new UnsyncedBatches();
   /** A full disk has refused what the journal holds: until it is in the file, nothing is added to it. */
   #isFilingRefused = false;
   /** Where in the active segment the last record before writtenNext ends. */
@@ -118,18 +118,18 @@ export class PartitionLog {
     return this.#checkpoint.value;
   }
 
-  /** Whether all that is not durable is at hand for the journal. */
-  get isKept(): boolean {
-    return this.#keeps && this.#kept.isWhole;
+  /** Whether the journal's next round can make it durable: all that is not is at hand. */
+  get canBeJournaled(): boolean {
+    return this.#usesJournal && this.#unsynced.isWhole;
   }
 
   /** Bytes that are written, not durable, and at hand for the journal. */
-  get keptBytes(): number {
-    return this.#kept.bytes;
+  get unsyncedBytes(): number {
+    return this.#unsynced.bytes;
   }
 
-  get #keeps(): boolean {
-    return this.#context.syncer.keepsForJournal && this.#settings.flushMessages === 1;
+  get #usesJournal(): boolean {
+    return this.#context.syncer.hasJournal && this.#settings.flushMessages === 1;
   }
 
   get #active(): Segment {
@@ -192,10 +192,10 @@ export class PartitionLog {
    * before it is in the file. Null when there is nothing, or not all of it is at hand.
    */
   entry(withPending: boolean): JournalEntry | null {
-    if (this.#stopped !== null || !this.#kept.isWhole) return null;
-    if (withPending) this.#held = this.#takeRun(KEPT_BYTES_MAX - this.#kept.bytes);
-    if (this.#kept.bytes === 0 && this.#held.length === 0) return null;
-    return this.#kept.entry(this.folder, this.#active.baseOffset, this.#writtenPosition, this.#held);
+    if (this.#stopped !== null || !this.#unsynced.isWhole) return null;
+    if (withPending) this.#held = this.#takeRun(JOURNAL_ENTRY_BYTES_MAX - this.#unsynced.bytes);
+    if (this.#unsynced.bytes === 0 && this.#held.length === 0) return null;
+    return this.#unsynced.entry(this.folder, this.#active.baseOffset, this.#writtenPosition, this.#held);
   }
 
   /** The round of the journal that was to hold the last entry has not come about. */
@@ -297,7 +297,7 @@ export class PartitionLog {
     this.#stopped ??= fault;
     for (const { ahead } of this.#pending.takeAll()) ahead?.refuse(fault);
     this.#held = [];
-    this.#kept.drop();
+    this.#unsynced.drop();
     this.#noteUnfiled();
     this.#audience.stop(fault);
   }
@@ -357,9 +357,9 @@ export class PartitionLog {
 
   /** Whether what is pending is to be durable before it is in the file: somebody waits for that, and it is no bulk. */
   get #goesToJournal(): boolean {
-    if (!this.isKept || !this.#audience.isWaiting || this.#isFilingRefused) return false;
-    const bytes = this.#kept.bytes + this.#pending.bytesUpTo(KEPT_BYTES_MAX);
-    return bytes <= KEPT_BYTES_MAX && this.#context.syncer.takesRound(bytes);
+    if (!this.canBeJournaled || !this.#audience.isWaiting || this.#isFilingRefused) return false;
+    const bytes = this.#unsynced.bytes + this.#pending.bytesUpTo(JOURNAL_ENTRY_BYTES_MAX);
+    return bytes <= JOURNAL_ENTRY_BYTES_MAX && this.#context.syncer.takesRound(bytes);
   }
 
   /** The pending batches that go into the active segment together. */
@@ -379,7 +379,7 @@ export class PartitionLog {
     }
     this.#isFilingRefused = false;
     this.#noteUnfiled();
-    this.#kept.add(run, this.#keeps);
+    this.#unsynced.add(run, this.#usesJournal);
     this.#advance(run);
     this.#audience.moved();
     this.#audience.considerSync();
@@ -399,7 +399,7 @@ export class PartitionLog {
       const mustFile = this.#isFilingRefused || this.#context.syncer.isFilingFull;
       if (mustFile && !(await this.file())) throw this.#notFiled();
       // What precedes it must not be durable later than it.
-      if (!this.#kept.isWhole) await this.sync();
+      if (!this.#unsynced.isWhole) await this.sync();
       if (this.#stopped !== null) throw this.#stopped;
       await ahead.ready();
     } catch (error) {
@@ -469,7 +469,7 @@ export class PartitionLog {
 
   #durable(next: number): void {
     this.marks.durable(next);
-    this.#kept.durable(this.marks.durableNext);
+    this.#unsynced.durable(this.marks.durableNext);
     this.#audience.moved();
   }
 

@@ -1,5 +1,5 @@
-import type { WrittenBatch } from './kept-batches.ts';
 import type { Undo } from './producer-state.ts';
+import type { WrittenBatch } from './unsynced-batches.ts';
 import type { WriteAhead } from './write-ahead.ts';
 
 export interface PendingBatch extends WrittenBatch {

@@ -5,7 +5,7 @@ import type { Disk, DiskFile } from '../disk/disk.ts';
 import { BATCH_HEADER_BYTES, batchBytes, maxTimestamp, nextOffset } from '../record/batch.ts';
 import type { BlockSums } from './block-sums.ts';
 import { hasBatch, hidesYounger, loadIndex, noteIn, noteSound, startIn } from './index-loading.ts';
-import type { WrittenBatch } from './kept-batches.ts';
+import type { WrittenBatch } from './unsynced-batches.ts';
 import { writeWhole } from './sealed-file.ts';
 import { SegmentIndex } from './segment-index.ts';
 import type { KnownStart } from './segment-scan.ts';

@@ -67,8 +67,7 @@ export class Syncer {
     this.filing = new Filing(journal.clock);
   }
 
-  /** Whether small appends should be kept at hand for the journal's next round. */
-  get keepsForJournal(): boolean {
+  get hasJournal(): boolean {
     return this.#journal !== null;
   }
 
@@ -107,7 +106,7 @@ export class Syncer {
 
   /** A log has written what must be synced. */
   request(log: PartitionLog): void {
-    if (this.#journal === null || !log.isKept) this.#syncInPlace(log);
+    if (this.#journal === null || !log.canBeJournaled) this.#syncInPlace(log);
     else if (!this.#inPlace.has(log) && !this.#waiting.has(log)) {
       this.#waiting.set(log, null);
       this.#startRounds();

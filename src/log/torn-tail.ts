@@ -38,16 +38,16 @@ export async function cutTornTail(
     }
     await segment.remove();
   }
-  let isKept = true;
+  let isSetAside = true;
   if (tornBytes > 0) {
     const name = await unusedName(disk, clock, `${keptIn}/${torn.baseOffset}-at-${end}`, 'bytes');
-    isKept = await cutAside(disk, torn, end!, name);
+    isSetAside = await cutAside(disk, torn, end!, name);
   }
   if (cutBytes === 0) return 0;
   await disk.syncFolder(keptIn);
   logger.warn(
-    { folder, endOffset, cutBytes, keptIn: isKept ? keptIn : null },
-    isKept
+    { folder, endOffset, cutBytes, keptIn: isSetAside ? keptIn : null },
+    isSetAside
       ? 'a partition ended in a torn write, past what is proven; it was cut off and kept aside'
       : 'a partition ended in a torn write, past what is proven; it was cut off, and the full disk had no room to keep it',
   );

@@ -1,4 +1,4 @@
-import type { WrittenBatch } from './kept-batches.ts';
+import type { WrittenBatch } from './unsynced-batches.ts';
 
 /** The end of a segment that its file does not have yet: batches that are durable in the journal, in memory until then. */
 export class UnfiledBatches {

@@ -99,9 +99,9 @@ export const journalBugs: readonly PlantedBug[] = [
     caughtBy: [POWER_CUTS],
   },
   {
-    name: 'place in the segment counted without what is kept',
+    name: 'place in the segment counted without what is unsynced',
     wrong: 'Replay puts a batch at the wrong place of its segment: acknowledged records are overwritten.',
-    file: 'src/log/kept-batches.ts',
+    file: 'src/log/unsynced-batches.ts',
     find: 'position: endPosition - this.#bytes,',
     replace: 'position: endPosition - (following.length > 0 ? 0 : this.#bytes),',
     caughtBy: [POWER_CUTS],

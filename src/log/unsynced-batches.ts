@@ -2,10 +2,10 @@ import type { JournalEntry } from './journal-round.ts';
 import type { Page } from './tail-cache.ts';
 
 /**
- * Bytes of one log that wait for the journal's next round. What is more is synced in place: bulk is not worth writing
- * twice. Measured: see docs/decisions.
+ * Bytes of one log in a round of the journal. What is more is synced in place: bulk is not worth writing twice. Measured: see
+ * docs/decisions.
  */
-export const KEPT_BYTES_MAX = 1024 * 1024;
+export const JOURNAL_ENTRY_BYTES_MAX = 1024 * 1024;
 
 export interface WrittenBatch {
   readonly batch: Buffer;
@@ -15,10 +15,10 @@ export interface WrittenBatch {
 }
 
 /**
- * A log's youngest batches, which are in its file and not durable yet, kept at hand for the journal. When they become too
- * many, all are dropped, and those that follow are kept: syncs in place make up for what was dropped.
+ * A log's youngest batches, which are in its file and not durable yet, at hand for the journal. When they become too many, all
+ * are dropped, and those that follow are taken: syncs in place make up for what was dropped.
  */
-export class KeptBatches {
+export class UnsyncedBatches {
   #batches: WrittenBatch[] = [];
   #bytes = 0;
   /** What lay before this was dropped. */
@@ -52,13 +52,13 @@ export class KeptBatches {
     };
   }
 
-  /** Takes what was written, with its pins; `keep` says whether the journal may want it. */
-  add(run: readonly WrittenBatch[], keep: boolean): void {
+  /** Takes what was written, with its pins; `forJournal` says whether it may be wanted there. */
+  add(run: readonly WrittenBatch[], forJournal: boolean): void {
     for (const written of run) {
       this.#batches.push(written);
       this.#bytes += written.batch.length;
     }
-    if (keep && this.#bytes <= KEPT_BYTES_MAX) return;
+    if (forJournal && this.#bytes <= JOURNAL_ENTRY_BYTES_MAX) return;
     this.drop();
     this.#droppedNext = run.at(-1)!.nextOffset;
   }
