@@ -46,9 +46,8 @@ export class IndexCheck {
 
   /** Reads the files that are there. */
   static async of(disk: Disk, segment: Segment): Promise<IndexCheck> {
-    const { baseOffset, sizeBytes, logPath } = segment;
-    const path = logPath.replace(/\.log$/, '.index');
-    const timePath = logPath.replace(/\.log$/, '.timeindex');
+    const { baseOffset, sizeBytes } = segment;
+    const { offsetsPath: path, timesPath: timePath } = segment.index;
     const bytes = await readWhole(disk, path);
     const timeBytes = await readWhole(disk, timePath);
     const offsets = bytes && OffsetIndex.parse(bytes, baseOffset, sizeBytes);

@@ -87,7 +87,7 @@ class LogCheck {
     }
     for (const { path, unusable } of index.files) if (unusable !== null) this.#add('cache', path, null, unusable);
     for (const { kind, entry, offset, wrong } of index.entries) {
-      const path = segment.logPath.replace(/\.log$/, kind === 'offset' ? '.index' : '.timeindex');
+      const path = kind === 'offset' ? segment.index.offsetsPath : segment.index.timesPath;
       if (wrong !== null) this.#add('cache', path, null, `entry ${entry}, offset ${offset}: ${wrong}`);
     }
   }

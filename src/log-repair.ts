@@ -127,7 +127,7 @@ class LogRepair {
     if (!isWrong && !isMissing) return;
     for (const { path } of check.files) await this.#disk.remove(path);
     await segment.rest();
-    await segment.writeIndex();
+    await segment.index.write();
     this.#tell(`an index ${isWrong ? 'was wrong' : 'was missing'}; it is built again`, { file: segment.logPath });
   }
 

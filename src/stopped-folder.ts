@@ -10,6 +10,7 @@ import { OverlayDisk } from './disk/overlay-disk.ts';
 import { realDisk } from './disk/real-disk.ts';
 import { Segment } from './log/segment.ts';
 import { type ScannedPiece, scanSegment } from './log/segment-scan.ts';
+import { walkBatches } from './log/segment-walk.ts';
 import { recordsOf } from './record/records.ts';
 import { type Finding, type LogProofs, StoredProofs } from './stored-proofs.ts';
 
@@ -212,7 +213,7 @@ async function readCluster(disk: Disk, proofs: StoredProofs, warnings: string[])
   const ledger = await storedLog(disk, path.join('ledger', 'cluster'), { cluster: state, proofs });
   try {
     for (const segment of ledger.segments) {
-      await segment.walk(0, (batch) => {
+      await walkBatches(segment, 0, (batch) => {
         for (const { value } of recordsOf(batch)) state.apply(decodeMessagePack(value!) as ClusterEvent);
         return true;
       });

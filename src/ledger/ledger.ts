@@ -158,7 +158,7 @@ export class Ledger<Event> {
 
   /** When the youngest event was made, as it was stamped; null when there is none. */
   async newestMs(): Promise<number | null> {
-    const times = await Promise.all(this.#log.segments.map((segment) => segment.maxTimestampMs()));
+    const times = await Promise.all(this.#log.segments.map((segment) => segment.index.maxTimestampMs()));
     const newestMs = Math.max(...times);
     return newestMs < 0 ? null : newestMs;
   }

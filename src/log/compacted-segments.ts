@@ -3,7 +3,8 @@ import type { Logger } from '../base/logger.ts';
 import type { Disk } from '../disk/disk.ts';
 import type { CheckpointKeeper } from './checkpoint.ts';
 import { readSealed, writeSealed } from './sealed-file.ts';
-import { removeFiles, type Segment, segmentName } from './segment.ts';
+import type { Segment } from './segment.ts';
+import { baseOffsetOf, removeFiles, segmentName } from './segment-files.ts';
 import type { SegmentRemoval } from './segment-removal.ts';
 import type { CompactedProof } from './segment-sums.ts';
 import type { CachedTail } from './tail-cache.ts';
@@ -72,9 +73,7 @@ export async function recoverCompacted(
   // Before those go that it stands for.
   if (changed) await disk.syncFolder(folder);
   if (proofs.size === 0) return proofs;
-  const bases = (await disk.list(folder))
-    .filter((name) => /^\d{20}\.log$/.test(name))
-    .map((name) => Number(name.slice(0, 20)));
+  const bases = (await disk.list(folder)).map(baseOffsetOf).filter((base) => base !== null);
   for (const [base, { endNext, bytes }] of proofs) {
     const covered = bases.filter((other) => other > base && other < endNext);
     if (covered.length === 0) continue;

@@ -53,7 +53,7 @@ export async function planOf(
     if (next > settledNext) break;
     const isDirty = next > cleanNext;
     if (isDirty && settings.lagMinMs > 0) {
-      const youngestMs = await reads.run(() => segment.maxTimestampMs());
+      const youngestMs = await reads.run(() => segment.index.maxTimestampMs());
       if (youngestMs > nowMs - settings.lagMinMs) break;
     }
     if (isDirty && settings.lagMaxMs < Number.MAX_SAFE_INTEGER) {

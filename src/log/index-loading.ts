@@ -5,6 +5,7 @@ import { readWhole } from './sealed-file.ts';
 import type { Segment } from './segment.ts';
 import { SegmentIndex, type Unproven } from './segment-index.ts';
 import { type KnownStart, scanSegment } from './segment-scan.ts';
+import { walkBatches } from './segment-walk.ts';
 import { TimeIndex } from './time-index.ts';
 
 /** What is read at once when one batch is looked for, from an index entry on. */
@@ -97,7 +98,8 @@ export async function hasBatch(
   const start = await startIn(segment, index, entry.offset);
   if (start === null) return false;
   let found = false;
-  await segment.walk(
+  await walkBatches(
+    segment,
     start.position,
     (batch) => {
       found = lastOffset(batch, 0) === entry.offset && maxTimestamp(batch, 0) === entry.timestampMs;

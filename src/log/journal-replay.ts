@@ -16,7 +16,7 @@ import {
   readHeader,
 } from './journal-round.ts';
 import { readSealed } from './sealed-file.ts';
-import { segmentName } from './segment.ts';
+import { segmentName } from './segment-files.ts';
 
 export const JOURNAL_FOLDER = 'journal';
 export const PROOFS_PATH = `${JOURNAL_FOLDER}/proofs`;

@@ -121,7 +121,7 @@ export class LogReader {
       const segment = this.#segments[index]!;
       try {
         if (segment.hasGaps) return await fromCompacted(segment, offset, limits);
-        const start = await segment.startOf(offset);
+        const start = await segment.index.startOf(offset);
         const past = this.quarantine.endBefore(segment, offset);
         const from = past !== null && past.position > start.position ? past : start;
         return await readSegment(segment, from, offset, limits, this.#epochs);
@@ -145,8 +145,8 @@ export class LogReader {
     const search = this.#searching.then(async () => {
       const known = this.quarantine.find(offset);
       if (known !== null) return known;
-      const start = await segment.startOf(offset);
-      const { offsets } = await segment.index();
+      const start = await segment.index.startOf(offset);
+      const { offsets } = await segment.index.loaded();
       const pieces = scanSegment(segment, {
         start: this.quarantine.endBefore(segment, offset) ?? start,
         endPosition: segment.sizeBytes,

@@ -4,7 +4,7 @@ import type { Logger } from '../base/logger.ts';
 import type { Disk } from '../disk/disk.ts';
 import { readSealed, writeSealed } from './sealed-file.ts';
 import type { Segment } from './segment.ts';
-import { segmentName } from './segment.ts';
+import { segmentName } from './segment-files.ts';
 import { type DamagedBytes, damageIn, type KnownStart } from './segment-scan.ts';
 
 export const QUARANTINE_FOLDER = 'quarantine';

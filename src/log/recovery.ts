@@ -10,6 +10,7 @@ import { restoreProducers, writeProducers } from './producer-snapshot.ts';
 import { ProducerState } from './producer-state.ts';
 import { Quarantine } from './quarantine.ts';
 import { Segment } from './segment.ts';
+import { baseOffsetOf } from './segment-files.ts';
 import { TailScan } from './tail-scan.ts';
 
 /** A partition as its files say it is, ready to be appended to. */
@@ -135,7 +136,7 @@ export async function proveAll(
 ): Promise<void> {
   const active = log.segments.at(-1)!;
   // The caches first: a start trusts them up to the place that the checkpoint names.
-  await active.writeIndex();
+  await active.index.write();
   await writeProducers(disk, active, log.producers.snapshot(), { nextOffset: log.endNext, position: active.sizeBytes });
   await writeCheckpoint(disk, folder, {
     segmentBase: active.baseOffset,
@@ -154,9 +155,9 @@ async function openSegments(
   const compacted = await recoverCompacted(disk, folder, logger);
   const segments: Segment[] = [];
   for (const name of await disk.list(folder)) {
-    if (!/^\d{20}\.log$/.test(name)) continue;
+    const baseOffset = baseOffsetOf(name);
+    if (baseOffset === null) continue;
     const sizeBytes = (await disk.size(`${folder}/${name}`)) ?? 0;
-    const baseOffset = Number(name.slice(0, 20));
     const proof = compacted.get(baseOffset) ?? null;
     segments.push(new Segment(disk, folder, baseOffset, sizeBytes, indexIntervalBytes, proof));
   }

@@ -63,14 +63,14 @@ export class RestartAid {
     await writeProducers(this.#context.disk, segment, snapshot, { nextOffset, position });
     this.#snapshotAt = position;
     if (position - this.#indexAt < INDEX_EVERY_BYTES) return;
-    await segment.writeIndexUpTo(position, nextOffset);
+    await segment.index.writeUpTo({ position, offset: nextOffset });
     this.#indexAt = position;
   }
 
   /** Leaves the whole index of a segment that is over, behind what may be on its way into the same files. */
   async finish(segment: Segment): Promise<void> {
     await this.idle();
-    await segment.writeIndex(true);
+    await segment.index.write(true);
   }
 
   /** Resolves when nothing is under way. */

@@ -43,10 +43,10 @@ export async function retire(log: PartitionLog, limits: RetentionLimits, nowMs: 
  */
 async function youngestMs(log: PartitionLog, segments: readonly Segment[], i: number): Promise<number> {
   const segment = segments[i]!;
-  const largestMs = await segment.maxTimestampMs();
+  const largestMs = await segment.index.maxTimestampMs();
   if (largestMs < 0 || !(segment.isDamaged || log.reader.quarantine.isIn(segment))) return largestMs;
   const following = segments[i + 1];
-  const followingMs = following === undefined ? -1 : await following.maxTimestampMs();
+  const followingMs = following === undefined ? -1 : await following.index.maxTimestampMs();
   return followingMs < 0 ? -1 : Math.max(largestMs, followingMs);
 }
 

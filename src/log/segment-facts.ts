@@ -10,6 +10,7 @@ import {
 import { lastIndexWhere } from './offset-index.ts';
 import type { PartitionLog } from './partition-log.ts';
 import type { Segment } from './segment.ts';
+import { walkBatches } from './segment-walk.ts';
 
 /** What can be told of a segment without reading its records. */
 export interface SegmentFacts {
@@ -70,8 +71,8 @@ async function whileThere<T>(log: PartitionLog, look: (segments: readonly Segmen
 async function factsOf(log: PartitionLog, segments: readonly Segment[]): Promise<SegmentFacts[]> {
   const facts: SegmentFacts[] = [];
   for (const [i, segment] of segments.entries()) {
-    const { offsets, times } = await segment.index();
-    const maxTimestampMs = await segment.maxTimestampMs();
+    const { offsets, times } = await segment.index.loaded();
+    const maxTimestampMs = await segment.index.maxTimestampMs();
     // The last one may have been rolled meanwhile.
     const next = segments[i + 1] ?? log.segments.find(({ baseOffset: base }) => base > segment.baseOffset);
     facts.push({
@@ -99,11 +100,11 @@ export function placeOfOffset(log: PartitionLog, offset: number): Promise<PlaceO
 }
 
 async function placeIn(segment: Segment, offset: number): Promise<PlaceOfOffset> {
-  const { times } = await segment.index();
+  const { times } = await segment.index.loaded();
   const timeAt = lastIndexWhere(times.length, (i) => times.entry(i).offset <= offset);
-  const start = await segment.startOf(offset);
+  const start = await segment.index.startOf(offset);
   // Asked again, since one that lied was built anew on the way.
-  const { offsets } = await segment.index();
+  const { offsets } = await segment.index.loaded();
   return {
     segment: segment.baseOffset,
     offsetEntry: offsets.floor(offset),
@@ -114,7 +115,8 @@ async function placeIn(segment: Segment, offset: number): Promise<PlaceOfOffset>
 
 async function batchWith(segment: Segment, from: number, offset: number): Promise<PlaceOfBatch | null> {
   let found: PlaceOfBatch | null = null;
-  await segment.walk(
+  await walkBatches(
+    segment,
     from,
     (batch, position) => {
       if (lastOffset(batch, 0) < offset) return true;

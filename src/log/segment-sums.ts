@@ -5,6 +5,7 @@ import { BlockSums, BlockSumsBuilder } from './block-sums.ts';
 import { loadChecksum } from './checksum.ts';
 import { readWhole, writeWhole } from './sealed-file.ts';
 import type { Segment } from './segment.ts';
+import { walkBatches } from './segment-walk.ts';
 
 /** What compaction says of a segment that it wrote. */
 export interface CompactedProof {
@@ -30,7 +31,7 @@ export async function loadSums(disk: Disk, segment: Segment, path: string): Prom
     if (sums.sum === expected) return sums;
   }
   const builder = new BlockSumsBuilder(segment.baseOffset, checksum);
-  const end = await segment.walk(0, (batch) => {
+  const end = await walkBatches(segment, 0, (batch) => {
     builder.add(batch, nextOffset(batch, 0));
     return true;
   });

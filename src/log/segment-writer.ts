@@ -3,7 +3,8 @@ import { lastOffset, maxTimestamp, nextOffset } from '../record/batch.ts';
 import { BlockSumsBuilder } from './block-sums.ts';
 import { loadChecksum } from './checksum.ts';
 import { interimName } from './compacted-segments.ts';
-import { Segment, segmentName } from './segment.ts';
+import { Segment } from './segment.ts';
+import { segmentName } from './segment-files.ts';
 import { SegmentIndex } from './segment-index.ts';
 
 /** What is written at once. */

@@ -7,6 +7,7 @@ import type { Quarantine } from './quarantine.ts';
 import type { RecoveryContext } from './recovery.ts';
 import { Segment } from './segment.ts';
 import { scanSegment } from './segment-scan.ts';
+import { walkBatches } from './segment-walk.ts';
 import { cutTornTail } from './torn-tail.ts';
 
 export interface StoredFiles {
@@ -97,9 +98,9 @@ export class TailScan {
 
   /** Takes in the sound batches from `position` on; returns where the last one ends. */
   async #scan(segment: Segment, position: number): Promise<number> {
-    segment.indexFrom(position, this.#endNext);
+    segment.index.beginAt({ position, offset: this.#endNext });
     const end = await this.#scanProven(segment, position);
-    return segment.walk(end, (batch, at) => {
+    return walkBatches(segment, end, (batch, at) => {
       const follows = baseOffset(batch, 0) === this.#endNext && leaderEpoch(batch, 0) >= this.epochs.latest;
       if (!follows || checkBatch(batch, 0, batch.length) !== null) return false;
       this.#take(segment, batch, at);
@@ -140,7 +141,7 @@ export class TailScan {
 
   #take(segment: Segment, batch: Buffer, position: number): void {
     this.epochs.begin(leaderEpoch(batch, 0), baseOffset(batch, 0));
-    segment.take(batch, position);
+    segment.index.note(batch, position);
     this.#endNext = nextOffset(batch, 0);
   }
 

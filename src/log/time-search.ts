@@ -37,7 +37,7 @@ export async function offsetOfMaxTimestamp(log: PartitionLog): Promise<TimedOffs
 async function youngestOf(log: PartitionLog): Promise<TimedOffset | null> {
   const parts: { part: Part; maxMs: number }[] = [];
   for (const part of visibleParts(log)) {
-    const maxMs = await unlessDeleted(log, part, -Infinity, () => part.segment.maxTimestampMs());
+    const maxMs = await unlessDeleted(log, part, -Infinity, () => part.segment.index.maxTimestampMs());
     parts.push({ part, maxMs });
   }
   let youngest: TimedOffset | null = null;
@@ -89,8 +89,8 @@ async function unlessDeleted<T>(
 }
 
 async function firstFrom(log: PartitionLog, part: Part, timestampMs: number): Promise<TimedOffset | null> {
-  if ((await part.segment.maxTimestampMs()) < timestampMs) return null;
-  const startOffset = await part.segment.offsetBefore(timestampMs);
+  if ((await part.segment.index.maxTimestampMs()) < timestampMs) return null;
+  const startOffset = await part.segment.index.offsetBefore(timestampMs);
   for await (const record of recordsFrom(log, startOffset, part.endNext, () => timestampMs)) return timed(log, record);
   return null;
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Fault } from '../../src/base/faults.ts';
 import { limits } from '../../src/base/limits.ts';
+import { walkBatches } from '../../src/log/segment-walk.ts';
 import {
   attribute,
   baseSequence,
@@ -36,7 +37,7 @@ async function bytesOf(disk: SimulatedDisk, path: string): Promise<Buffer> {
 async function batchesOf({ log }: CompactedLog): Promise<Buffer[]> {
   const batches: Buffer[] = [];
   for (const segment of log.segments.slice(0, -1)) {
-    await segment.walk(0, (batch) => batches.push(Buffer.from(batch)) > 0);
+    await walkBatches(segment, 0, (batch) => batches.push(Buffer.from(batch)) > 0);
   }
   return batches;
 }

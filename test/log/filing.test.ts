@@ -56,7 +56,7 @@ describe('what is in the journal and not in its segment yet', () => {
       const found = await readAll(log, 1, Number(seen.readBigInt64BE(at)));
       expect(found.subarray(0, batchBytes(seen, at)).equals(seen.subarray(at, at + batchBytes(seen, at)))).toBe(true);
     }
-    expect(await log.segments[0]!.maxTimestampMs()).toBe(1019);
+    expect(await log.segments[0]!.index.maxTimestampMs()).toBe(1019);
     await file(opened);
     expect(log.segments[0]!.unfiledBytes).toBe(0);
     dropCache(opened.context);

@@ -157,8 +157,8 @@ describe('a torn tail', () => {
         expect(log.epochs.starts).toEqual([{ epoch: 1, startOffset: 0 }]);
         expect(await append(context, log, sent(37))).toMatchObject({ duplicate: true, baseOffset: 37 });
         expect(await append(context, log, sent(40))).toMatchObject({ duplicate: false, baseOffset: 40 });
-        expect((await log.segments[0]!.index()).offsets.length).toBeGreaterThan(10);
-        expect((await log.segments[0]!.index()).maxTimestampMs).toBe(1000);
+        expect((await log.segments[0]!.index.loaded()).offsets.length).toBeGreaterThan(10);
+        expect((await log.segments[0]!.index.loaded()).maxTimestampMs).toBe(1000);
       },
       oneSegment,
     );

@@ -205,7 +205,7 @@ test('nothing young goes when compaction makes fewer segments of the old ones me
   }
   const before = log.segments.length;
   // What it takes to look into the first young one.
-  log.segments[3]!.maxTimestampMs = async () => {
+  log.segments[3]!.index.maxTimestampMs = async () => {
     await compactLog(context, log, { settings: { segmentBytes: 3 * log.segments[0]!.sizeBytes } });
     return NOW_MS - 9;
   };

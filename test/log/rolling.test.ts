@@ -167,8 +167,8 @@ test('an index that lies is built again while appends go on, and misses none of 
   expect(Buffer.concat(read.buffers).equals(written.subarray([...batchesIn(written)][15]))).toBe(true);
   expect(appended).toBeGreaterThan(1);
   const active = log.segments[0]!;
-  expect((await active.index()).offsets.length).toBe(20 + appended);
-  expect((await active.index()).maxTimestampMs).toBe(5000 + appended);
-  expect(await active.maxTimestampMs()).toBe(5000 + appended);
+  expect((await active.index.loaded()).offsets.length).toBe(20 + appended);
+  expect((await active.index.loaded()).maxTimestampMs).toBe(5000 + appended);
+  expect(await active.index.maxTimestampMs()).toBe(5000 + appended);
   await kill(log);
 });

@@ -37,8 +37,8 @@ export const logBugs: readonly PlantedBug[] = [
     name: 'segment not synced',
     wrong: 'The segment file is never synced: what a sync in place, or a roll, said is durable is lost with the power.',
     file: 'src/log/segment.ts',
-    find: 'await (await this.#open()).sync();',
-    replace: 'await this.#open();',
+    find: 'await (await this.#file.open()).sync();',
+    replace: 'await this.#file.open();',
     caughtBy: [POWER_CUTS, simulation(1)],
   },
   {
@@ -68,8 +68,8 @@ export const logBugs: readonly PlantedBug[] = [
     wrong:
       'What a failed write left behind stays in the file: a refused record comes back after a restart, or spoils its segment.',
     file: 'src/log/segment.ts',
-    find: 'async () => (await this.#open()).truncate(this.#fileBytes)',
-    replace: 'async () => void (await this.#open())',
+    find: 'async () => (await this.#file.open()).truncate(this.#fileBytes)',
+    replace: 'async () => void (await this.#file.open())',
     caughtBy: [
       test(
         'log/failing-disk',
@@ -187,8 +187,8 @@ export const logBugs: readonly PlantedBug[] = [
     wrong:
       'A search by time passes over a segment whose youngest record is of that very time: a consumer that seeks by time misses it.',
     file: 'src/log/time-search.ts',
-    find: 'if ((await part.segment.maxTimestampMs()) < timestampMs) return null;',
-    replace: 'if ((await part.segment.maxTimestampMs()) <= timestampMs) return null;',
+    find: 'if ((await part.segment.index.maxTimestampMs()) < timestampMs) return null;',
+    replace: 'if ((await part.segment.index.maxTimestampMs()) <= timestampMs) return null;',
     caughtBy: [
       test(
         'log/time-search',

@@ -98,7 +98,7 @@ export const recoveryBugs: readonly PlantedBug[] = [
   {
     name: 'short time index believed',
     wrong: 'A time index that lost its end makes a segment look old: retention deletes young records.',
-    file: 'src/log/segment.ts',
+    file: 'src/log/lazy-index.ts',
     find: 'if (index.unproven !== null) {',
     replace: 'if (index.unproven !== null && index.unproven.endPosition === 0) {',
     caughtBy: [test('log/retention', 'by age index files that are gone, cut or empty make nothing old')],
