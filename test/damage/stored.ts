@@ -5,7 +5,7 @@ import type { PartitionLog } from '../../src/log/partition-log.ts';
 import { batchesIn } from '../../src/record/batch.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
 import { recordsOf } from '../../src/record/records.ts';
-import { ManualClock } from '../log/support.ts';
+import { ManualClock } from '../manual-clock.ts';
 import { SeededRandom } from '../seeded-random.ts';
 
 /** Small enough that a short life fills a file, and that each of their bytes can be tried. */

@@ -3,7 +3,7 @@ import { Journal } from '../../src/log/journal.ts';
 import { JournalReplay } from '../../src/log/journal-replay.ts';
 import type { LogSettings } from '../../src/log/log-settings.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
-import { batchOf, contextOn, openLog, readAll, settle, type TestContext } from './support.ts';
+import { batchOf, contextOn, openLog, readAll, settle, type TestContext } from './opened-log.ts';
 
 /** Small enough that some rounds fill a file. */
 export const SMALL_JOURNAL = { firstFileBytes: 32 * 1024, fileBytes: 48 * 1024, filesMax: 3 };
