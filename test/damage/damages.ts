@@ -1,6 +1,7 @@
 import { Fault } from '../../src/base/faults.ts';
 import { BATCH_HEADER_BYTES, batchesIn } from '../../src/record/batch.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
+import { count } from '../long-run.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import type { Folder } from './folders.ts';
 import { type Findings, type OpenedBroker, openOn, readPartition, Stored, type StoredRecord, send } from './stored.ts';
@@ -9,8 +10,8 @@ import { type Findings, type OpenedBroker, openOn, readPartition, Stored, type S
 export interface Damage {
   readonly path: string;
   readonly what: string;
-  /** Null: the file is gone. */
-  readonly bytes: Buffer | null;
+  /** Makes of the file's bytes what is there instead; null: the file is gone. */
+  readonly change: ((bytes: Buffer) => Buffer) | null;
 }
 
 /**
@@ -23,10 +24,10 @@ export type Outcome = 'refused' | 'told' | 'mended' | 'harmless';
 const HANG_MS = 30_000;
 
 /** What a broker makes of the damage. @throws Error when it breaks the promise that this file is about */
-export async function outcomeOf(folder: Folder, damage: Damage): Promise<Outcome> {
+async function outcomeOf(folder: Folder, damage: Damage): Promise<Outcome> {
   const files = new Map(folder.files);
-  if (damage.bytes === null) files.delete(damage.path);
-  else files.set(damage.path, damage.bytes);
+  if (damage.change === null) files.delete(damage.path);
+  else files.set(damage.path, damage.change(folder.files.get(damage.path)!));
   const disk = SimulatedDisk.holding(files, new SeededRandom(1));
   let opened: OpenedBroker;
   try {
@@ -41,8 +42,45 @@ export async function outcomeOf(folder: Folder, damage: Damage): Promise<Outcome
   return outcome;
 }
 
+/** What may become of each kind of file; all else is a broken promise. */
+const allowed: Readonly<Record<string, readonly Outcome[]>> = {
+  'millrace.json': ['refused', 'harmless'],
+  checkpoint: ['refused', 'harmless'],
+  'ledger checkpoint': ['refused', 'harmless'],
+  'journal/proofs': ['refused', 'harmless', 'mended'],
+  'journal file': ['harmless', 'mended', 'told'],
+  'ledger .log': ['refused', 'harmless', 'mended'],
+  '.log': ['told', 'harmless', 'mended'],
+};
+const caches: readonly Outcome[] = ['harmless', 'mended'];
+
+/** Files of every kind that there is: each must have been damaged. */
+export const kinds: readonly string[] = [...Object.keys(allowed), '.index'];
+
+export const textOf = ({ path, what }: Damage): string => `${path} ${what}`;
+
+/** Tries a damage. Counts what became of it by the kind of file; returns what is wrong, or null. */
+export async function tryDamage(folder: Folder, damage: Damage, counts: Map<string, number>): Promise<string | null> {
+  const kind = kindOf(damage.path);
+  let wrong: string | null = null;
+  const outcome = await inTime(outcomeOf(folder, damage)).catch((error: Error) => {
+    wrong = error.name === 'Error' ? error.message : error.stack!;
+    return 'BROKEN' as const;
+  });
+  count(counts, `${kind}: ${outcome}`);
+  if (outcome === 'BROKEN') return wrong;
+  // A log whose checkpoint is gone and that has damage is cut there, as at a crash: its bytes are kept, and it is told.
+  const isTwice = kind === 'checkpoint' && damage.change === null && outcome === 'told';
+  return isTwice || (allowed[kind] ?? caches).includes(outcome) ? null : outcome;
+}
+
+/** The kinds of files of which none was damaged. */
+export function missingKinds(counts: ReadonlyMap<string, number>): string[] {
+  return kinds.filter((kind) => ![...counts.keys()].some((key) => key.startsWith(`${kind}: `)));
+}
+
 /** Rejects when the work never ends. */
-export function inTime<T>(work: Promise<T>): Promise<T> {
+function inTime<T>(work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout;
   const hang = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('hangs')), HANG_MS);
@@ -120,7 +158,7 @@ async function expectWholeAgain(folder: Folder, { path }: Damage, disk: Simulate
 }
 
 /** The kind of a file, by its path. */
-export function kindOf(path: string): string {
+function kindOf(path: string): string {
   if (path.startsWith('journal/')) return path === 'journal/proofs' ? 'journal/proofs' : 'journal file';
   if (path === 'millrace.json') return path;
   if (path.includes('/quarantine/')) return 'quarantine';
@@ -129,41 +167,47 @@ export function kindOf(path: string): string {
 }
 
 /** Bits of a byte to flip: each by itself where a header is; of contents the ends and all; of what a journal file is filled up with, one. */
-function masksAt(path: string, bytes: Buffer, at: number): readonly number[] {
-  if (path.startsWith('journal/') && path !== 'journal/proofs') {
-    const block = bytes.subarray(at - (at % 4096), at - (at % 4096) + 4096);
-    const used = block.findLastIndex((byte) => byte !== 0) + 1;
-    if (at % 4096 >= used) return [255];
-    return at % 4096 < 36 ? EACH_BIT : SOME_BITS;
-  }
-  return path.endsWith('.log') && !isInHeader(bytes, at) ? SOME_BITS : EACH_BIT;
-}
-
 const EACH_BIT = [1, 2, 4, 8, 16, 32, 64, 128, 255];
 const SOME_BITS = [1, 128, 255];
+const ONE_CHANGE = [255];
+const JOURNAL_BLOCK_BYTES = 4096;
+const JOURNAL_HEADER_BYTES = 36;
 
-function isInHeader(log: Buffer, at: number): boolean {
-  const start = [...batchesIn(log)].findLast((position) => position <= at) ?? 0;
-  return at - start < BATCH_HEADER_BYTES;
+/** For each byte of a file the bits to flip. */
+function masksOf(path: string, bytes: Buffer): (readonly number[])[] {
+  const masks: (readonly number[])[] = Array(bytes.length).fill(EACH_BIT);
+  if (path.startsWith('journal/') && path !== 'journal/proofs') {
+    for (let start = 0; start < bytes.length; start += JOURNAL_BLOCK_BYTES) {
+      const block = bytes.subarray(start, start + JOURNAL_BLOCK_BYTES);
+      const used = block.findLastIndex((byte) => byte !== 0) + 1;
+      masks.fill(SOME_BITS, start + Math.min(used, JOURNAL_HEADER_BYTES), start + used);
+      masks.fill(ONE_CHANGE, start + used, start + block.length);
+    }
+  } else if (path.endsWith('.log')) {
+    masks.fill(SOME_BITS);
+    for (const start of batchesIn(bytes)) masks.fill(EACH_BIT, start, start + BATCH_HEADER_BYTES);
+  }
+  return masks;
 }
 
-/** Every damage of a folder's files, or every n-th of them. */
-export function* damagesOf({ files }: Folder, every = 1): Generator<Damage> {
-  let turn = 0;
+/** Every damage of a folder's files, always in the same order. */
+export function* damagesOf({ files }: Folder): Generator<Damage> {
   for (const [path, bytes] of files) {
-    yield { path, what: 'gone', bytes: null };
-    for (let at = 0; at < bytes.length; at += 1) {
-      for (const mask of masksAt(path, bytes, at)) {
-        if (turn++ % every !== 0) continue;
-        const changed = Buffer.from(bytes);
-        changed[at]! ^= mask;
-        yield { path, what: `byte ${at} ^ ${mask}`, bytes: changed };
-      }
+    yield { path, what: 'gone', change: null };
+    for (const [at, masks] of masksOf(path, bytes).entries()) {
+      for (const mask of masks)
+        yield { path, what: `byte ${at} ^ ${mask}`, change: (whole) => flipped(whole, at, mask) };
     }
     for (let length = 0; length < bytes.length; length += 1) {
       // Of a journal file's padding each 64th, and those around the ends of its blocks.
-      const matters = !/^journal\/\d/.test(path) || length % 64 < 2 || length % 4096 > 4090;
-      if (matters && turn++ % every === 0) yield { path, what: `cut to ${length}`, bytes: bytes.subarray(0, length) };
+      const matters = !/^journal\/\d/.test(path) || length % 64 < 2 || length % JOURNAL_BLOCK_BYTES > 4090;
+      if (matters) yield { path, what: `cut to ${length}`, change: (whole) => whole.subarray(0, length) };
     }
   }
+}
+
+function flipped(whole: Buffer, at: number, mask: number): Buffer {
+  const changed = Buffer.from(whole);
+  changed[at]! ^= mask;
+  return changed;
 }

@@ -1,5 +1,6 @@
 import { Fault } from '../../src/base/faults.ts';
 import { type FailingCall, type Failure, POWER_CUTS, type PowerCut, SimulatedDisk } from '../disk/simulated-disk.ts';
+import { count } from '../long-run.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { History } from './history.ts';
 import { type OpenedBroker, openOn } from './stored.ts';
@@ -153,11 +154,33 @@ export function* failingStates(counts: ReadonlyMap<FailingCall, number>): Genera
   }
 }
 
+export function textOf({ call, nth, fault, forEver, truncateFails, end }: FailingState): string {
+  const which = `${call} ${nth} ${fault} ${forEver ? 'for ever' : 'once'}`;
+  return `${which}${truncateFails ? ', with each truncation after it' : ''}, then ${end}`;
+}
+
+const CAME_ABOUT = 'the failure came about';
+
+/** Tries a state; counts it by its kind. @throws Error what breaks the promise */
+export async function tryState(state: FailingState, counts: Map<string, number>): Promise<void> {
+  const { call, fault, forEver } = state;
+  count(counts, `${call} ${fault} ${forEver ? 'for ever' : 'once'}`);
+  if ((await runState(state)) > 0) count(counts, CAME_ABOUT);
+}
+
+/** What was to take place in the states that were counted, and did not. */
+export function missingCalls(counts: ReadonlyMap<string, number>): string[] {
+  let states = 0;
+  for (const [what, times] of counts) if (what !== CAME_ABOUT) states += times;
+  // The last of them may come in one run and not in another: a round is shared by what arrives in time.
+  return (counts.get(CAME_ABOUT) ?? 0) > states * 0.9 ? [] : [`${CAME_ABOUT} in nine of ten states`];
+}
+
 /**
  * One run of the script in which a call fails, then the end, a sound disk and another start; more is sent then, and it
  * is started once more. Returns how often the failure came about. @throws Error what breaks the promise
  */
-export async function runState(state: FailingState): Promise<number> {
+async function runState(state: FailingState): Promise<number> {
   const disk = new SimulatedDisk(new SeededRandom(1));
   const history = new History();
   const watch: Watch = { syncFailed: false };

@@ -28,7 +28,7 @@ const ALLOCATED_PER_BYTE = 4;
 const NODES_PER_BYTE = 8;
 const NODES_MAX = 200;
 /** Inputs of one seed of fast-check; more take the next one. */
-const RUN_INPUTS = 20_000;
+export const RUN_INPUTS = 20_000;
 
 export interface Reading {
   /** What is wrong with how the input was read; null when every rule is kept. */
