@@ -35,8 +35,10 @@ export interface RepairedLog {
 }
 
 export interface Repair {
+  /** What is told of the journal. */
+  readonly journal: readonly Told[];
   readonly logs: readonly RepairedLog[];
-  /** Every file that is made, changed, moved or removed. */
+  /** Every file that is made, changed, moved or removed: first those that hold records, last the caches. */
   readonly changes: readonly OverlayChange[];
 }
 
@@ -52,18 +54,25 @@ export async function repair(
 ): Promise<Repair> {
   const overlay = new OverlayDisk(realDisk(root));
   const planned = await repairLogs(overlay, logs, options.nowMs);
-  const changes = await overlay.changes();
-  if (options.dryRun || changes.length === 0) return { logs: planned, changes };
-  return { logs: await repairLogs(realDisk(root), logs, options.nowMs), changes };
+  const changes = (await overlay.changes()).sort((one, other) => weightOf(one) - weightOf(other));
+  if (options.dryRun || changes.length === 0) return { ...planned, changes };
+  return { ...(await repairLogs(realDisk(root), logs, options.nowMs)), changes };
 }
 
-async function repairLogs(disk: Disk, logs: readonly StoredLog[], nowMs: number): Promise<RepairedLog[]> {
+/** The less, the more it matters to who looks for records. */
+function weightOf({ path }: OverlayChange): number {
+  if (/\/quarantine\/|\.log$/.test(path)) return 0;
+  return /\.(index|timeindex|producers|sums)$/.test(path) ? 2 : 1;
+}
+
+async function repairLogs(disk: Disk, logs: readonly StoredLog[], nowMs: number): Promise<Omit<Repair, 'changes'>> {
   await loadIdentity(disk, systemRandom);
-  const ofJournal: Told[] = [];
-  const replay = await JournalReplay.read(disk, tellingTo(ofJournal));
+  const journal: Told[] = [];
+  const replay = await JournalReplay.read(disk, tellingTo(journal));
   const repaired: RepairedLog[] = [];
   for (const log of logs) repaired.push(await new LogRepair(disk, log, nowMs).run(replay));
-  return repaired;
+  await replay.keepTorn();
+  return { journal, logs: repaired };
 }
 
 class LogRepair {

@@ -35,8 +35,8 @@ export const logRepair = defineCommand({
     };
     // What it cannot find out is why it refuses.
     await withLogs(args, run, { warns: false });
-    const { logs, changes } = done!;
-    await (args.json ? writeJson({ dryRun, logs: logs.map(jsonOf), changes }) : write(textOf(done!, dryRun)));
+    const { journal, logs, changes } = done!;
+    await (args.json ? writeJson({ dryRun, journal, logs: logs.map(jsonOf), changes }) : write(textOf(done!, dryRun)));
     const damaged = logs.filter((log) => log.damaged.length > 0);
     if (damaged.length === 0) return;
     const places = damaged.map(({ log, damaged: { length } }) => `${log.label} (${length})`);
@@ -49,14 +49,25 @@ function jsonOf({ log, ...repaired }: RepairedLog): object {
   return { label, kind, topic, partition, folder, ...repaired };
 }
 
-function textOf({ logs, changes }: Repair, dryRun: boolean): string {
-  let text = '';
-  for (const { log, told, damaged } of logs) {
-    for (const { message, facts } of told) text += `${log.label}: ${message} ${visible(JSON.stringify(facts))}\n`;
-    for (const { position, bytes, firstOffset, nextOffset, what } of damaged) {
-      text += `${log.label}: offsets ${firstOffset} to ${nextOffset - 1} are damaged, ${bytes} bytes at ${position}: ${visible(what)}\n`;
-    }
-  }
+/** What is told, the worst of it first: damaged records, torn ends, what a broker mends by itself. */
+const WORST_FIRST = ['error', 'warn', 'info'] as const;
+
+function textOf({ journal, logs, changes }: Repair, dryRun: boolean): string {
+  const told = [{ label: 'journal', told: journal }, ...logs.map(({ log, told }) => ({ label: log.label, told }))];
+  const places = logs.flatMap(({ log, damaged }) =>
+    damaged.map(
+      ({ position, bytes, firstOffset, nextOffset, what }) =>
+        `${log.label}: offsets ${firstOffset} to ${nextOffset - 1} are damaged, ${bytes} bytes at ${position}: ${visible(what)}\n`,
+    ),
+  );
+  const lines = WORST_FIRST.map((worth) =>
+    told.flatMap(({ label, told: ofOne }) =>
+      ofOne
+        .filter(({ level }) => level === worth)
+        .map(({ message, facts }) => `${label}: ${message} ${visible(JSON.stringify(facts))}\n`),
+    ),
+  );
+  const text = [...places, ...lines.flat()].join('');
   if (changes.length === 0) return `${text}nothing is to be done\n`;
   const rows = changes.map(({ kind, path, from, bytesBefore, bytesAfter }) => [
     dryRun ? `to be ${kind}` : kind,

@@ -17,6 +17,7 @@ import {
 } from './journal-round.ts';
 import { readSealed } from './sealed-file.ts';
 import { segmentName } from './segment-files.ts';
+import { keepTornRound, readTornRound, type TornRound } from './torn-round.ts';
 
 export const JOURNAL_FOLDER = 'journal';
 export const PROOFS_PATH = `${JOURNAL_FOLDER}/proofs`;
@@ -70,6 +71,7 @@ export class JournalReplay {
   #tookReserve = false;
   /** Files that nothing is needed of. */
   #spare = new Set<string>();
+  #torn: TornRound[] = [];
   #found: JournalFound = { files: [], generation: 0, lastNumber: 0, holdsRounds: false };
 
   private constructor(disk: Disk, logger: Logger) {
@@ -130,15 +132,15 @@ export class JournalReplay {
     lastNumber ??= 0;
     const holdsRounds = scans.length > 0 || Object.keys(inUse).length > 0;
     this.#found = { files, generation, lastNumber, holdsRounds };
-    this.#tellOfEnd(all, scans.at(-1), { generation, number: lastNumber + 1 });
+    await this.#takeEnd(all, scans.at(-1), { generation, number: lastNumber + 1 });
   }
 
-  /** The next round would lie behind the last one, or at the start of a file. What is there and was meant to be one is told of. */
-  #tellOfEnd(
+  /** The next round would lie behind the last one, or at the start of a file. What is there and was meant to be one is told of, and kept. */
+  async #takeEnd(
     all: readonly FileScan[],
     newest: FileScan | undefined,
     next: { generation: number; number: number },
-  ): void {
+  ): Promise<void> {
     for (const scan of all) {
       const header = scan === newest ? scan.afterLast : scan.atStart;
       const { generation } = header ?? {};
@@ -150,6 +152,7 @@ export class JournalReplay {
         { file: scan.path, position: header.position },
         'the journal ends in a round that is not whole, which is passed over: what a crash leaves of a write that nobody was told is stored',
       );
+      this.#torn.push(await readTornRound(this.#disk, scan.path, header.position, header.bytes));
     }
   }
 
@@ -243,6 +246,14 @@ export class JournalReplay {
     return true;
   }
 
+  /** Keeps aside what of the journal's end is not whole. Before its place is used again, and when the logs have found their room. */
+  async keepTorn(): Promise<void> {
+    for (let torn = this.#torn[0]; torn !== undefined; torn = this.#torn[0]) {
+      await keepTornRound({ disk: this.#disk, logger: this.#logger }, torn);
+      this.#torn.shift();
+    }
+  }
+
   /** Every log has taken its part, and the files are the running journal's: what was spare is in use again soon. */
   forget(): void {
     this.#entries.clear();
@@ -274,6 +285,8 @@ export function proofsIn(sealed: { content: unknown } | 'damaged'): Proofs {
 /** What lies where a round could begin. */
 interface FoundHeader {
   readonly position: number;
+  /** Of the round, as it says. */
+  readonly bytes: number;
   readonly hasMagic: boolean;
   readonly generation: number;
   readonly number: number;
@@ -323,10 +336,10 @@ class FileScan {
   async #headerAt(window: Window, position: number): Promise<FoundHeader | null> {
     const bytes = await window.read(position, ROUND_HEADER_BYTES);
     if (bytes.length < ROUND_HEADER_BYTES) return null;
-    const { generation, number } = readHeader(bytes);
+    const { bytes: roundBytes, generation, number } = readHeader(bytes);
     const hasMagic = decodeHeader(bytes) !== null;
     const isWhole = (await this.#wholeAt(window, position)) !== null;
-    return { position, hasMagic, generation, number, isWhole };
+    return { position, bytes: roundBytes, hasMagic, generation, number, isWhole };
   }
 
   async #wholeAt(window: Window, at: number): Promise<{ header: RoundHeader; round: Buffer } | null> {

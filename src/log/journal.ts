@@ -96,6 +96,7 @@ export class Journal {
   #checksum: Checksum | null = null;
   /** What an earlier process left and is not taken over yet; null before the start. */
   #left: JournalFile[] | null = null;
+  #keepTorn = async (): Promise<void> => {};
   #free: JournalFile[] = [];
   #active: Active | null = null;
   /** Full, oldest first. */
@@ -137,12 +138,14 @@ export class Journal {
    */
   start(replay: JournalReplay): void {
     replay.forget();
+    this.#keepTorn = () => replay.keepTorn();
     this.#left = [...replay.found.files];
     this.#make();
   }
 
   /** After a failure it may be called again, and goes on with what is left. */
   async #takeOver(left: JournalFile[]): Promise<void> {
+    await this.#keepTorn();
     for (const { name } of left) {
       this.#nameNext = Math.max(this.#nameNext, Number(name) + 1);
       await this.#syncFound(`${JOURNAL_FOLDER}/${name}`);

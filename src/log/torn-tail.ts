@@ -106,7 +106,7 @@ async function copyTail(disk: Disk, segment: Segment, start: number, path: strin
   });
 }
 
-async function writeAside(disk: Disk, path: string, write: (file: DiskFile) => Promise<void>): Promise<void> {
+export async function writeAside(disk: Disk, path: string, write: (file: DiskFile) => Promise<void>): Promise<void> {
   const file = await disk.open(path, 'create');
   try {
     await write(file);

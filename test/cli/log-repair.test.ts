@@ -175,7 +175,7 @@ test('damaged records are left as they are and noted; readers are led past them 
   expect([code, isOneLine(err), done.logs[0]!.damaged]).toMatchObject([7, true, [{ firstOffset: 1, nextOffset: 2 }]]);
   // The damaged batch had its entry in the index, which leads to sound ones alone.
   const changed = done.changes.map((change) => path.basename(change.path).replace(/^0+/, ''));
-  expect(changed).toEqual(['.index', '.timeindex', 'places']);
+  expect(changed).toEqual(['places', '.index', '.timeindex']);
   expect(await readdir(path.join(partition, 'quarantine'))).toEqual(['places']);
   const { out } = await runCli(['log', 'repair', data, '--dry-run']);
   expect(out).toMatch(/^orders-0: offsets 1 to 1 are damaged, \d+ bytes at \d+: /m);
@@ -183,6 +183,35 @@ test('damaged records are left as they are and noted; readers are led past them 
   await broker.admin.alterSettings({ topic: 'orders' }, { set: { 'millrace.rot': 'skip' } });
   await broker.close();
   expect(await valuesIn(data)).toEqual(all.filter((value) => value !== '1'));
+});
+
+test('what matters is told first, of whichever log: damaged records, then torn ends, then caches', async () => {
+  const { data, logs } = await copy(stopped);
+  await flip(logs[0]!.replace(/\.log$/, '.index'), 3);
+  await flip(logs[1]!, 100);
+  await appendFile(path.join(data, 'ledger', 'groups', '00000000000000000000.log'), 'torn by a crash');
+  const { out } = await runCli(['log', 'repair', data, '--dry-run']);
+  const [told, changes] = out.split('\n\n') as [string, string];
+  const lines = told.split('\n').map((line) => /are damaged|torn write|an index/.exec(line)?.[0]);
+  expect(lines).toEqual(['are damaged', 'are damaged', 'torn write', 'an index']);
+  const files = changes.trim().split('\n').slice(1);
+  const firstCache = files.findIndex((line) => /index|producers/.test(line));
+  expect(firstCache).toBeGreaterThan(0);
+  expect(files.findLastIndex((line) => /\.log|quarantine/.test(line))).toBeLessThan(firstCache);
+});
+
+test('a round of the journal that is not whole is kept aside', async () => {
+  const { data } = await copy(killed);
+  const journal = path.join(data, 'journal', '1');
+  const content = await readFile(journal);
+  const last = content.lastIndexOf('MLJ1');
+  await flip(journal, last + 200);
+  const { code, out } = await runCli(['log', 'repair', data]);
+  expect([code, out]).toEqual([0, expect.stringMatching(/^journal: the journal ends in a round that is not whole/)]);
+  const [kept] = await readdir(path.join(data, 'journal', 'quarantine'));
+  const bytes = await readFile(path.join(data, 'journal', 'quarantine', kept!));
+  expect(bytes.equals((await readFile(journal)).subarray(last, last + bytes.length))).toBe(true);
+  expect(bytes.toString('latin1')).toContain(`${RECORDS - 1} ...`);
 });
 
 test('caches that are wrong, or gone, are built again', async () => {

@@ -1,8 +1,10 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { JournalReplay } from '../../src/log/journal-replay.ts';
+import { readWhole } from '../../src/log/sealed-file.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
-import { append } from './support.ts';
+import { append, contextOn } from './support.ts';
 
 const settings = { segmentBytes: 1 << 20 };
 const open = (disk: SimulatedDisk): Promise<Opened> => openJournaled(disk, ['a', 'b'], settings);
@@ -72,4 +74,59 @@ test('a stop after which nothing is to be replayed, and files of other sizes the
   await disk.remove('journal/1');
   const again = await open(disk.afterKill());
   expect(messagesOf(again)).toBe('');
+});
+
+describe('the bytes of a last round that is not whole', () => {
+  /** Those that are kept aside, as text. */
+  async function kept(disk: SimulatedDisk): Promise<string[]> {
+    const names = await disk.list('journal/quarantine');
+    return Promise.all(names.map(async (name) => String(await readWhole(disk, `journal/quarantine/${name}`))));
+  }
+
+  /** The last round has a byte in its batch that is not what was written. */
+  async function torn(): Promise<SimulatedDisk> {
+    const disk = await journalAlone(['first', 'second']);
+    disk.flip('journal/1', 2 * 4096 + 150, 1);
+    return disk;
+  }
+
+  test('are kept aside before their place is used again, once, however often a start comes upon them', async () => {
+    let disk = await torn();
+    for (let start = 0; start < 3; start += 1) {
+      const opened = await open(disk);
+      await opened.journal.settled();
+      disk = disk.afterKill();
+    }
+    const opened = await open(disk);
+    await opened.journal.settled();
+    for (let i = 0; i < 9; i += 1) await append(opened.context, opened.logs[0]!, { tag: `later${i}` });
+    const found = await kept(disk.afterPowerCut('nothing'));
+    expect(found.length).toBe(1);
+    expect(found[0]).toContain('second.');
+  });
+
+  test('are told of where a full disk has no room for them, and the start goes on', async () => {
+    const disk = await torn();
+    disk.fail({ fault: 'ENOSPC', of: (_, path) => path.startsWith('journal/quarantine'), from: 0, forEver: true });
+    const opened = await open(disk);
+    await opened.journal.settled();
+    expect(messagesOf(opened)).toMatch(/could not be kept aside/);
+    await append(opened.context, opened.logs[0]!, { tag: 'later' });
+    expect(opened.context.fatal).toEqual([]);
+  });
+
+  test('are kept also when their file has to make room for the start', async () => {
+    const opening = new SimulatedDisk(new SeededRandom(1));
+    await warm(await open(opening));
+    const files = opening.afterPowerCut('nothing').files();
+    // As when the first round of a file is torn: nothing says yet that the file is in use.
+    files.delete('journal/proofs');
+    const disk = SimulatedDisk.holding(files, new SeededRandom(1));
+    disk.flip('journal/1', 150, 1);
+    const replay = await JournalReplay.read(disk, contextOn(disk).logger);
+    expect(await replay.giveBack()).toBe(true);
+    expect(await disk.list('journal')).toEqual([]);
+    await replay.keepTorn();
+    expect((await kept(disk))[0]).toContain('warm.');
+  });
 });
