@@ -10,6 +10,10 @@ export interface GroupPart {
  * The batches of one group, of which each log holds its own back until all of them are durable in the journal: so a crash
  * leaves all or none. A log that has come to its part waits for those of the others; since groups are accepted by all their
  * logs at once, no two wait for each other.
+ *
+ * When it is refused, each of its logs takes back what it has accepted behind its part as well, and with that other groups: all of
+ * it is refused with the same fault, which is one to retry. Taking back the part alone is not to be had: those behind it have
+ * their offsets, which were told to whoever appended them and are stamped into their bytes, and a log's offsets have no gaps.
  */
 export class WriteAhead {
   readonly parts: readonly GroupPart[];

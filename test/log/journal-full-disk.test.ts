@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { Fault } from '../../src/base/faults.ts';
+import type { PartitionLog } from '../../src/log/partition-log.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { Gate, hookedDisk } from './hooked-disk.ts';
 import { appendGroup, file, isJournal, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
-import { append, failureOf, openLog, settle, until } from './support.ts';
+import { append, batchOf, failureOf, openLog, settle, until } from './support.ts';
 
 const FOLDERS = ['a', 'b'];
 const settings = { segmentBytes: 1 << 20 };
@@ -49,6 +51,37 @@ describe('a disk without room for the journal', () => {
     expect(opened.logs.map((log) => log.marks.highWatermark)).toEqual([3, 3]);
   });
 });
+
+test.each(['diskFull', 'unknownPartition'] as const)(
+  'a group that is refused (%s) takes what was accepted behind it along: told to be sent again, and stored then',
+  async (why) => {
+    const disk = diskOf();
+    const opened = await open(disk);
+    const { context } = opened;
+    const [deleted, log] = opened.logs as [PartitionLog, PartitionLog];
+    await warm(opened);
+    const ofProducer = (sequence: number): Buffer =>
+      batchOf({ tag: `p${sequence}`, producerId: 7, producerEpoch: 0, baseSequence: sequence });
+    if (why === 'diskFull') {
+      // The round before the group's finds room.
+      disk.fail({ fault: 'ENOSPC', of: (call, path) => call === 'write' && isJournal(path), from: 1, forEver: false });
+    }
+    const before = append(context, log, ofProducer(0));
+    const group = appendGroup(opened, 'refused');
+    const behind = append(context, log, ofProducer(1));
+    const others = append(context, log, { tag: 'other' });
+    if (why === 'unknownPartition') deleted.abort(new Fault('unknownPartition'));
+    for (const refused of [group, behind, others]) {
+      expect(await failureOf(refused)).toMatchObject({ fault: why, retriable: true });
+    }
+    await before;
+    disk.heal();
+    expect(await append(context, log, ofProducer(1))).toMatchObject({ baseOffset: 2, duplicate: false });
+    const [, text] = await tagsOf(await open(disk.afterPowerCut('nothing')));
+    for (const tag of ['p0.', 'p1.']) expect(text?.split(tag).length).toBeGreaterThan(1);
+    expect(text).not.toMatch(/refused|other/);
+  },
+);
 
 test('a log that is made on a full disk takes no file of the journal that was spare at the start: it is in use by then', async () => {
   const disk = diskOf();
