@@ -1,6 +1,6 @@
 import type { CancelTimer } from '../base/clock.ts';
 import { Fault, faultFromKafka } from '../base/faults.ts';
-import type { KafkaErrorName } from '../base/kafka-errors.ts';
+import { type KafkaErrorName, kafkaErrors } from '../base/kafka-errors.ts';
 import { type Uuid, ZERO_UUID } from '../base/random.ts';
 import { batchesIn, nextOffset } from '../record/batch.ts';
 import type { FetchAbortedTransaction, FetchPartitionData, FetchResponse } from '../wire/messages.generated.ts';
@@ -56,6 +56,9 @@ export interface FetcherParts {
 /** The last version that names topics; after it they go by id. */
 const NAMES_VERSION_LAST = 12;
 const SESSION_VERSION_FIRST = 7;
+/** What to do where a broker's own bytes are damaged, which no repetition cures. */
+const PAST_DAMAGE =
+  'go on at a later offset, or let readers pass with millrace.rot=skip on the topic; `millrace log verify` tells all that is damaged';
 /** The broker has given the session's room to another, or saw a request that this side does not know of: a new one is opened at once. */
 const lostSession: ReadonlySet<KafkaErrorName> = new Set(['FETCH_SESSION_ID_NOT_FOUND', 'INVALID_FETCH_SESSION_EPOCH']);
 
@@ -221,10 +224,12 @@ export class Fetcher {
   }
 
   async #acceptOne(cursor: Cursor, answer: FetchPartitionData): Promise<void> {
-    const fault = faultFromKafka(answer.errorCode, `${at(cursor)}, offset ${cursor.fetchNext}`);
+    const place = `${at(cursor)}, offset ${cursor.fetchNext}`;
+    const isDamaged = answer.errorCode === kafkaErrors.CORRUPT_MESSAGE.code;
+    const fault = faultFromKafka(answer.errorCode, isDamaged ? `${place}; ${PAST_DAMAGE}` : place);
     if (fault === null) this.#put(cursor, answer);
     else if (fault.kafka === 'OFFSET_OUT_OF_RANGE') await this.#resetOffset(cursor, fault);
-    else if (fault.retriable && fault.kafka !== 'CORRUPT_MESSAGE') this.#failed(cursor, fault);
+    else if (fault.retriable && !isDamaged) this.#failed(cursor, fault);
     else throw fault;
   }
 

@@ -6,6 +6,7 @@ import { text } from '../../src/client/codecs.ts';
 import { Millrace } from '../../src/millrace.ts';
 import { batchBytes } from '../../src/record/batch.ts';
 import { isOneLine, runCli } from './run-cli.ts';
+import { ServeProcess } from './serve-process.ts';
 
 interface Change {
   kind: string;
@@ -179,6 +180,11 @@ test('damaged records are left as they are and noted; readers are led past them 
   expect(await readdir(path.join(partition, 'quarantine'))).toEqual(['places']);
   const { out } = await runCli(['log', 'repair', data, '--dry-run']);
   expect(out).toMatch(/^orders-0: offsets 1 to 1 are damaged, \d+ bytes at \d+: /m);
+  const serving = await ServeProcess.start(['--data', data, '--listen', '127.0.0.1:0']);
+  const consumed = await runCli(['consume', 'orders', '-e', '--broker', serving.broker]);
+  await serving.stop();
+  expect([consumed.code, isOneLine(consumed.err)]).toEqual([7, true]);
+  expect(consumed.err).toMatch(/partition 0, offset 1; .*millrace\.rot=skip.*millrace log verify/);
   const broker = await Millrace.open(data);
   await broker.admin.alterSettings({ topic: 'orders' }, { set: { 'millrace.rot': 'skip' } });
   await broker.close();
