@@ -15,6 +15,7 @@ import { compact } from '../src/log/compaction.ts';
 import { planOf } from '../src/log/compaction-plan.ts';
 import { KeyMap } from '../src/log/key-map.ts';
 import { PartitionLog } from '../src/log/partition-log.ts';
+import { ReadBuffers } from '../src/log/read-buffers.ts';
 import { Syncer } from '../src/log/syncer.ts';
 import { TailCache } from '../src/log/tail-cache.ts';
 import { buildBatch } from '../src/record/batch-builder.ts';
@@ -35,6 +36,7 @@ for (const compression of ['none', 'lz4', 'zstd'] as const) {
     replay: null,
     cache: new TailCache(MIB),
     reads: new Semaphore(2),
+    readBuffers: new ReadBuffers(),
     onFatal(error: unknown) {
       throw error;
     },

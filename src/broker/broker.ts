@@ -9,6 +9,7 @@ import { Ledger } from '../ledger/ledger.ts';
 import { JOURNAL_SIZES, Journal, type JournalSizes } from '../log/journal.ts';
 import { JournalReplay } from '../log/journal-replay.ts';
 import type { LogContext } from '../log/partition-log.ts';
+import { ReadBuffers } from '../log/read-buffers.ts';
 import { Syncer } from '../log/syncer.ts';
 import { TailCache } from '../log/tail-cache.ts';
 import type { Codecs } from '../record/compression.ts';
@@ -320,6 +321,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     replay: options.journaled === false ? null : await JournalReplay.read(disk, logger),
     cache: new TailCache(options.tailCacheBytesMax),
     reads: new Semaphore(options.readsAtOnceMax),
+    readBuffers: new ReadBuffers(),
     codecs: options.codecs,
     onFatal(cause) {
       // First, so that nothing is released whose sync has just failed.

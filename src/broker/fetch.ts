@@ -22,7 +22,7 @@ export interface Fetched {
   /** Where the log parted from what the reader has read (KIP-595); nothing is read then. */
   readonly divergence: EpochEnd | null;
   /** See LogRead.release. */
-  readonly release: () => void;
+  readonly release: LogRead['release'];
 }
 
 export interface FetchLimits {

@@ -76,9 +76,15 @@ function wholeDamage(segment: Segment, what: string): DamagedBytes {
   return { position: 0, bytes, firstOffset, nextOffset: segment.compacted!.endNext, what };
 }
 
+/** Reads from a segment; what it returns may be a part of what it used. */
+export type SegmentRead = (position: number, bytes: number) => Promise<Buffer>;
+
 export interface CompactedRead {
-  /** From the batch on that holds the offset or, in a gap, follows it; empty when that is larger than what was asked for. */
+  /** What was read. */
   readonly bytes: Buffer;
+  /** Of that, from the batch on that holds the offset or, in a gap, follows it; empty when that is larger than what was asked for. */
+  readonly start: number;
+  readonly end: number;
   readonly nextOffset: number;
 }
 
@@ -90,14 +96,16 @@ export async function readCompacted(
   segment: Segment,
   offset: number,
   { bytesMax, atLeastOne, endNext }: { bytesMax: number; atLeastOne: boolean; endNext: number },
+  windowBytes: number,
+  read: SegmentRead,
 ): Promise<CompactedRead> {
   const sums = await segment.sums();
   const first = sums.withOffset(offset);
   if (first === sums.length) throw segment.damaged(segment.sizeBytes, `offset ${offset} is missing`);
   const { start } = sums.block(first);
   let last = first;
-  while (last + 1 < sums.length && sums.block(last).end - start < bytesMax) last += 1;
-  const all = await segment.read(start, sums.block(last).end - start);
+  while (last + 1 < sums.length && sums.block(last).end - start < Math.min(bytesMax, windowBytes)) last += 1;
+  const all = await read(start, sums.block(last).end - start);
   let provenEnd = 0;
   for (let i = first; i <= last; i += 1) {
     const block = sums.block(i);
@@ -117,5 +125,5 @@ export async function readCompacted(
     next = nextOffset(all, end);
     end += size;
   }
-  return { bytes: all.subarray(from, end), nextOffset: next };
+  return { bytes: all, start: from, end, nextOffset: next };
 }

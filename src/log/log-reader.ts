@@ -12,40 +12,49 @@ import {
 import { readCompacted } from './compacted-reads.ts';
 import { Continuity } from './continuity.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
+import type { LogContext } from './log-context.ts';
 import type { Marks } from './marks.ts';
 import { lastIndexWhere } from './offset-index.ts';
 import type { Quarantine, QuarantinedPlace } from './quarantine.ts';
+import { READ_BUFFER_BYTES, type ReadBuffers } from './read-buffers.ts';
 import type { Segment } from './segment.ts';
 import { type KnownStart, scanSegment } from './segment-scan.ts';
 import type { CachedTail, Page, Region } from './tail-cache.ts';
 
 /** Read beyond what was asked for, since the index leads to a place up to an interval before the batch that is wanted. */
 const SLACK_BYTES = 16 * 1024;
-/** Of what was read, how much must be answered for it not to be copied out of it. */
-const ANSWERED_SHARE_MIN = 0.9;
+/** Read at once; who asks for more is answered from several reads. */
+const WINDOW_BYTES = 1024 * 1024;
+/** Of the memory that was read into, how much must be answered for it not to be copied out of it. */
+const ANSWERED_SHARE_MIN = 0.5;
 
 /** Whole batches, the first of which holds the offset asked for. */
 export interface LogRead {
   /** To be sent as they are, in this order; never to be changed. */
-  readonly buffers: Buffer[];
+  readonly buffers: readonly Buffer[];
   readonly bytes: number;
   /** The offset after the last batch; the one asked for when there is none. */
   readonly nextOffset: number;
   /**
-   * Says that the buffers are not used any more, so that their memory may be. Whoever cannot tell need not call it: the
-   * memory then stays theirs.
+   * Says that one of the buffers, or none of them, is used any more, so that its memory may be. Whoever cannot tell need not
+   * call it: the memory then stays theirs.
    */
-  readonly release: () => void;
+  readonly release: (buffer?: Buffer) => void;
 }
 
-const nothingToRelease = (): void => {};
+const nothing = (offset: number): LogRead => ({ buffers: [], bytes: 0, nextOffset: offset, release: () => {} });
 
-const nothing = (offset: number): LogRead => ({
-  buffers: [],
-  bytes: 0,
-  nextOffset: offset,
-  release: nothingToRelease,
-});
+/** Calls what is to be called when a buffer is released, once. */
+function releaseOf(holds: Map<Buffer, () => void>): LogRead['release'] {
+  const releaseOne = (buffer: Buffer): void => {
+    const letGo = holds.get(buffer);
+    if (holds.delete(buffer)) letGo!();
+  };
+  return (buffer) => {
+    if (buffer !== undefined) releaseOne(buffer);
+    else for (const one of holds.keys()) releaseOne(one);
+  };
+}
 
 export interface ReadLimits {
   /** Nothing from this offset on is returned: the high watermark. */
@@ -64,6 +73,7 @@ export class LogReader {
   readonly quarantine: Quarantine;
   /** For whoever else reads much of the log's files. */
   readonly reads: Semaphore;
+  readonly #buffers: ReadBuffers;
   /** Searches for the extent of damage, one after the other: several readers come upon the same. */
   #searching: Promise<unknown> = Promise.resolve();
   readonly #rot: () => 'stop' | 'skip';
@@ -72,7 +82,7 @@ export class LogReader {
     log: { segments: readonly Segment[]; epochs: LeaderEpochs; quarantine: Quarantine },
     tail: CachedTail,
     marks: Marks,
-    reads: Semaphore,
+    { reads, readBuffers }: Pick<LogContext, 'reads' | 'readBuffers'>,
     rot: () => 'stop' | 'skip',
   ) {
     this.#segments = log.segments;
@@ -81,6 +91,7 @@ export class LogReader {
     this.#epochs = log.epochs;
     this.quarantine = log.quarantine;
     this.reads = reads;
+    this.#buffers = readBuffers;
     this.#rot = rot;
   }
 
@@ -96,7 +107,38 @@ export class LogReader {
     if (offset >= Math.min(limits.endNext, writtenNext)) return nothing(offset);
     const regions = this.#tail.from(offset);
     if (regions.length > 0) return fromRegions(regions, offset, limits);
-    return this.reads.run(() => this.#fromFiles(offset, limits));
+    return this.reads.run(() => this.#inWindows(offset, limits));
+  }
+
+  /** As much as is asked for, a window after the other. */
+  async #inWindows(offset: number, limits: ReadLimits): Promise<LogRead> {
+    const first = await this.#fromFiles(offset, limits);
+    const reads = [first];
+    let { bytes, nextOffset: at } = first;
+    const rest: ReadLimits = {
+      endNext: limits.endNext,
+      get bytesMax() {
+        return limits.bytesMax - bytes;
+      },
+      atLeastOne: false,
+    };
+    while (reads.at(-1)!.bytes > 0 && rest.bytesMax >= WINDOW_BYTES && at < limits.endNext) {
+      try {
+        const read = await this.#fromFiles(at, rest);
+        reads.push(read);
+        bytes += read.bytes;
+        at = read.nextOffset;
+      } catch (error) {
+        // What precedes it is served; whoever asks for what follows is told.
+        if (!(error instanceof Fault)) throw error;
+        break;
+      }
+    }
+    if (reads.length === 1) return first;
+    const release: LogRead['release'] = (buffer) => {
+      for (const read of reads) read.release(buffer);
+    };
+    return { buffers: reads.flatMap((read) => read.buffers), bytes, nextOffset: at, release };
   }
 
   async #fromFiles(offset: number, limits: ReadLimits): Promise<LogRead> {
@@ -120,11 +162,11 @@ export class LogReader {
       const index = lastIndexWhere(this.#segments.length, (i) => this.#segments[i]!.baseOffset <= offset);
       const segment = this.#segments[index]!;
       try {
-        if (segment.hasGaps) return await fromCompacted(segment, offset, limits);
+        if (segment.hasGaps) return await this.#fromCompacted(segment, offset, limits);
         const start = await segment.index.startOf(offset);
         const past = this.quarantine.endBefore(segment, offset);
         const from = past !== null && past.position > start.position ? past : start;
-        return await readSegment(segment, from, offset, limits, this.#epochs);
+        return await this.#readSegment(segment, from, offset, limits);
       } catch (error) {
         // Files that are gone are no failure where it was their turn to go, or where compaction put others in their place.
         this.#checkNotDeleted(offset);
@@ -170,6 +212,66 @@ export class LogReader {
     const logStart = Math.max(this.#marks.logStart, this.#segments[0]!.baseOffset);
     if (offset < logStart) throw new Fault('offsetOutOfRange', { detail: `${offset} is before ${logStart}` });
   }
+
+  /** Batches of the one segment that holds `offset`, which is looked for from `start` on. @throws Fault corruptBatch when it does not */
+  async #readSegment(segment: Segment, start: KnownStart, offset: number, limits: ReadLimits): Promise<LogRead> {
+    const continuity = new Continuity(start.offset);
+    let { position } = start;
+    const windowBytes = (): number => Math.min(limits.bytesMax, WINDOW_BYTES) + SLACK_BYTES;
+    let wanted = windowBytes();
+    while (position + BATCH_HEADER_BYTES <= segment.sizeBytes) {
+      const window = await this.#window(segment, position, wanted);
+      const { bytes } = window;
+      let at = 0;
+      while (bytes.length - at >= BATCH_HEADER_BYTES) {
+        const size = batchBytes(bytes, at);
+        if (size < BATCH_HEADER_BYTES || position + at + size > segment.sizeBytes) {
+          throw segment.damaged(position + at, `a batch of ${size} bytes in a file of ${segment.sizeBytes}`);
+        }
+        // More than may be answered. What it is is looked at by whoever may take it.
+        if (!limits.atLeastOne && size > limits.bytesMax && nextOffset(bytes, at) > offset) {
+          return keep(window, 0, 0, offset);
+        }
+        // Looked at again, and only then stepped over, when all of it is read.
+        if (at + size > bytes.length) break;
+        const { nextOffset: next, inPlace } = continuity.step(bytes, at);
+        if (offset < next) {
+          // A segment has no gaps: when this one lies beyond the offset, the count of one before it is wrong.
+          if (!inPlace || baseOffset(bytes, at) > offset) {
+            throw segment.damaged(position + at, `offset ${offset} is not where the batches around it say`);
+          }
+          const { end, next: endNext } = cut(segment, bytes, at, position + at, limits, this.#epochs);
+          return keep(window, at, end, end === at ? offset : endNext);
+        }
+        at += size;
+      }
+      wanted = at > 0 ? windowBytes() : Math.max(batchBytes(bytes, 0), windowBytes());
+      position += at;
+      window.giveBack();
+    }
+    throw segment.damaged(position, `offset ${offset} is missing`);
+  }
+
+  /** The same of a segment that was compacted. @throws Fault corruptBatch */
+  async #fromCompacted(segment: Segment, offset: number, limits: ReadLimits): Promise<LogRead> {
+    let window: Window | null = null;
+    const found = await readCompacted(segment, offset, limits, WINDOW_BYTES, async (position, bytes) => {
+      window = await this.#window(segment, position, bytes);
+      return window.bytes;
+    });
+    return keep(window!, found.start, found.end, found.nextOffset);
+  }
+
+  /** What few ask for is not worth one of the large buffers. */
+  async #window(segment: Segment, position: number, bytes: number): Promise<Window> {
+    if (bytes > READ_BUFFER_BYTES || bytes < READ_BUFFER_BYTES * ANSWERED_SHARE_MIN) {
+      const own = await segment.read(position, bytes);
+      return { bytes: own, memoryBytes: own.length, giveBack: () => {} };
+    }
+    const buffer = this.#buffers.take();
+    const read = await segment.read(position, bytes, buffer);
+    return { bytes: read, memoryBytes: buffer.length, giveBack: () => this.#buffers.give(buffer) };
+  }
 }
 
 function fromRegions(
@@ -180,8 +282,18 @@ function fromRegions(
   const buffers: Buffer[] = [];
   let bytes = 0;
   let next = offset;
-  let run = null as { page: Buffer; start: number; end: number } | null;
-  const pinned: Page[] = [];
+  let run = null as { page: Page; bytes: Buffer; start: number; end: number } | null;
+  const endRun = (): void => {
+    if (run === null) return;
+    const { page, bytes: all, start, end } = run;
+    const buffer = all.subarray(start, end);
+    buffers.push(buffer);
+    page.pins += 1;
+    holds.set(buffer, () => {
+      page.pins -= 1;
+    });
+  };
+  const holds = new Map<Buffer, () => void>();
   for (const region of regions) {
     const page = region.page.bytes!;
     let at = region.start;
@@ -201,79 +313,49 @@ function fromRegions(
     }
     if (end > at) {
       bytes += end - at;
-      if (run?.page === page && run.end === at) run.end = end;
+      if (run?.bytes === page && run.end === at) run.end = end;
       else {
-        if (run !== null) buffers.push(run.page.subarray(run.start, run.end));
-        run = { page, start: at, end };
+        endRun();
+        run = { page: region.page, bytes: page, start: at, end };
       }
-      if (pinned.at(-1) !== region.page) pinned.push(region.page);
     }
     if (end < region.end) break;
   }
-  if (run !== null) buffers.push(run.page.subarray(run.start, run.end));
-  for (const page of pinned) page.pins += 1;
-  const release = (): void => {
-    for (const page of pinned.splice(0)) page.pins -= 1;
-  };
-  return { buffers, bytes, nextOffset: next, release };
+  endRun();
+  return { buffers, bytes, nextOffset: next, release: releaseOf(holds) };
 }
 
-/** The same of a segment that was compacted. @throws Fault corruptBatch */
-async function fromCompacted(segment: Segment, offset: number, limits: ReadLimits): Promise<LogRead> {
-  const { bytes, nextOffset: next } = await readCompacted(segment, offset, limits);
-  if (bytes.length === 0) return nothing(offset);
-  return { buffers: [bytes], bytes: bytes.length, nextOffset: next, release: nothingToRelease };
+/** What was read at once. */
+interface Window {
+  readonly bytes: Buffer;
+  /** Of the memory that it lies in. */
+  readonly memoryBytes: number;
+  /** Its bytes are not used any more. */
+  readonly giveBack: () => void;
 }
 
-/** Batches of the one segment that holds `offset`, which is looked for from `start` on. @throws Fault corruptBatch when it does not */
-async function readSegment(
-  segment: Segment,
-  start: KnownStart,
-  offset: number,
-  limits: ReadLimits,
-  epochs: LeaderEpochs,
-): Promise<LogRead> {
-  const continuity = new Continuity(start.offset);
-  let { position } = start;
-  let wanted = limits.bytesMax + SLACK_BYTES;
-  while (position + BATCH_HEADER_BYTES <= segment.sizeBytes) {
-    const bytes = await segment.read(position, wanted);
-    let at = 0;
-    while (bytes.length - at >= BATCH_HEADER_BYTES) {
-      const size = batchBytes(bytes, at);
-      if (size < BATCH_HEADER_BYTES || position + at + size > segment.sizeBytes) {
-        throw segment.damaged(position + at, `a batch of ${size} bytes in a file of ${segment.sizeBytes}`);
-      }
-      // More than may be answered. What it is is looked at by whoever may take it.
-      if (!limits.atLeastOne && size > limits.bytesMax && nextOffset(bytes, at) > offset) return nothing(offset);
-      // Looked at again, and only then stepped over, when all of it is read.
-      if (at + size > bytes.length) break;
-      const { nextOffset: next, inPlace } = continuity.step(bytes, at);
-      if (offset < next) {
-        // A segment has no gaps: when this one lies beyond the offset, the count of one before it is wrong.
-        if (!inPlace || baseOffset(bytes, at) > offset) {
-          throw segment.damaged(position + at, `offset ${offset} is not where the batches around it say`);
-        }
-        return cut(segment, bytes, at, position + at, offset, limits, epochs);
-      }
-      at += size;
-    }
-    wanted = at > 0 ? limits.bytesMax + SLACK_BYTES : Math.max(batchBytes(bytes, 0), limits.bytesMax);
-    position += at;
+/** The batches from `start` to `end` of what was read. */
+function keep({ bytes, memoryBytes, giveBack }: Window, start: number, end: number, next: number): LogRead {
+  // What is on its way keeps all that was read alive, of which nobody counts the rest.
+  if (end - start >= memoryBytes * ANSWERED_SHARE_MIN) {
+    const found = bytes.subarray(start, end);
+    const release = releaseOf(new Map([[found, giveBack]]));
+    return { buffers: [found], bytes: found.length, nextOffset: next, release };
   }
-  throw segment.damaged(position, `offset ${offset} is missing`);
+  const copy = Buffer.from(bytes.subarray(start, end));
+  giveBack();
+  return { ...nothing(next), ...(copy.length > 0 && { buffers: [copy], bytes: copy.length }) };
 }
 
-/** The whole, sound batches within the limits, from the one at `start` on. */
+/** The end of the whole, sound batches within the limits, from the one at `start` on. @throws Fault corruptBatch */
 function cut(
   segment: Segment,
   bytes: Buffer,
   start: number,
   position: number,
-  offset: number,
   limits: ReadLimits,
   epochs: LeaderEpochs,
-): LogRead {
+): { end: number; next: number } {
   let end = start;
   let next = baseOffset(bytes, start);
   while (bytes.length - end >= BATCH_HEADER_BYTES) {
@@ -290,11 +372,7 @@ function cut(
     next = nextOffset(bytes, end);
     end += size;
   }
-  if (end === start) return nothing(offset);
-  const found = bytes.subarray(start, end);
-  // As long as it is on its way it keeps all that was read alive, of which nobody counts the rest.
-  const answered = found.length < bytes.length * ANSWERED_SHARE_MIN ? Buffer.from(found) : found;
-  return { buffers: [answered], bytes: answered.length, nextOffset: next, release: nothingToRelease };
+  return { end, next };
 }
 
 /** Why a batch cannot be what was written there; null when it is. What its CRC does not cover is known otherwise. */

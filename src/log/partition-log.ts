@@ -77,7 +77,7 @@ export class PartitionLog {
     this.#tail = new CachedTail(context.cache);
     this.#audience = new Audience(this.marks, settings, context.clock, () => context.syncer.request(this));
     this.codecs = context.codecs ?? threadedCodecs;
-    this.reader = new LogReader(log, this.#tail, this.marks, context.reads, () => this.#settings.rot);
+    this.reader = new LogReader(log, this.#tail, this.marks, context, () => this.#settings.rot);
     this.#writtenPosition = this.#active.sizeBytes;
     this.#checkpoint = new CheckpointKeeper(
       context,

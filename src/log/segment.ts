@@ -208,13 +208,13 @@ export class Segment {
   }
 
   /**
-   * Reads up to `bytes` from `position` on; fewer at the end. The bytes are the caller's.
+   * Reads up to `bytes` from `position` on; fewer at the end. The bytes are the caller's: a part of `target`, if that is given.
    * @throws Fault corruptBatch when the file is shorter than what was written to it
    */
-  async read(position: number, bytes: number): Promise<Buffer> {
+  async read(position: number, bytes: number, target: Buffer | null = null): Promise<Buffer> {
     const wanted = Math.min(bytes, this.#sizeBytes - position);
     if (wanted <= 0) return Buffer.alloc(0);
-    const buffer = Buffer.allocUnsafeSlow(wanted);
+    const buffer = target?.subarray(0, wanted) ?? Buffer.allocUnsafeSlow(wanted);
     const filed = Math.min(wanted, Math.max(0, this.#fileBytes - position));
     // At once: what is in memory alone now may have been let go when the file is read.
     if (filed < wanted) this.#unfiled.copy(buffer.subarray(filed), position + filed - this.#fileBytes);

@@ -10,7 +10,7 @@ import type { ByteBudget } from './byte-budget.ts';
 import type { Address } from './context.ts';
 import { dispatch, serves } from './dispatcher.ts';
 import type { FetchSessions } from './fetch-sessions.ts';
-import { Outbox } from './outbox.ts';
+import { type OnTaken, Outbox } from './outbox.ts';
 import type { PeerSocket } from './peer-socket.ts';
 
 /** What the connections of one server share. */
@@ -43,8 +43,8 @@ interface Slot {
   answer: readonly Buffer[] | null | undefined;
   /** What its answer holds, or what is read for it, until the outbox counts it. */
   heldBytes: number;
-  /** Called when the answer is on its way, or never will be. */
-  onSent: (() => void) | null;
+  /** Called with each of its answer's buffers that is on its way, or never will be. */
+  onSent: OnTaken | null;
 }
 
 /**
@@ -272,8 +272,8 @@ export class Connection {
       fetchSessions,
       signal: this.#gone.signal,
       mayWait: elements <= WAITING_ELEMENTS_MAX,
-      onSent: (done: () => void) => {
-        slot.onSent = done;
+      onSent: (onTaken: OnTaken) => {
+        slot.onSent = onTaken;
       },
       holdResponse: (bytes: number) => this.#hold(slot, bytes),
       responseBytesMax: () => (this.#socket.destroyed ? 0 : responseBytes.freeBytes >> 2),
@@ -311,7 +311,7 @@ export class Connection {
       this.#countRequest(-requestBytes);
       this.#hold(slot, -slot.heldBytes);
       if (answer != null && !this.#socket.destroyed) this.#outbox.push(answer, onSent);
-      else onSent?.();
+      else if (onSent !== null) answer?.forEach(onSent);
     }
     this.#accountOutbox();
     this.#proceed();
@@ -374,7 +374,7 @@ export class Connection {
   /** Nobody will have its answer. One that is still awaited may yet come to hold something, and is let go of again then. */
   #letGo(slot: Slot): void {
     this.#hold(slot, -slot.heldBytes);
-    if (slot.answer !== undefined) slot.onSent?.();
+    if (slot.onSent !== null) slot.answer?.forEach(slot.onSent);
   }
 
   #closeIfDone(): void {

@@ -20,8 +20,8 @@ export interface RequestContext {
   readonly signal: AbortSignal;
   /** False for a request that takes much memory while it is in work: it is answered with what there is. */
   readonly mayWait: boolean;
-  /** Where it can be known: calls back when the operating system has taken the answer, or nobody waits for it any more. */
-  readonly onSent: ((done: () => void) => void) | null;
+  /** Where it can be known: calls back with each buffer of the answer that the operating system has taken, or nobody waits for any more. */
+  readonly onSent: ((onTaken: (buffer: Buffer) => void) => void) | null;
   /** Where answers are counted: told of bytes that are read for this one, and with a negative number of what is given up. */
   readonly holdResponse?: (bytes: number) => void;
   /** Bytes that a response may hold now, given all that is queued to readers who do not read. */

@@ -3,6 +3,9 @@ import type { PeerSocket } from './peer-socket.ts';
 /** Handed to the socket at once. What is beyond waits here, so that progress shows even on one large answer. */
 const PIECE_BYTES = 1024 * 1024;
 
+/** Told of a buffer that the operating system has taken, or never will, since the connection has ended. */
+export type OnTaken = (buffer: Buffer) => void;
+
 /** Bytes on their way to one peer, in order. */
 export class Outbox {
   readonly #socket: PeerSocket;
@@ -12,7 +15,7 @@ export class Outbox {
   /** Counted from the start of the connection. */
   #pushedBytes = 0;
   #takenBytes = 0;
-  #marks: { readonly bytes: number; readonly onTaken: () => void }[] = [];
+  #marks: { readonly endBytes: number; readonly buffer: Buffer; readonly onTaken: OnTaken }[] = [];
 
   /** `onProgress` is called whenever a piece has been taken by the operating system. */
   constructor(socket: PeerSocket, onProgress: () => void) {
@@ -25,15 +28,14 @@ export class Outbox {
     return this.#pushedBytes - this.#takenBytes;
   }
 
-  /** `onTaken` is called when the operating system has taken all of it, or the connection has ended. */
-  push(buffers: readonly Buffer[], onTaken: (() => void) | null): void {
+  push(buffers: readonly Buffer[], onTaken: OnTaken | null): void {
     for (const buffer of buffers) {
       this.#pushedBytes += buffer.length;
       for (let at = 0; at < buffer.length; at += PIECE_BYTES) {
         this.#queue.push(buffer.length <= PIECE_BYTES ? buffer : buffer.subarray(at, at + PIECE_BYTES));
       }
+      if (onTaken !== null) this.#marks.push({ endBytes: this.#pushedBytes, buffer, onTaken });
     }
-    if (onTaken !== null) this.#marks.push({ bytes: this.#pushedBytes, onTaken });
     this.#write();
   }
 
@@ -46,7 +48,11 @@ export class Outbox {
 
   #tell(): void {
     let told = 0;
-    while (told < this.#marks.length && this.#marks[told]!.bytes <= this.#takenBytes) this.#marks[told++]!.onTaken();
+    for (const { endBytes, buffer, onTaken } of this.#marks) {
+      if (endBytes > this.#takenBytes) break;
+      onTaken(buffer);
+      told += 1;
+    }
     if (told > 0) this.#marks.splice(0, told);
   }
 

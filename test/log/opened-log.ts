@@ -4,6 +4,7 @@ import type { Disk } from '../../src/disk/disk.ts';
 import type { AppendStage } from '../../src/log/append-group.ts';
 import type { LogSettings } from '../../src/log/log-settings.ts';
 import { type LogContext, PartitionLog } from '../../src/log/partition-log.ts';
+import { ReadBuffers } from '../../src/log/read-buffers.ts';
 import { type Appended, Syncer } from '../../src/log/syncer.ts';
 import { TailCache } from '../../src/log/tail-cache.ts';
 import { type BatchOptions, buildBatch } from '../../src/record/batch-builder.ts';
@@ -51,6 +52,7 @@ export function contextOn(disk: Disk, cacheBytes = 1 << 20): TestContext {
     replay: null,
     cache: new TailCache(cacheBytes),
     reads: new Semaphore(2),
+    readBuffers: new ReadBuffers(),
     onFatal: (error) => void fatal.push(error),
     fatal,
     warnings,

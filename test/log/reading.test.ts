@@ -114,7 +114,7 @@ describe('what a read returns', () => {
     const root = tempFolder();
     const context = contextIn(root, 1);
     const log = await openLog(context, { segmentBytes: 1 << 20 });
-    const held: { buffers: Buffer[]; was: string }[] = [];
+    const held: { buffers: readonly Buffer[]; was: string }[] = [];
     for (let i = 0; i < 60; i += 1) {
       await append(context, log, { valueBytes: 5000, tag: i });
       const read = await log.reader.read(i, { endNext: i + 1, bytesMax: 1 << 20, atLeastOne: true });
@@ -126,6 +126,33 @@ describe('what a read returns', () => {
       }
     }
     for (const { buffers, was } of held) expect(Buffer.concat(buffers).toString('latin1') === was).toBe(true);
+    await kill(log);
+  });
+
+  test('buffers that were not released stay as they were, through as many reads of files as there may be', async () => {
+    const context = contextIn(tempFolder());
+    const log = await openLog(context, { segmentBytes: 8 << 20 });
+    for (let i = 0; i < 40; i += 1) await append(context, log, { valueBytes: 150_000, tag: i });
+    dropCache(context);
+    const memory = new Set<ArrayBufferLike>();
+    const held: { buffers: readonly Buffer[]; was: string }[] = [];
+    for (let i = 0; i < 30; i += 1) {
+      // From one buffer, or from two.
+      const bytesMax = i % 3 === 0 ? 2_500_000 : 900_000;
+      const read = await log.reader.read(i, { endNext: 40, bytesMax, atLeastOne: true });
+      expect(read.bytes).toBeGreaterThan(i < 20 ? bytesMax - 500_000 : 0);
+      for (const { buffer } of read.buffers) memory.add(buffer);
+      held.push({ buffers: read.buffers, was: Buffer.concat(read.buffers).toString('latin1') });
+      if (i % 2 === 0) continue;
+      // One after the other, or all at once; again makes no difference.
+      const { buffers } = held.pop()!;
+      if (i % 4 === 1) for (const buffer of buffers) read.release(buffer);
+      read.release();
+      read.release(buffers[0]);
+    }
+    for (const { buffers, was } of held) expect(Buffer.concat(buffers).toString('latin1') === was).toBe(true);
+    // What was released was used again.
+    expect(memory.size).toBeLessThan(45);
     await kill(log);
   });
 });

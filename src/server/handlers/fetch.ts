@@ -28,11 +28,19 @@ export const fetch = readingHandler('Fetch', [4, 18], async (request, context) =
     broker.clock,
     context.signal,
   );
-  context.onSent?.(() => {
-    for (const { release } of fetched) release();
-  });
+  context.onSent?.(releaseOf(fetched));
   return { sessionId: session.id, responses: byTopic(session, partitions, fetched) };
 });
+
+/** Lets go of each buffer as soon as it is sent: an answer may be on its way for long. */
+function releaseOf(fetched: readonly Fetched[]): (buffer: Buffer) => void {
+  const releases = new Map<Buffer, Fetched['release']>();
+  for (const { buffers, release } of fetched) for (const buffer of buffers) releases.set(buffer, release);
+  return (buffer) => {
+    const release = releases.get(buffer);
+    if (releases.delete(buffer)) release!(buffer);
+  };
+}
 
 function partOf(broker: Broker, { topic, topicId, wish }: FetchedPartition, version: number): FetchPart {
   const part = { offset: wish.fetchOffset, bytesMax: wish.partitionMaxBytes, lastEpoch: wish.lastFetchedEpoch };

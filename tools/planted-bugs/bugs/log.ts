@@ -162,12 +162,25 @@ export const logBugs: readonly PlantedBug[] = [
     wrong:
       'A read from memory does not say that it uses its pages: they change under an answer that waits for its socket.',
     file: 'src/log/log-reader.ts',
-    find: 'for (const page of pinned) page.pins += 1;',
-    replace: 'for (const page of pinned) page.pins += 0;',
+    find: 'page.pins += 1;',
+    replace: 'page.pins += 0;',
     caughtBy: [
       test(
         'log/reading',
         'what a read returns buffers that were not released stay as they were, through as many appends as there may be',
+      ),
+    ],
+  },
+  {
+    name: 'read buffer reused while what was read is used',
+    wrong: 'What was read from a file lies in memory that the next read gets: a consumer gets bytes of another place.',
+    file: 'src/log/log-reader.ts',
+    find: 'const release = releaseOf(new Map([[found, giveBack]]));',
+    replace: 'const release = (): void => {};\n    giveBack();',
+    caughtBy: [
+      test(
+        'log/reading',
+        'what a read returns buffers that were not released stay as they were, through as many reads of files as there may be',
       ),
     ],
   },

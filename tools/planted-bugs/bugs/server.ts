@@ -5,6 +5,11 @@ const ORDER = hangingTest(
   'acks=0 that cannot be written, after it was accepted, ends the connection; the broker goes on',
 );
 
+const SLOW_READERS = test(
+  'server/slow-readers',
+  'while others read as fast as they can, into the same memory again and again each reader gets the bytes that were written, however slowly it takes them',
+);
+
 /** What clients are told. */
 export const serverBugs: readonly PlantedBug[] = [
   {
@@ -68,14 +73,24 @@ export const serverBugs: readonly PlantedBug[] = [
     wrong:
       'What a fetch read is released when its answer is made, not when it is sent: a slow consumer gets other bytes.',
     file: 'src/server/handlers/fetch.ts',
-    find: 'context.onSent?.(() => {',
-    replace: 'queueMicrotask(() => {',
+    find: 'context.onSent?.(releaseOf(fetched));',
+    replace: 'for (const { buffers } of fetched) buffers.forEach(releaseOf(fetched));',
     caughtBy: [
       test(
         'server/slow-readers',
         'a reader that takes its time gets what it asked for, whatever is written until then',
       ),
+      SLOW_READERS,
     ],
+  },
+  {
+    name: 'memory of an answer given back when its first piece is sent',
+    wrong:
+      'A buffer counts as sent when the operating system has taken what was before it: a slow consumer gets other bytes.',
+    file: 'src/server/outbox.ts',
+    find: 'if (endBytes > this.#takenBytes) break;',
+    replace: 'if (endBytes - buffer.length > this.#takenBytes) break;',
+    caughtBy: [SLOW_READERS],
   },
   {
     name: 'short write taken for a whole one',
