@@ -58,8 +58,13 @@ export async function recoverCompacted(
 ): Promise<ReadonlyMap<number, CompactedProof>> {
   const { segments } = await readCompacted(disk, folder);
   const proofs = new Map(segments.map(({ base, ...proof }) => [base, proof]));
+  const names = await disk.list(folder);
+  // Segments with gaps would be taken for damaged ones. A .sums file is written after `compacted` alone.
+  if (proofs.size === 0 && names.some((name) => name.endsWith('.sums'))) {
+    if (!names.includes(COMPACTED_FILE)) throw new Fault('damagedMetadata', { detail: `${folder}/${COMPACTED_FILE}` });
+  }
   let changed = false;
-  for (const name of await disk.list(folder)) {
+  for (const name of names) {
     const [, base, ending, number] = INTERIM_FILE.exec(name) ?? [];
     if (base === undefined) continue;
     changed = true;

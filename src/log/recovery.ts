@@ -78,6 +78,10 @@ async function recoverOnce(
   await syncNames(disk, folder, own === null);
   const quarantine = await Quarantine.open(context, folder);
   try {
+    // It was there before compaction began. Without it a gap would be taken for the place where a torn write begins.
+    if (own === null && segments.some(({ compacted }) => compacted !== null)) {
+      throw new Fault('damagedMetadata', { detail: `${folder}/checkpoint` });
+    }
     await quarantine.review(segments);
     const tail = new TailScan(context, { folder, segments, quarantine, checkpoint, journaled, mustBeWhole });
     await tail.run();

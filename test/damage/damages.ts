@@ -47,6 +47,7 @@ const allowed: Readonly<Record<string, readonly Outcome[]>> = {
   'millrace.json': ['refused', 'harmless'],
   checkpoint: ['refused', 'harmless'],
   'ledger checkpoint': ['refused', 'harmless'],
+  compacted: ['refused', 'harmless'],
   'journal/proofs': ['refused', 'harmless', 'mended'],
   'journal file': ['harmless', 'mended', 'told'],
   'ledger .log': ['refused', 'harmless', 'mended'],
@@ -54,8 +55,10 @@ const allowed: Readonly<Record<string, readonly Outcome[]>> = {
 };
 const caches: readonly Outcome[] = ['harmless', 'mended'];
 
-/** Files of every kind that there is: each must have been damaged. */
-export const kinds: readonly string[] = [...Object.keys(allowed), '.index'];
+const cacheKinds = [
+  ...['.index', '.timeindex', '.producers', '.sums', 'quarantine'],
+  ...['ledger .index', 'ledger .timeindex', 'ledger .producers'],
+];
 
 export const textOf = ({ path, what }: Damage): string => `${path} ${what}`;
 
@@ -76,7 +79,9 @@ export async function tryDamage(folder: Folder, damage: Damage, counts: Map<stri
 
 /** The kinds of files of which none was damaged. */
 export function missingKinds(counts: ReadonlyMap<string, number>): string[] {
-  return kinds.filter((kind) => ![...counts.keys()].some((key) => key.startsWith(`${kind}: `)));
+  return [...Object.keys(allowed), ...cacheKinds].filter(
+    (kind) => ![...counts.keys()].some((key) => key.startsWith(`${kind}: `)),
+  );
 }
 
 /** Rejects when the work never ends. */
@@ -138,7 +143,7 @@ async function expectGoesOn(
 ): Promise<void> {
   const stored = Object.assign(new Stored(), before);
   for (const [name, partitions] of stored.records) {
-    for (const i of partitions.keys()) await send(opened, stored, name, i, ['later']);
+    for (const i of partitions.keys()) await send(opened, stored, name, i, ['later'], { key: 'later' });
   }
   await opened.broker.close();
   const again = await openOn(disk);
@@ -163,13 +168,15 @@ function kindOf(path: string): string {
   if (path === 'millrace.json') return path;
   if (path.includes('/quarantine/')) return 'quarantine';
   const place = path.startsWith('ledger/') ? 'ledger ' : '';
-  return `${place}${path.endsWith('checkpoint') ? 'checkpoint' : path.slice(path.lastIndexOf('.'))}`;
+  return `${place}${path.slice(Math.max(path.lastIndexOf('.'), path.lastIndexOf('/') + 1))}`;
 }
 
-/** Bits of a byte to flip: each by itself where a header is; of contents the ends and all; of what a journal file is filled up with, one. */
+/** Bits of a byte to flip: each by itself where a header is; of contents the ends and all; of what something is filled up with, all. */
 const EACH_BIT = [1, 2, 4, 8, 16, 32, 64, 128, 255];
 const SOME_BITS = [1, 128, 255];
 const ONE_CHANGE = [255];
+/** As many equal bytes fill something up. */
+const FILLING_BYTES = 64;
 const JOURNAL_BLOCK_BYTES = 4096;
 const JOURNAL_HEADER_BYTES = 36;
 
@@ -185,6 +192,12 @@ function masksOf(path: string, bytes: Buffer): (readonly number[])[] {
     }
   } else if (path.endsWith('.log')) {
     masks.fill(SOME_BITS);
+    let start = 0;
+    for (let at = 1; at <= bytes.length; at += 1) {
+      if (bytes[at] === bytes[start]) continue;
+      if (at - start > FILLING_BYTES) masks.fill(ONE_CHANGE, start, at);
+      start = at;
+    }
     for (const start of batchesIn(bytes)) masks.fill(EACH_BIT, start, start + BATCH_HEADER_BYTES);
   }
   return masks;

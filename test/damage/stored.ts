@@ -9,7 +9,7 @@ import { ManualClock } from '../manual-clock.ts';
 import { SeededRandom } from '../seeded-random.ts';
 
 /** Small enough that a short life fills a file, and that each of their bytes can be tried. */
-export const TINY_JOURNAL = { firstFileBytes: 16 * 1024, fileBytes: 16 * 1024, filesMax: 2, reserveBytes: 32 * 1024 };
+export const TINY_JOURNAL = { firstFileBytes: 16 * 1024, fileBytes: 16 * 1024, filesMax: 2, reserveBytes: 4 * 1024 };
 
 /** Of topics: a segment is ended when its records span a second, and has many entries in its index. */
 export const SMALL_SEGMENTS = new Map<string, string>([
@@ -38,7 +38,7 @@ export async function openOn(disk: Disk, seed = 1): Promise<OpenedBroker> {
     clock,
     random: new SeededRandom(seed),
     logger: { debug() {}, info() {}, warn: note, error: note },
-    settings: { 'log.initial.task.delay.ms': '30000' },
+    settings: { 'log.initial.task.delay.ms': '30000', 'log.cleaner.dedupe.buffer.size': '1048576' },
     startFacts: {},
     tailCacheBytesMax: 1 << 16,
     journalSizes: TINY_JOURNAL,
@@ -83,6 +83,8 @@ export interface Sending {
   readonly producerId?: number;
   readonly sequence?: number;
   readonly acks?: -1 | 1;
+  /** Of each record. Default none. */
+  readonly key?: string;
 }
 
 /** Sends values as one batch; resolves to the first one's offset once it is acknowledged. @throws Fault */
@@ -91,10 +93,11 @@ export async function sendBatch(
   topic: string,
   partition: number,
   values: readonly string[],
-  { producerId, sequence, acks = -1 }: Sending = {},
+  { producerId, sequence, acks = -1, key }: Sending = {},
 ): Promise<number> {
   const identity = producerId === undefined ? {} : { producerId, producerEpoch: 0, baseSequence: sequence! };
-  const records = values.map((value) => ({ timestampMs: clock.wallMs(), value: Buffer.from(value) }));
+  const identified = key === undefined ? {} : { key: Buffer.from(key) };
+  const records = values.map((value) => ({ ...identified, timestampMs: clock.wallMs(), value: Buffer.from(value) }));
   const batch = buildBatch(records, identity);
   const produced = broker.produce(broker.topics.get(topic), partition, batch, { acks, version: 9 });
   await produced.settled;

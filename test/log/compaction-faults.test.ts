@@ -116,7 +116,7 @@ test('whichever byte of a compacted segment is flipped, no wrong record is serve
   await log.log.close();
 });
 
-test('lost or damaged checksums are made again from the log; a damaged list of compacted segments is refused', async () => {
+test('lost or damaged checksums are made again from the log; a damaged list of compacted segments, or none, is refused', async () => {
   const { disk, log } = await openCompacted();
   for (let i = 0; i < 30; i += 1) await log.append(plain(i % 2));
   await log.compact();
@@ -140,6 +140,10 @@ test('lost or damaged checksums are made again from the log; a damaged list of c
     expect(await failureOf(log.open(disk))).toMatchObject({ fault: 'damagedMetadata' });
     disk.flip('p/compacted', at, 0x10);
   }
+  await disk.remove('p/compacted');
+  expect(await failureOf(log.open(disk))).toMatchObject({ fault: 'damagedMetadata' });
+  const file = await disk.open('p/compacted', 'create');
+  await file.write([list], 0);
   await log.open(disk);
   await log.check();
   await log.log.close();
@@ -216,6 +220,21 @@ test('whichever call of the disk fails during a pass, nothing is lost, and a lat
       await log.log.close();
     }
   }
+});
+
+test('without its checkpoint a compacted log is refused, and nothing of it is cut', async () => {
+  const { disk, log } = await openCompacted();
+  for (let i = 0; i < 30; i += 1) await log.append(plain(i % 3));
+  await log.compact();
+  await log.log.close();
+  const checkpoint = await bytesOf(disk, 'p/checkpoint');
+  await disk.remove('p/checkpoint');
+  expect(await failureOf(log.open(disk))).toMatchObject({ fault: 'damagedMetadata' });
+  const file = await disk.open('p/checkpoint', 'create');
+  await file.write([checkpoint], 0);
+  await log.open(disk);
+  await log.check();
+  await log.log.close();
 });
 
 test('records that are deleted during a pass stay deleted', async () => {
