@@ -348,7 +348,8 @@ export class Journal {
   #giveUp(error: unknown): void {
     this.#retryAtMs = this.clock.monotonicMs() + RETRY_DELAY_MS;
     if (!(error instanceof Fault)) this.#onFatal(error);
-    else if (!this.#closed) this.#logger.warn({ err: error }, 'a journal file could not be taken over, made or freed');
+    else if (!this.#closed)
+      this.#logger.warn({ err: error }, 'a file of the journal could not be taken over, made, proven or freed');
   }
 
   async #makeFile(): Promise<void> {

@@ -132,4 +132,49 @@ export const journalBugs: readonly PlantedBug[] = [
     replace: 'if (this.#stopped !== null) return 0;',
     caughtBy: [POWER_CUTS],
   },
+  {
+    name: 'proofs after bytes alone',
+    wrong: 'What is synced in place is proven after 64 MB, not after a second: rot in less is cut off as a torn write.',
+    file: 'src/log/syncer.ts',
+    find: 'if (this.#unprovenBytes > 0) this.#prove();',
+    replace: 'if (this.#unprovenBytes < 0) this.#prove();',
+    caughtBy: [test('log/proofs', 'proofs are written once a second while more is synced, and not when nothing is')],
+  },
+  {
+    name: 'torn round not kept aside',
+    wrong:
+      'The journal’s last round, which is not whole and may have been acknowledged, is written over by the next start.',
+    file: 'src/log/journal.ts',
+    find: 'await this.#keepTorn();',
+    replace: 'await Promise.resolve(this.#keepTorn);',
+    caughtBy: [
+      test(
+        'log/journal-damage',
+        'the bytes of a last round that is not whole are kept aside before their place is used again, once, however often a start comes upon them',
+      ),
+    ],
+  },
+  {
+    name: 'filing tried again each round',
+    wrong: 'With 4 MiB that a full disk refuses, each round of the journal tries them again: the disk has no peace.',
+    file: 'src/log/filing.ts',
+    find: 'if (this.#isRunning || this.#isRefused || this.#waiting.size === 0) return;',
+    replace: 'if (this.#isRunning || this.#waiting.size === 0) return;',
+    caughtBy: [
+      test(
+        'log/filing',
+        'filing waits that while also when more and more comes of other logs, whatever time was set before',
+      ),
+    ],
+  },
+  {
+    name: 'writes of one file at once',
+    wrong: 'Two writes of a sealed file meet in its interim name: one fails, or the older one stands in the end.',
+    file: 'src/log/sealed-file.ts',
+    find: 'before === undefined\n',
+    replace: 'before === undefined || bytes.length >= 0\n',
+    caughtBy: [
+      test('log/sealed-file', 'writes of one file that overlap all succeed, and what was written last stands'),
+    ],
+  },
 ];
