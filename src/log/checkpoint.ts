@@ -42,7 +42,7 @@ export class CheckpointKeeper {
   constructor(
     context: { disk: Disk; logger: Logger },
     folder: string,
-    log: { segments: readonly Segment[]; producers: ProducerState },
+    log: { segments: readonly Segment[]; producers: ProducerState; provenSegmentBase: number },
     place: Pick<Checkpoint, 'segmentBase' | 'position' | 'durableNext'>,
     current: () => Pick<Checkpoint, 'logStart' | 'epochs'>,
   ) {
@@ -53,7 +53,7 @@ export class CheckpointKeeper {
     this.#place = place;
     this.#current = current;
     this.#durableLogStart = current().logStart;
-    this.#durableSegmentBase = place.segmentBase;
+    this.#durableSegmentBase = log.provenSegmentBase;
   }
 
   get value(): Checkpoint {

@@ -23,6 +23,8 @@ export interface RecoveredLog {
   readonly quarantine: Quarantine;
   /** Bytes past the proven point that were no whole batch: a crash's torn tail. They are kept in `quarantine/`. */
   readonly cutBytes: number;
+  /** The segment before which the checkpoint's file says that all is durable; -1 without one. */
+  readonly provenSegmentBase: number;
 }
 
 export interface RecoveryContext {
@@ -88,6 +90,7 @@ async function recoverOnce(
     const { endNext, epochs, cutBytes } = tail;
     const logStart = Math.max(checkpoint?.logStart ?? 0, segments[0]!.baseOffset);
     const producers = await restoreProducers(disk, segments, endNext, context.clock.monotonicMs());
+    let provenSegmentBase = own?.segmentBase ?? -1;
     const log = { segments, logStart, endNext, epochs, producers, quarantine, cutBytes };
     const active = segments.at(-1)!;
     if (own?.segmentBase !== active.baseOffset || own.position !== active.sizeBytes) {
@@ -96,9 +99,9 @@ async function recoverOnce(
         if (segment.baseOffset < (checkpoint?.segmentBase ?? 0)) continue;
         await segment.syncAgain(segment.baseOffset === checkpoint?.segmentBase ? checkpoint.position : 0);
       }
-      await proveIfThereIsRoom(context, folder, log);
+      if (await proveIfThereIsRoom(context, folder, log)) provenSegmentBase = active.baseOffset;
     }
-    return log;
+    return { ...log, provenSegmentBase };
   } catch (error) {
     await Promise.allSettled(segments.map((segment) => segment.close()));
     throw error;
@@ -120,15 +123,21 @@ async function syncNames(disk: Disk, folder: string, withParents: boolean): Prom
 }
 
 /** On a full disk the checkpoint stays as it is, as while a log is written to: the next start reads a little more. */
-async function proveIfThereIsRoom({ disk, logger }: RecoveryContext, folder: string, log: RecoveredLog): Promise<void> {
+async function proveIfThereIsRoom(
+  { disk, logger }: RecoveryContext,
+  folder: string,
+  log: Parameters<typeof proveAll>[2],
+): Promise<boolean> {
   try {
     await proveAll(disk, folder, log);
+    return true;
   } catch (err) {
     if (!isFault(err, 'diskFull')) throw err;
     logger.warn(
       { err, folder },
       'the disk is full: a checkpoint could not be written; the next start reads from the one before',
     );
+    return false;
   }
 }
 
@@ -202,5 +211,6 @@ async function emptyLog(
   const quarantine = await Quarantine.open(context, folder);
   await quarantine.trim(start);
   const producers = new ProducerState();
-  return { segments: [segment], logStart: start, endNext: start, epochs, producers, quarantine, cutBytes: 0 };
+  const ends = { logStart: start, endNext: start, provenSegmentBase: -1 };
+  return { segments: [segment], ...ends, epochs, producers, quarantine, cutBytes: 0 };
 }

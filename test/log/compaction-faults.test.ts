@@ -17,7 +17,7 @@ import {
 } from '../../src/record/batch.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
 import { recordsOf } from '../../src/record/records.ts';
-import { SimulatedDisk } from '../disk/simulated-disk.ts';
+import { type FailingCall, SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { CompactedLog, openCompacted, plain, RETENTION_MS } from './compacted-log.ts';
 import { hookedDisk } from './hooked-disk.ts';
@@ -221,6 +221,37 @@ test('whichever call of the disk fails during a pass, nothing is lost, and a lat
     }
   }
 });
+
+test.each(['nothing', 'all'] as const)(
+  'after a start without room for a checkpoint, compaction and a power cut that keeps %s, all is there',
+  async (kept) => {
+    const { disk, log } = await openCompacted();
+    const noRoom = {
+      fault: 'ENOSPC',
+      of: (call: FailingCall, path: string) => call === 'write' && path.includes('checkpoint'),
+      from: 0,
+      forEver: true,
+    } as const;
+    for (let i = 0; i < 30; i += 1) await log.append(plain(i % 3));
+    disk.fail(noRoom);
+    // The last of them ends a segment.
+    const refused = async (): Promise<void> => {
+      for (;;) await log.append(plain(1));
+    };
+    expect(await failureOf(refused())).toMatchObject({ fault: 'diskFull' });
+    const next = disk.afterKill();
+    next.fail(noRoom);
+    await log.open(next);
+    expect(log.context.warnings.map(({ message }) => message).join()).toContain('a checkpoint could not be written');
+    next.heal();
+    await log.compact();
+    expect(log.log.segments.some(({ hasGaps }) => hasGaps)).toBe(true);
+    await log.open(next.afterPowerCut(kept));
+    expect(log.context.warnings).toEqual([]);
+    await log.check();
+    await log.log.close();
+  },
+);
 
 test('without its checkpoint a compacted log is refused, and nothing of it is cut', async () => {
   const { disk, log } = await openCompacted();
