@@ -92,7 +92,7 @@ export const logBugs: readonly PlantedBug[] = [
     file: 'src/log/checkpoint.ts',
     find: 'await disk.syncFolder(folder);',
     replace: '',
-    caughtBy: [POWER_CUTS, simulation(1)],
+    caughtBy: [POWER_CUTS, simulation(1, 8)],
   },
   {
     name: 'deletion answered before it is durable',
