@@ -36,7 +36,7 @@ export const limits = {
   totalBytesInFlightMax: 512 * 1024 * 1024,
   /** Response bytes queued to one reader that does not read; past it its requests are not started. */
   responseBytesQueuedMax: 64 * 1024 * 1024,
-  /** Response bytes queued to all readers together; fetches get a quarter of what is left, so that it is not passed by much. */
+  /** Response bytes queued to all readers together. A quarter is kept for clients that ask for one thing at a time; of what else is left a fetch gets a quarter. */
   totalResponseBytesQueuedMax: 64 * 1024 * 1024,
   /** How long a peer may leave a full socket unread before it is disconnected. */
   stalledReaderTimeoutMs: 60_000,

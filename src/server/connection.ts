@@ -6,6 +6,7 @@ import type { Broker } from '../broker/broker.ts';
 import { apiByKey, encodeResponse, readRequest, readRequestHeader } from '../wire/codec.ts';
 import { FrameSplitter } from '../wire/frame-splitter.ts';
 import { apis } from '../wire/messages.generated.ts';
+import type { AnswerBudget } from './answer-budget.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import type { Address } from './context.ts';
 import { dispatch, serves } from './dispatcher.ts';
@@ -21,7 +22,7 @@ export interface ServerShare {
   /** What requests in work take of the heap beside their bytes. */
   readonly decodedBytes: ByteBudget;
   readonly requestElementsMax: number;
-  readonly responseBytes: ByteBudget;
+  readonly responseBytes: AnswerBudget;
 }
 
 /** How long a peer may take to notice that its connection has ended. */
@@ -70,7 +71,7 @@ export class Connection {
   /** Requests since the start. */
   #answered = 0;
   #state: 'open' | 'ending' | 'closed' = 'open';
-  readonly #awaited = new Set<ByteBudget>();
+  readonly #awaited = new Set<ByteBudget | AnswerBudget>();
   #readerTimer: CancelTimer | null = null;
   #senderTimer: CancelTimer | null = null;
   #lingerTimer: CancelTimer | null = null;
@@ -173,8 +174,9 @@ export class Connection {
   #proceed(): void {
     if (this.#state === 'closed') return;
     let started = 0;
-    while (started < this.#inbox.length && this.#mayStart(this.#inbox[started]!)) this.#start(this.#inbox[started++]!);
+    while (started < this.#inbox.length && this.#mayStart(started)) this.#start(started++);
     if (started > 0) this.#inbox.splice(0, started);
+    if (this.#inbox.length > 0 && !this.#hasShare(0)) this.#awaitRoom(this.#share.responseBytes);
     if (this.#inbox.length > 0 && this.#share.decodedBytes.freeBytes === 0) this.#awaitRoom(this.#share.decodedBytes);
     if (this.#state === 'open') this.#readOn();
   }
@@ -194,7 +196,7 @@ export class Connection {
     else if (this.#socket.isPaused()) this.#socket.resume();
   }
 
-  #awaitRoom(budget: ByteBudget): void {
+  #awaitRoom(budget: ByteBudget | AnswerBudget): void {
     if (this.#awaited.has(budget)) return;
     this.#awaited.add(budget);
     budget.whenFree(() => {
@@ -203,21 +205,36 @@ export class Connection {
     });
   }
 
-  #mayStart(frame: Buffer): boolean {
+  /** `index`: of a request that waits. */
+  #mayStart(index: number): boolean {
     const { responseBytesQueuedMax, requestsInFlightMax } = limits;
+    const fetches = isFetch(this.#inbox[index]!);
     // One that is gone would make room by what was queued to it, and fill that by what it had asked for.
     if (this.#socket.destroyed) return false;
     // Nothing is read from the log for a reader that has not taken what was read for it before.
-    if (isFetch(frame) && (this.#outbox.queuedBytes > 0 || this.#slots.some(({ fetches }) => fetches))) return false;
+    if (fetches && (this.#outbox.queuedBytes > 0 || this.#slots.some(({ fetches }) => fetches))) return false;
     return (
       this.#slots.length < requestsInFlightMax &&
+      this.#hasShare(index) &&
       this.#share.decodedBytes.freeBytes > 0 &&
       this.#heldBytes + this.#outbox.queuedBytes < responseBytesQueuedMax
     );
   }
 
-  #start(frame: Buffer): void {
+  /** Whether the client has sent another fetch behind this one. */
+  #asksAhead(index: number): boolean {
+    return this.#inbox.some((frame, i) => i > index && isFetch(frame));
+  }
+
+  /** Who asks ahead is not told that there is nothing when there is no room: it waits. */
+  #hasShare(index: number): boolean {
+    return !isFetch(this.#inbox[index]!) || !this.#asksAhead(index) || this.#share.responseBytes.share(true) > 0;
+  }
+
+  #start(index: number): void {
+    const frame = this.#inbox[index]!;
     const fetches = isFetch(frame);
+    const asksAhead = fetches && this.#asksAhead(index);
     const slot: Slot = {
       requestBytes: frame.length,
       fetches,
@@ -227,7 +244,9 @@ export class Connection {
       onSent: null,
     };
     this.#slots.push(slot);
-    const answered = this.#answer(frame, slot).finally(() => this.#share.decodedBytes.give(slot.decodedBytes));
+    const answered = this.#answer(frame, slot, asksAhead).finally(() =>
+      this.#share.decodedBytes.give(slot.decodedBytes),
+    );
     answered.then(
       (answer) => {
         slot.answer = answer;
@@ -252,7 +271,7 @@ export class Connection {
     else this.#share.responseBytes.give(-bytes);
   }
 
-  async #answer(frame: Buffer, slot: Slot): Promise<readonly Buffer[] | null> {
+  async #answer(frame: Buffer, slot: Slot, asksAhead: boolean): Promise<readonly Buffer[] | null> {
     const { apiKey, apiVersion: version, correlationId, clientId, bodyStart } = readRequestHeader(frame);
     const api = apiByKey(apiKey);
     if (api === 'ApiVersions' && !serves(api, version)) return this.#refuseVersion(correlationId);
@@ -263,6 +282,9 @@ export class Connection {
     const { message, elements } = readRequest(api, version, frame, bodyStart, requestElementsMax);
     slot.decodedBytes = elements * ELEMENT_BYTES;
     decodedBytes.take(slot.decodedBytes);
+    // Held from the start: else all that wait for room would begin with the same.
+    let granted = asksAhead ? responseBytes.share(true) : 0;
+    this.#hold(slot, granted);
     const context = {
       broker,
       version,
@@ -275,8 +297,11 @@ export class Connection {
       onSent: (onTaken: OnTaken) => {
         slot.onSent = onTaken;
       },
-      holdResponse: (bytes: number) => this.#hold(slot, bytes),
-      responseBytesMax: () => (this.#socket.destroyed ? 0 : responseBytes.freeBytes >> 2),
+      holdResponse: (bytes: number) => {
+        this.#hold(slot, bytes - granted);
+        granted = 0;
+      },
+      responseBytesMax: () => (this.#socket.destroyed ? 0 : granted || responseBytes.share(asksAhead)),
     };
     const answer = await dispatch(api, message, context);
     return answer === null ? null : encodeResponse(api, version, correlationId, answer);
@@ -306,14 +331,15 @@ export class Connection {
     let ready = 0;
     while (ready < this.#slots.length && this.#slots[ready]!.answer !== undefined) ready += 1;
     this.#answered += ready;
-    for (const slot of this.#slots.splice(0, ready)) {
-      const { requestBytes, answer, onSent } = slot;
+    const sent = this.#slots.splice(0, ready);
+    for (const { requestBytes, answer, onSent } of sent) {
       this.#countRequest(-requestBytes);
-      this.#hold(slot, -slot.heldBytes);
       if (answer != null && !this.#socket.destroyed) this.#outbox.push(answer, onSent);
       else if (onSent !== null) answer?.forEach(onSent);
     }
     this.#accountOutbox();
+    // After that, so that nobody takes for room what has only gone from one place to the other.
+    for (const slot of sent) this.#hold(slot, -slot.heldBytes);
     this.#proceed();
     this.#closeIfDone();
   }

@@ -4,6 +4,7 @@ import { Fault } from '../base/faults.ts';
 import { limits } from '../base/limits.ts';
 import type { Random } from '../base/random.ts';
 import type { Broker } from '../broker/broker.ts';
+import { AnswerBudget } from './answer-budget.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { Connection, ELEMENT_BYTES, type ServerShare } from './connection.ts';
 import type { Address } from './context.ts';
@@ -48,7 +49,7 @@ export class Server {
       requestBytes: new ByteBudget(requestBytes),
       decodedBytes: new ByteBudget(decodedBytes),
       requestElementsMax: Math.min(limits.requestElementsMax, Math.floor(decodedBytes / ELEMENT_BYTES)),
-      responseBytes: new ByteBudget(responseBytes),
+      responseBytes: new AnswerBudget(responseBytes),
     };
   }
 

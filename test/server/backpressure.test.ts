@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
+import { batchesIn } from '../../src/record/batch.ts';
 import {
   batch,
   clockThatWaits,
@@ -160,4 +161,33 @@ describe('requests that take memory', () => {
     }
     expect((await client.answerTo(7)).readInt16BE(4)).toBe(0);
   });
+});
+
+test('clients that ask on and read nothing do not keep others from what they ask for', async () => {
+  const target = await startBroker({ tailCacheBytesMax: 256 * 1024, budgets: { responseBytes: 8 * MIB } });
+  const writer = await target.client();
+  await makeTopic(writer, 'large');
+  const records = batch(['x'.repeat(100_000)]);
+  for (let i = 0; i < 60; i += 1) await produce(writer, 'large', records);
+  const stalled = await Promise.all(Array.from({ length: 30 }, () => target.client()));
+  for (const client of stalled) {
+    client.socket.pause();
+    for (let i = 0; i < 12; i += 1) client.post('Fetch', 12, everything);
+  }
+  const read = vi.spyOn(target.broker.topics.get('large').partitions[0]!.reader, 'read');
+  // Until no more is read for them: their sockets are full, and so is what may be held beyond that.
+  for (let before = -1; before !== read.mock.calls.length; ) {
+    before = read.mock.calls.length;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+  const reader = await target.client();
+  for (let offset = 0; offset < 60; ) {
+    const { records } = await fetchFrom(reader, 'large', { offset, minBytes: 1, maxWaitMs: 100 });
+    const batches = [...batchesIn(Buffer.concat(records ?? []))].length;
+    expect(batches).toBeGreaterThan(0);
+    offset += batches;
+  }
+  // Those that read after all lose nothing.
+  for (const client of stalled) client.socket.resume();
+  await until(() => stalled.every(({ answers }) => answers.length === 12));
 });

@@ -93,6 +93,17 @@ export const serverBugs: readonly PlantedBug[] = [
     caughtBy: [SLOW_READERS],
   },
   {
+    name: 'no room kept for who reads',
+    wrong:
+      'Clients that ask on and read nothing get all that answers may hold: everybody else is told that there is nothing new.',
+    file: 'src/server/answer-budget.ts',
+    find: 'if (!asksAhead) return Math.max(share, Math.min(freeBytes, RESERVE_SHARE_BYTES));',
+    replace: 'if (!asksAhead) return share < SHARE_BYTES_MIN ? 0 : share;',
+    caughtBy: [
+      test('server/backpressure', 'clients that ask on and read nothing do not keep others from what they ask for'),
+    ],
+  },
+  {
     name: 'short write taken for a whole one',
     wrong:
       'When the operating system takes a part of a write, the rest is skipped: the log has a hole of what was acknowledged.',
