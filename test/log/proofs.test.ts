@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
+import { Journal } from '../../src/log/journal.ts';
+import { JournalReplay } from '../../src/log/journal-replay.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
-import { type Opened, openJournaled } from './journaled.ts';
-import { append, failureOf, readAll, settle } from './support.ts';
+import { Gate, hookedDisk } from './hooked-disk.ts';
+import { type Opened, openJournaled, SMALL_JOURNAL, warm } from './journaled.ts';
+import { append, contextOn, failureOf, openLog, readAll, settle } from './support.ts';
 
 const MIB = 1024 * 1024;
 const SEGMENT = 'a/00000000000000000000.log';
@@ -63,4 +66,30 @@ test('proofs are written once a second while more is synced, and not when nothin
   const { calls } = disk;
   await written();
   expect(disk.calls).toBe(calls);
+});
+
+test('what was synced while the journal of an earlier process was taken over is proven when that is done', async () => {
+  const first = new SimulatedDisk(new SeededRandom(1));
+  await warm(await openJournaled(first, ['a', 'b']));
+  const disk = first.afterKill();
+  const gate = new Gate();
+  const hooked = hookedDisk(disk, async ({ name, path }, proceed) => {
+    if (name === 'sync' && path === 'journal/1') await gate.pass();
+    return proceed();
+  });
+  const context = contextOn(hooked);
+  const replay = await JournalReplay.read(hooked, context.logger);
+  const journal = new Journal(context, replay, SMALL_JOURNAL);
+  const log = await openLog({ ...context, replay }, { segmentBytes: 64 * MIB }, 1, 'a');
+  context.syncer.useJournal(journal);
+  gate.close();
+  journal.start(replay);
+  await append(context, log, { tag: 'meanwhile' });
+  context.clock.advance(1000);
+  await settle();
+  gate.open();
+  await journal.settled();
+  await settle();
+  const found = await JournalReplay.read(disk.afterKill(), context.logger);
+  expect(found.latest('a', null)?.durableNext).toBe(2);
 });
