@@ -8,6 +8,8 @@ import { rest, type Workload, type WorkloadContext } from './workload.ts';
 
 const TOPIC_RESOURCE = 2;
 const SET = 0;
+/** A topic gets so many at most: each is one more log to open at each start. */
+const PARTITIONS_MAX = 4;
 
 /** Settings that may change under the records, whatever kind of topic it is: none lets anything expire. */
 const CHANGES: readonly [name: string, values: readonly string[]][] = [
@@ -16,13 +18,14 @@ const CHANGES: readonly [name: string, values: readonly string[]][] = [
   ['segment.ms', ['500', '5000', '604800000']],
 ];
 
-/** Makes and deletes topics, deletes records, changes settings, looks for offsets by time. */
+/** Makes, grows and deletes topics, deletes records, changes settings, looks for offsets by time. */
 class Administrator {
   readonly #context: WorkloadContext;
   readonly #random: SeededRandom;
   readonly #client: Client;
   readonly #process: number;
   readonly #deletable: TopicPlan[] = [];
+  readonly #growing: TopicPlan[] = [];
   /** What was acknowledged last of each setting; null where that is not known any more. */
   readonly #settings = new Map<string, { plan: TopicPlan; name: string; value: string } | null>();
 
@@ -38,6 +41,7 @@ class Administrator {
       const partitions = kind === 'kept' ? 3 : 1;
       const plan = await this.#context.topics.create(this.#client, this.#process, kind, partitions);
       if (plan === null) throw new Error(`the topic ${kind} could not be made though nothing disturbed it`);
+      this.#growing.push(plan);
     }
   }
 
@@ -54,7 +58,7 @@ class Administrator {
   }
 
   async #act(): Promise<void> {
-    switch (this.#random.below(5)) {
+    switch (this.#random.below(6)) {
       case 0:
         return this.#create();
       case 1:
@@ -63,6 +67,8 @@ class Administrator {
         return this.#trim();
       case 3:
         return this.#changeSetting();
+      case 4:
+        return this.#addPartitions();
       default:
         return this.#findTime();
     }
@@ -72,12 +78,54 @@ class Administrator {
     if (this.#deletable.length > 3) return;
     const kind = pick(this.#random, TOPIC_KIND_NAMES);
     const plan = await this.#context.topics.create(this.#client, this.#process, kind, 1 + this.#random.below(2));
-    if (plan !== null) this.#deletable.push(plan);
+    if (plan === null) return;
+    this.#deletable.push(plan);
+    this.#growing.push(plan);
+  }
+
+  async #addPartitions(): Promise<void> {
+    const plan = pick(this.#random, this.#growing);
+    if (plan.partitions >= PARTITIONS_MAX) return;
+    const count = plan.partitions + 1;
+    const pending = this.#context.history.invoke(this.#process, 'addPartitions', { topic: plan.name, count });
+    try {
+      const topics = [{ name: plan.name, count, assignments: null }];
+      const { results } = await this.#client.request('CreatePartitions', 3, { topics, timeoutMs: 5000 });
+      const { errorCode } = results[0]!;
+      if (errorCode === 0) pending.ok({});
+      // They are in the ledger when the disk refuses the files of one of them: the next start, or attempt, makes these.
+      else if (isRetriable(errorCode)) pending.info(errorName(errorCode));
+      else pending.fail(errorName(errorCode));
+    } catch (error) {
+      pending.info(String(error));
+      throw error;
+    }
+  }
+
+  /** Learns of all partitions that there are: each is to be written to and read before the end. */
+  async refreshAll(): Promise<void> {
+    for (const plan of [...this.#context.topics.all]) {
+      const { topics } = this.#context;
+      for (let attempt = 0; (await this.#refreshed(plan)) === null && topics.all.includes(plan); attempt += 1) {
+        if (attempt > 50) throw new Error(`nothing is told of ${plan.name} though nothing disturbs it`);
+        await rest(this.#context, this.#random, 400);
+      }
+    }
+  }
+
+  async #refreshed(plan: TopicPlan): Promise<object | null> {
+    try {
+      return await this.#context.topics.refresh(this.#client, this.#process, plan);
+    } catch (error) {
+      if (!(error instanceof Unanswered)) throw error;
+      return null;
+    }
   }
 
   async #delete(): Promise<void> {
     if (this.#deletable.length < 2 || !oneIn(this.#random, 2)) return;
     const plan = this.#deletable.shift()!;
+    this.#growing.splice(this.#growing.indexOf(plan), 1);
     this.#context.topics.forget(plan);
     const pending = this.#context.history.invoke(this.#process, 'deleteTopic', { topic: plan.name });
     try {
@@ -87,6 +135,7 @@ class Administrator {
       else {
         pending.fail(errorName(errorCode));
         this.#context.topics.remember(plan);
+        this.#growing.push(plan);
       }
     } catch (error) {
       pending.info(String(error));
@@ -186,6 +235,10 @@ export function administration(): Workload {
       return administrator.prepare();
     },
     run: () => administrator.run(),
-    finish: () => administrator.checkSettings(),
+    settle: () => administrator.refreshAll(),
+    async finish() {
+      await administrator.refreshAll();
+      await administrator.checkSettings();
+    },
   };
 }

@@ -1,5 +1,6 @@
 import { checkFinalReading } from './check-final-reading.ts';
 import { type History, type OkOperation, type Operation, placeName } from './history.ts';
+import { partitionsOf } from './check-partitions.ts';
 import { PartitionStory, type Sighting, sentValues } from './partition-story.ts';
 import { type Anomaly, type Violation, violation } from './violation.ts';
 
@@ -11,7 +12,7 @@ import { type Anomaly, type Violation, violation } from './violation.ts';
 export function checkLog(history: History): Violation[] {
   const sent = sentValues(history);
   return history.topics.flatMap((facts) =>
-    Array.from({ length: facts.partitions }, (_, partition) => {
+    Array.from({ length: partitionsOf(history, facts) }, (_, partition) => {
       const story = new PartitionStory({ topic: facts.topic, partition }, facts, history, sent);
       return [
         ...checkReads(story),

@@ -20,6 +20,7 @@ export interface Place {
 
 export interface TopicFacts {
   readonly topic: string;
+  /** With which it was made; it may have got more. */
   readonly partitions: number;
   /** True: a record may go once a later one has its key (`cleanup.policy` with compact). */
   readonly isCompacted: boolean;
@@ -102,6 +103,10 @@ interface OperationKinds {
     result: { readonly logStart: number };
   };
   createTopic: { call: { readonly topic: string }; result: object };
+  /** CreatePartitions: `count` is how many the topic is to have. */
+  addPartitions: { call: { readonly topic: string; readonly count: number }; result: object };
+  /** How many partitions a topic has, and so which of them its clients use. */
+  metadata: { call: { readonly topic: string }; result: { readonly partitions: number } };
   deleteTopic: { call: { readonly topic: string }; result: object };
 
   /** JoinGroup up to its answer, or the first heartbeat of KIP-848. `instance` without `member`: a static member that starts. */

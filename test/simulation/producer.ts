@@ -66,6 +66,7 @@ class Producer {
     while (!this.#context.isOver()) {
       if (this.#isIdempotent && this.#identity === null) await this.#takeIdentity();
       else await this.#round();
+      if (oneIn(this.#random, 12)) await this.#refresh();
       await rest(this.#context, this.#random, 30);
     }
     this.#client.close();
@@ -86,6 +87,15 @@ class Producer {
       }
     }
     this.#client.close();
+  }
+
+  async #refresh(): Promise<void> {
+    const { topics } = this.#context;
+    try {
+      await topics.refresh(this.#client, this.#process, pick(this.#random, topics.all));
+    } catch (error) {
+      if (!(error instanceof Unanswered)) throw error;
+    }
   }
 
   async #takeIdentity(): Promise<void> {

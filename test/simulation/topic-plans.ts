@@ -1,6 +1,8 @@
 import { kafkaErrors } from '../../src/base/kafka-errors.ts';
+import type { Messages } from '../../src/wire/messages.generated.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { Client } from './client.ts';
+import { errorName } from './error-names.ts';
 import type { HistoryRecorder, Place } from './history.ts';
 import { pick } from './random-streams.ts';
 
@@ -8,6 +10,7 @@ import { pick } from './random-streams.ts';
 export interface TopicPlan {
   readonly name: string;
   readonly id: string;
+  /** As many as clients know of by now. */
   readonly partitions: number;
   /** Whether retention may take records from the moment in which they are sent. */
   readonly mayExpire: boolean;
@@ -96,6 +99,25 @@ export class TopicPlans {
     } catch (error) {
       pending.info(String(error));
       return null;
+    }
+  }
+
+  /** Asks how many partitions a topic has: clients use what is told. Null when it was not told. @throws Unanswered */
+  async refresh(client: Client, process: number, plan: TopicPlan): Promise<Messages['Metadata']['response'] | null> {
+    const pending = this.#history.invoke(process, 'metadata', { topic: plan.name });
+    try {
+      const answer = await client.request('Metadata', 12, { topics: [{ name: plan.name }] });
+      const { errorCode, partitions } = answer.topics[0]!;
+      if (errorCode !== kafkaErrors.NONE.code) {
+        pending.fail(errorName(errorCode));
+        return null;
+      }
+      pending.ok({ partitions: partitions.length });
+      Object.assign(plan, { partitions: Math.max(plan.partitions, partitions.length) });
+      return answer;
+    } catch (error) {
+      pending.info(String(error));
+      throw error;
     }
   }
 

@@ -26,6 +26,10 @@ export type Anomaly =
   /** Removed before a trim or retention could ask for it. */
   | 'trimmed too early'
   | 'deleted topic came back'
+  /** A topic has fewer partitions than it had. */
+  | 'partitions went away'
+  /** It has a number of them that nobody asked for. */
+  | 'partitions never asked for'
   /** Not read to its end when all was over, so that nothing can be said of it. */
   | 'unseen'
   | 'commit lost'

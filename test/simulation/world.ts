@@ -2,6 +2,7 @@ import { loadChecksum } from '../../src/log/checksum.ts';
 import { administration } from './administrator.ts';
 import { checkGroups } from './check-groups.ts';
 import { checkLog } from './check-log.ts';
+import { checkPartitions } from './check-partitions.ts';
 import { Client } from './client.ts';
 import { groupWorkload } from './groups.ts';
 import type { History } from './history.ts';
@@ -169,7 +170,7 @@ class World {
   #outcome(): Run {
     const { operations = OPERATIONS, crashes = CRASHES } = this.#options;
     const history = this.#history.history();
-    for (const violation of [...checkLog(history), ...checkGroups(history)]) {
+    for (const violation of [...checkLog(history), ...checkPartitions(history), ...checkGroups(history)]) {
       this.#failures.push({ what: violation.anomaly, says: violation.says, violation });
     }
     const { begun, succeeded } = this.#history;
