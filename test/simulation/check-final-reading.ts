@@ -1,4 +1,4 @@
-import type { History, OkOperation } from './history.ts';
+import { type History, type OkOperation, placeName } from './history.ts';
 import { okOfKind, type PartitionStory, type Sighting } from './partition-story.ts';
 import { type Violation, violation } from './violation.ts';
 
@@ -32,7 +32,7 @@ export function* checkFinalReading(story: PartitionStory, history: History): Gen
     );
     return;
   }
-  yield* checkKept(story, reading);
+  yield* checkKept(story, reading, history);
   yield* checkWhole(story, reading);
 }
 
@@ -45,7 +45,7 @@ function finalReading(story: PartitionStory): FinalReading | null {
   return { start: polls[0]!.call.offset, next: last.result.next, valueAt, last };
 }
 
-function* checkKept(story: PartitionStory, reading: FinalReading): Generator<Violation> {
+function* checkKept(story: PartitionStory, reading: FinalReading, history: History): Generator<Violation> {
   const missing: Sighting[] = [];
   const judged = new Set<string>();
   for (const sighting of story.sightings) {
@@ -54,7 +54,7 @@ function* checkKept(story: PartitionStory, reading: FinalReading): Generator<Vio
     if (reading.valueAt.get(offset) === value || judged.has(place)) continue;
     const until = reading.last.completed;
     if (story.mayBeLost(sighting, until) || story.mayBeRemoved(sighting, until)) continue;
-    if (isSuperseded(story, sighting, reading)) continue;
+    if (isSuperseded(story, sighting, reading) || isTold(story, offset, reading, history)) continue;
     judged.add(place);
     missing.push(sighting);
   }
@@ -69,6 +69,23 @@ function* checkKept(story: PartitionStory, reading: FinalReading): Generator<Vio
   }
 }
 
+/** Whether it is damaged, and the last reader was told so, or was to be led past it. */
+function isTold(story: PartitionStory, offset: number, { last }: FinalReading, { operations }: History): boolean {
+  const damage = story.damageAt(offset, last.completed, last.completed);
+  if (damage === undefined || story.facts.skipsRot === true) return damage !== undefined;
+  const { from, to } = damage.call;
+  return operations.some(
+    (op) =>
+      op.kind === 'poll' &&
+      op.call.isFinal === true &&
+      op.outcome === 'fail' &&
+      op.error === 'CORRUPT_MESSAGE' &&
+      placeName(op.call.place) === placeName(story.place) &&
+      from <= op.call.offset &&
+      op.call.offset < to,
+  );
+}
+
 /** A later record of its key is there, or was a tombstone that may be gone by now. */
 function isSuperseded(story: PartitionStory, sighting: Sighting, reading: FinalReading): boolean {
   return story.successors(sighting, reading.last.completed).some(({ send, record }) => {
@@ -76,8 +93,13 @@ function isSuperseded(story: PartitionStory, sighting: Sighting, reading: FinalR
       return true;
     return story.byValue
       .get(record.value)
-      ?.some(({ offset }) => offset > sighting.offset && reading.valueAt.get(offset) === record.value);
+      ?.some(({ offset }) => offset > sighting.offset && isThere(story, offset, record.value, reading));
   });
+}
+
+/** Whether it is there for compaction, which does not remove what is damaged. */
+function isThere(story: PartitionStory, offset: number, value: string, { valueAt, last }: FinalReading): boolean {
+  return valueAt.get(offset) === value || story.damageAt(offset, last.completed, last.completed) !== undefined;
 }
 
 /** A request's records for one partition are there together or not at all, one behind the other. */

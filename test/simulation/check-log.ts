@@ -1,7 +1,7 @@
 import { checkFinalReading } from './check-final-reading.ts';
 import { type History, type OkOperation, type Operation, placeName } from './history.ts';
 import { partitionsOf } from './check-partitions.ts';
-import { PartitionStory, type Sighting, sentValues } from './partition-story.ts';
+import { ofKind, PartitionStory, type Sighting, sentValues } from './partition-story.ts';
 import { type Anomaly, type Violation, violation } from './violation.ts';
 
 /**
@@ -23,6 +23,7 @@ export function checkLog(history: History): Violation[] {
         ...checkMarks(story),
         ...checkTrimmed(story),
         ...checkDeleted(story),
+        ...checkDamage(story, history),
         ...checkFinalReading(story, history),
       ];
     }).flat(),
@@ -85,13 +86,21 @@ function* checkCopies(story: PartitionStory): Generator<Violation> {
     for (const [i, second] of sightings.entries()) {
       const first = sightings
         .slice(0, i)
-        .find((each) => each.offset !== second.offset && !mayReplace(story, each, second));
+        .find((each) => each.offset !== second.offset && !mayReplace(story, each, second) && !isHit(story, each));
       if (first === undefined) continue;
       const offsets = [first.offset, second.offset].sort((a, b) => a - b);
       yield violation('duplicate', story.place, offsets, [send, first.by, second.by], `${value} lies at both`);
       break;
     }
   }
+}
+
+/** Of damaged records the broker may not know any more that they were sent: they may be stored once more. */
+function isHit(story: PartitionStory, { offset, by }: Sighting): boolean {
+  return story.flips.some(({ call, outcome, completed }) => {
+    const wasThere = outcome !== 'ok' || completed.step > by.invoked.step;
+    return wasThere && call.from <= offset && offset < call.to;
+  });
 }
 
 /** What was sent after another's acknowledgement lies behind it; so do an idempotent producer's sequences. */
@@ -145,6 +154,7 @@ function* checkGaps(story: PartitionStory): Generator<Violation> {
     const witnesses: Operation[] = [];
     for (let offset = poll.call.offset; offset < next; offset += 1) {
       if (seen.has(offset)) continue;
+      if (story.facts.skipsRot && story.damageAt(offset, poll.invoked, poll.completed) !== undefined) continue;
       const sightings = story.byOffset.get(offset) ?? [];
       const skipped = sightings.find(isSkipped(story, poll));
       // In a log that is not compacted every offset has its record, whether anybody saw it or not.
@@ -257,4 +267,16 @@ function* checkDeleted(story: PartitionStory): Generator<Violation> {
   );
   if (later === undefined) return;
   yield violation('deleted topic came back', story.place, [], [deleted, later], 'it answers after its deletion');
+}
+
+/** A reader is told of damaged records where there are some, and where it is not to be led past them. */
+function* checkDamage(story: PartitionStory, { operations }: History): Generator<Violation> {
+  for (const poll of ofKind(operations, 'poll')) {
+    if (poll.outcome !== 'fail' || poll.error !== 'CORRUPT_MESSAGE') continue;
+    if (placeName(poll.call.place) !== placeName(story.place)) continue;
+    const damage = story.damageAt(poll.call.offset, poll.invoked, poll.completed);
+    if (damage !== undefined && story.facts.skipsRot !== true) continue;
+    const says = damage === undefined ? 'what was to be read there is not damaged' : 'it was to be led past the damage';
+    yield violation('damage never done', story.place, [poll.call.offset], [poll], says);
+  }
 }

@@ -26,6 +26,8 @@ export interface TopicFacts {
   readonly isCompacted: boolean;
   /** True with `flush.messages=1`: what is visible survives a power cut. Else a power cut may take what came last. */
   readonly isSynced: boolean;
+  /** True with `millrace.rot=skip`: readers are led past damaged records. */
+  readonly skipsRot?: boolean;
 }
 
 /** One record; no two of a history have the same value, so that it names one send. A tombstone carries it in a header. */
@@ -147,6 +149,9 @@ interface OperationKinds {
   mayExpireOffsets: { call: { readonly group: string }; result: object };
   /** Noted by the runner: from here to `ok` the group is forgotten, with its generation, while it has no member and no offset. */
   mayForget: { call: { readonly group: string }; result: object };
+
+  /** A bit of a batch was flipped in its file, which may take these offsets from readers; ok when it was flipped back. */
+  flip: { call: { readonly place: Place; readonly from: number; readonly to: number }; result: object };
 
   /** Invoked when the broker went down, ok when it was up again. 'stop' is a clean one. */
   crash: { call: { readonly how: 'power' | 'kill' | 'stop' }; result: object };

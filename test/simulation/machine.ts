@@ -52,6 +52,7 @@ export interface MachineContext {
 export class Machine {
   readonly #context: MachineContext;
   readonly #random: SeededRandom;
+  readonly #diskRandom: SeededRandom;
   readonly pace: DiskPace = { usualMsMax: 0.4, slowMsMax: 8 };
   disk: SimulatedDisk;
   /** What is kept when the power goes by `disk.cutPowerAfter`. */
@@ -63,6 +64,8 @@ export class Machine {
   /** Resolves when the process is gone, however that came. */
   ended: Promise<Ending | 'fatal'> = Promise.resolve('stop');
   #end: (how: Ending | 'fatal') => void = () => {};
+  /** What the broker has warned of since it was started. */
+  #told: string[] = [];
   /** Of the last broker that served; the next one's is higher unless that one stopped cleanly. */
   #epoch = -1;
   #stoppedCleanly = true;
@@ -70,7 +73,8 @@ export class Machine {
   constructor(context: MachineContext) {
     this.#context = context;
     this.#random = context.streams.of('broker');
-    this.disk = new SimulatedDisk(context.streams.of('disk'));
+    this.#diskRandom = context.streams.of('disk');
+    this.disk = new SimulatedDisk(this.#diskRandom);
   }
 
   get isUp(): boolean {
@@ -79,12 +83,13 @@ export class Machine {
 
   /**
    * Starts the process; resolves when the broker serves, or to the fault for which it refused to start, or to null when it
-   * ended before either.
+   * ended before either. Or to 'ended', when it is ended before it serves anybody for what it warned of: `mayServe` says so.
    */
-  async start(): Promise<Broker | Fault | null> {
+  async start(mayServe: (told: readonly string[]) => boolean = () => true): Promise<Broker | Fault | 'ended' | null> {
     const { scheduler, trace, wall, network, streams } = this.#context;
     const life = new Life();
     this.#life = life;
+    this.#told = [];
     const { promise, resolve } = Promise.withResolvers<Ending | 'fatal'>();
     this.ended = promise;
     this.#end = resolve;
@@ -118,6 +123,10 @@ export class Machine {
       this.#over('stop');
       return opened;
     }
+    if (!mayServe(this.#told)) {
+      this.kill();
+      return 'ended';
+    }
     this.#serve(opened, life, network);
     return opened;
   }
@@ -147,6 +156,11 @@ export class Machine {
         server.accept(socket, ADVERTISED);
       },
     });
+  }
+
+  /** All files are as they were at another time. */
+  putBack(files: ReadonlyMap<string, Buffer>): void {
+    this.disk = SimulatedDisk.holding(files, this.#diskRandom);
   }
 
   /** The power goes now. */
@@ -215,6 +229,7 @@ export class Machine {
   #logger(life: Life): Logger {
     const note = (level: string) => (facts: object, message: string) => {
       if (!life.isOver) this.#context.trace.add(`log ${level} ${message}`);
+      if (level !== 'info') this.#told.push(message);
       if (level !== 'error') return;
       const { err } = facts as { err?: unknown };
       if (err instanceof Error && !(err instanceof Fault)) this.#context.onViolation(`${message}: ${err.stack}`);

@@ -4,13 +4,14 @@ import type { SeededRandom } from '../seeded-random.ts';
 import type { Ending, Machine } from './machine.ts';
 import type { Network } from './network.ts';
 import { oneIn, pick } from './random-streams.ts';
+import type { Rot } from './rot.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { WallClock } from './simulated-clock.ts';
 import type { Trace } from './trace.ts';
 import type { TracedHistory } from './traced-history.ts';
 
 /** What a run may be disturbed with; a run can be told to do without some. */
-export const DISTURBANCES = ['disk', 'clock', 'network', 'recovery'] as const;
+export const DISTURBANCES = ['disk', 'clock', 'network', 'recovery', 'rot'] as const;
 export type Disturbance = (typeof DISTURBANCES)[number];
 
 export interface NemesisContext {
@@ -21,6 +22,7 @@ export interface NemesisContext {
   readonly wall: WallClock;
   readonly history: TracedHistory;
   readonly trace: Trace;
+  readonly rot: Rot;
   readonly process: number;
   readonly onViolation: (what: string) => void;
   readonly without: ReadonlySet<Disturbance>;
@@ -41,6 +43,8 @@ export class Nemesis {
   readonly injected = new Map<string, number>();
   crashes = 0;
   #isPeace = true;
+  /** Whether the power went last, so that all that the disk has is durable. */
+  #isPowerless = false;
   #down: { ok: (result: object) => void } | null = null;
 
   constructor(context: NemesisContext) {
@@ -99,26 +103,49 @@ export class Nemesis {
 
   /** Whether the broker serves now. */
   async #start(): Promise<boolean> {
-    const { machine, scheduler, without } = this.#context;
-    const cutsRecovery = !this.#isPeace && this.crashes > 0 && !without.has('recovery') && oneIn(this.#random, 3);
+    const { machine, scheduler, without, rot } = this.#context;
+    const isFlipped = this.#rot();
+    const cutsRecovery = !isFlipped && !this.#isPeace && this.crashes > 0 && !without.has('recovery') && oneIn(this.#random, 3);
     if (cutsRecovery) this.#cutPowerSoon(this.#random.below(this.#random.below(150) + 1));
-    const started = machine.start();
+    const started = machine.start((told) => rot.mayServe(told));
     const late = scheduler.sleep(START_MS_MAX).then(() => 'late' as const);
     const opened = await Promise.race([started, late]);
     if (opened === 'late') {
       this.#context.onViolation('a start has not come to its end after two minutes');
       machine.kill();
+    } else if (opened === 'ended') {
+      this.#count('told of a flipped bit in the journal');
+      rot.restore();
+      return this.#start();
     } else if (opened === null) {
       this.#count('power cut in recovery');
       this.#noteDown(await machine.ended);
+    } else if (opened instanceof Fault && rot.explains(opened)) {
+      this.#count('start refused for a flipped bit');
+      rot.undo();
+      return this.#start();
     } else if (opened instanceof Fault) await this.#refused(opened);
     else {
+      rot.settle();
+      this.#isPowerless = false;
       // If recovery had fewer calls, the cut comes later.
       this.#down?.ok({});
       this.#down = null;
       return true;
     }
     return false;
+  }
+
+  /** Flips a bit of what is durable, and some back. Returns whether the next start is to be judged by it. */
+  #rot(): boolean {
+    const { rot, without } = this.#context;
+    if (!this.#isPowerless || this.#isPeace || without.has('rot')) return false;
+    if (oneIn(this.#random, 4)) for (let mended = rot.mendSome(); mended > 0; mended -= 1) this.#count('bit flipped back');
+    if (!oneIn(this.#random, 2)) return false;
+    this.#isPowerless = false;
+    const kind = rot.flip();
+    if (kind !== null) this.#count(`bit flipped in ${kind}`);
+    return kind !== null;
   }
 
   async #refused(fault: Fault): Promise<void> {
@@ -163,6 +190,7 @@ export class Nemesis {
     this.#count(name);
     const { history, process } = this.#context;
     const kind = how === 'kill' || how === 'fatal' ? 'kill' : how === 'stop' ? 'stop' : 'power';
+    this.#isPowerless = kind === 'power';
     if (this.#down === null || kind === 'power') this.#down = history.invoke(process, 'crash', { how: kind });
   }
 

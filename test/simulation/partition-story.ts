@@ -43,6 +43,7 @@ export class PartitionStory {
   readonly sightings: readonly Sighting[];
   readonly byValue: ReadonlyMap<string, readonly Sighting[]>;
   readonly byOffset: ReadonlyMap<number, readonly Sighting[]>;
+  readonly flips: readonly Operation<'flip'>[];
   readonly cuts: PowerCuts;
   readonly #sent: ReadonlyMap<string, SentValue>;
   readonly #byKey: ReadonlyMap<string, readonly SentValue[]>;
@@ -61,6 +62,7 @@ export class PartitionStory {
     this.deletions = ofKind(operations, 'deleteTopic').filter(
       (op) => op.call.topic === place.topic && op.outcome !== 'fail',
     );
+    this.flips = ofKind(operations, 'flip').filter(isHere);
     this.sightings = this.#sightings();
     this.byValue = Map.groupBy(this.sightings, ({ value }) => value);
     this.byOffset = Map.groupBy(this.sightings, ({ offset }) => offset);
@@ -116,6 +118,14 @@ export class PartitionStory {
     if (this.trims.some(({ call, invoked }) => call.before > offset && invoked.step < until.step)) return true;
     const expiresFromMs = this.sentAs(value)?.send.call.mayExpireFromMs;
     return expiresFromMs !== undefined && expiresFromMs <= until.timeMs;
+  }
+
+  /** The damage that may take a record from a reader at some time between two moments. */
+  damageAt(offset: number, from: Moment, until: Moment): Operation<'flip'> | undefined {
+    return this.flips.find(({ call, invoked, completed, outcome }) => {
+      const isThere = invoked.step < until.step && (outcome !== 'ok' || completed.step > from.step);
+      return isThere && call.from <= offset && offset < call.to;
+    });
   }
 
   /**

@@ -66,7 +66,7 @@ class Producer {
     while (!this.#context.isOver()) {
       if (this.#isIdempotent && this.#identity === null) await this.#takeIdentity();
       else await this.#round();
-      if (oneIn(this.#random, 12)) await this.#refresh();
+      if (oneIn(this.#random, 8)) await this.#refresh();
       await rest(this.#context, this.#random, 30);
     }
     this.#client.close();
@@ -90,9 +90,8 @@ class Producer {
   }
 
   async #refresh(): Promise<void> {
-    const { topics } = this.#context;
     try {
-      await topics.refresh(this.#client, this.#process, pick(this.#random, topics.all));
+      await this.#context.topics.refresh(this.#client, this.#process);
     } catch (error) {
       if (!(error instanceof Unanswered)) throw error;
     }
@@ -204,7 +203,7 @@ class Producer {
 
   #answered(send: Send, { errorCode, baseOffset }: { errorCode: number; baseOffset: number }): void {
     if (errorCode === kafkaErrors.NONE.code) this.#stored(send, baseOffset);
-    else if (errorCode === kafkaErrors.OUT_OF_ORDER_SEQUENCE_NUMBER.code && send.follows) {
+    else if (errorCode === kafkaErrors.OUT_OF_ORDER_SEQUENCE_NUMBER.code && this.#mustFollow(send)) {
       const where = placeName(send.place);
       this.#context.onViolation(`${where}: a sequence is out of order, though all before it was acknowledged`);
       this.#giveUp(send, errorName(errorCode));
@@ -213,6 +212,11 @@ class Producer {
       send.isUncertain ||= errorCode === kafkaErrors.KAFKA_STORAGE_ERROR.code;
       if (!isRetriable(errorCode)) this.#giveUp(send, errorName(errorCode));
     }
+  }
+
+  /** Of damaged records the broker may not know any more who sent them. */
+  #mustFollow({ follows, place }: Send): boolean {
+    return follows && !this.#context.damages.hit(place);
   }
 
   #stored(send: Send, offset: number | null): void {

@@ -214,9 +214,11 @@ export class Reader {
       position.logStart = answer.logStartOffset;
       ({ records, next } = this.#recordsIn(answer.records, position.place, offset));
     }
-    const { highWatermark, logStart } = position;
+    const { highWatermark, logStart, plan } = position;
     pending.ok({ records, next, highWatermark, logStart });
     position.offset = next;
+    // Where nothing follows damaged records, nobody is led past them yet.
+    if (this.#isFinal && next === offset && plan.skipsRot) this.#stepOver(position);
   }
 
   #recordsIn(buffers: readonly Buffer[] | null, place: Place, offset: number) {
@@ -238,10 +240,17 @@ export class Reader {
     return { records, next };
   }
 
+  /** It goes on behind damaged records, as a user does that was told of them. */
+  #stepOver(position: Position): void {
+    if (position.offset === null) return;
+    position.offset = this.#context.damages.at(position.place, position.offset)?.to ?? position.offset;
+  }
+
   /** What it asked for is not there (any more): it looks where the log begins, or gives the topic up. */
   #lost(position: Position, errorCode: number): void {
     const error = errorName(errorCode);
     if (error === 'OFFSET_OUT_OF_RANGE') position.offset = null;
+    if (error === 'CORRUPT_MESSAGE') this.#stepOver(position);
     if (error === 'UNKNOWN_TOPIC_OR_PARTITION' || error === 'UNKNOWN_TOPIC_ID') {
       this.#positions = this.#positions.filter((other) => other !== position);
       this.#session = { id: 0, epoch: this.#usesSession ? 0 : -1 };

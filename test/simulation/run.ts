@@ -5,6 +5,7 @@ import { isMainThread } from 'node:worker_threads';
 import { count, countOf, doParts, runLong, type Told } from '../long-run.ts';
 import { shrink } from './shrink.ts';
 import { tell } from './tell.ts';
+import { MUST_TAKE_PLACE } from './took-place.ts';
 import { simulate } from './world.ts';
 
 /*
@@ -16,11 +17,18 @@ import { simulate } from './world.ts';
 
 const again = (seed: number): string => `npm run simulate -- --from ${seed} --trace trace.txt`;
 
+const SEEDS_THAT_DO_ALL = 100;
+const seedsWith = (what: string): string => `${what}: seeds`;
+
 async function runSeed(seed: number): Promise<Told> {
   const run = await simulate({ seed });
   const counts = new Map(run.injected);
   count(counts, 'crashes', run.crashes);
   count(counts, 'operations', run.operations);
+  for (const [what, times] of run.tookPlace) {
+    count(counts, what, times);
+    count(counts, seedsWith(what));
+  }
   count(counts, 'operations that succeeded', run.succeeded);
   if (run.failures.length === 0) return { cases: 1, counts, failures: [] };
   const shortest = await shrink(run);
@@ -33,7 +41,10 @@ async function runSeed(seed: number): Promise<Told> {
 
 function runSeeds(from: number, seeds: number, jobs: number): Promise<boolean> {
   const parts = Array.from({ length: seeds }, (_, i) => from + i);
-  return runLong(import.meta.url, { cases: 'seeds', total: seeds, parts, again }, jobs);
+  // Few seeds need not do everything.
+  const missing = (counts: ReadonlyMap<string, number>): string[] =>
+    seeds < SEEDS_THAT_DO_ALL ? [] : MUST_TAKE_PLACE.filter((what) => !counts.has(seedsWith(what)));
+  return runLong(import.meta.url, { cases: 'seeds', total: seeds, parts, again, missing }, jobs);
 }
 
 async function runOne(seed: number, traceFile: string): Promise<boolean> {

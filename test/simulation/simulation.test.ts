@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { tell } from './tell.ts';
+import { MUST_TAKE_PLACE } from './took-place.ts';
 import { simulate } from './world.ts';
 
 /** MILLRACE_SEEDS makes it more; `npm run simulate` is made for many. */
@@ -16,6 +17,7 @@ const INJECTED = [
   /^EIO/,
   /^disk full/,
   /^clock/,
+  /^bit flipped in/,
 ];
 /** So must what groups are tried with: zombies that commit, static members that are replaced, groups and offsets that go. */
 const ANSWERS = [
@@ -26,7 +28,9 @@ const ANSWERS = [
 test('whatever happens to the broker, what it told its clients holds', { timeout: 300_000 }, async () => {
   const injected = new Set<string>();
   const answers = new Set<string>();
+  const events = new Set<string>();
   const missing = (): string[] => [
+    ...MUST_TAKE_PLACE.filter((event) => !events.has(event)),
     ...INJECTED.filter((kind) => ![...injected].some((what) => kind.test(what))).map(String),
     ...ANSWERS.filter((answer) => !answers.has(answer)),
   ];
@@ -36,6 +40,7 @@ test('whatever happens to the broker, what it told its clients holds', { timeout
     expect(run.failures.length === 0 ? '' : `seed ${seed}: ${tell(run)}`).toBe('');
     for (const op of run.history.operations) answers.add(`${op.kind} ${op.outcome === 'ok' ? 'ok' : op.error}`);
     for (const what of run.injected.keys()) injected.add(what);
+    for (const event of run.tookPlace.keys()) events.add(event);
   }
   expect(missing()).toEqual([]);
 });

@@ -1,5 +1,4 @@
 import { kafkaErrors } from '../../src/base/kafka-errors.ts';
-import type { Messages } from '../../src/wire/messages.generated.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { Client } from './client.ts';
 import { errorName } from './error-names.ts';
@@ -16,12 +15,14 @@ export interface TopicPlan {
   readonly mayExpire: boolean;
   readonly isSynced: boolean;
   readonly isCompacted: boolean;
+  readonly skipsRot: boolean;
 }
 
 interface TopicKind {
   readonly settings: Readonly<Record<string, string>>;
   readonly mayExpire?: boolean;
   readonly isUnsynced?: boolean;
+  readonly skipsRot?: boolean;
   readonly isCompacted?: boolean;
 }
 
@@ -34,9 +35,20 @@ export const TOPIC_KINDS = {
   /** Nothing expires that should not, whatever the clock says. */
   week: { settings: { ...ROLLING, 'retention.ms': '604800000', 'segment.ms': '3000' } },
   stamped: {
-    settings: { ...ROLLING, 'retention.ms': '-1', 'message.timestamp.type': 'LogAppendTime', 'segment.ms': '5000' },
+    settings: {
+      ...ROLLING,
+      'retention.ms': '-1',
+      'message.timestamp.type': 'LogAppendTime',
+      'segment.ms': '5000',
+      'millrace.rot': 'skip',
+    },
+    skipsRot: true,
   },
-  small: { settings: { ...ROLLING, 'retention.bytes': '40000' }, mayExpire: true },
+  small: {
+    settings: { ...ROLLING, 'retention.bytes': '40000', 'millrace.rot': 'skip' },
+    mayExpire: true,
+    skipsRot: true,
+  },
   brief: { settings: { ...ROLLING, 'retention.ms': '4000', 'segment.ms': '1000' }, mayExpire: true },
   lazy: { settings: { ...ROLLING, 'flush.messages': '7', 'flush.ms': '200', 'retention.ms': '-1' }, isUnsynced: true },
   compacted: {
@@ -79,9 +91,12 @@ export class TopicPlans {
   async create(client: Client, process: number, kind: TopicKindName, partitions: number): Promise<TopicPlan | null> {
     const { settings, ...rules }: TopicKind = TOPIC_KINDS[kind];
     const name = `${kind}-${this.#made++}`;
-    const isSynced = rules.isUnsynced !== true;
-    const isCompacted = rules.isCompacted === true;
-    this.#history.topic({ topic: name, partitions, isCompacted, isSynced });
+    const facts = {
+      isSynced: rules.isUnsynced !== true,
+      isCompacted: rules.isCompacted === true,
+      skipsRot: rules.skipsRot === true,
+    };
+    this.#history.topic({ topic: name, partitions, ...facts });
     const pending = this.#history.invoke(process, 'createTopic', { topic: name });
     const configs = Object.entries(settings).map(([key, value]) => ({ name: key, value }));
     try {
@@ -93,7 +108,7 @@ export class TopicPlans {
         return null;
       }
       pending.ok({});
-      const plan = { name, id: topicId, partitions, mayExpire: rules.mayExpire === true, isSynced, isCompacted };
+      const plan = { name, id: topicId, partitions, mayExpire: rules.mayExpire === true, ...facts };
       this.#plans.push(plan);
       return plan;
     } catch (error) {
@@ -102,21 +117,21 @@ export class TopicPlans {
     }
   }
 
-  /** Asks how many partitions a topic has: clients use what is told. Null when it was not told. @throws Unanswered */
-  async refresh(client: Client, process: number, plan: TopicPlan): Promise<Messages['Metadata']['response'] | null> {
-    const pending = this.#history.invoke(process, 'metadata', { topic: plan.name });
+  /** Asks how many partitions each topic has: clients use what is told. True when that was told of all. @throws Unanswered */
+  async refresh(client: Client, process: number): Promise<boolean> {
+    const plans = [...this.#plans];
+    const asked = plans.map(({ name }) => this.#history.invoke(process, 'metadata', { topic: name }));
     try {
-      const answer = await client.request('Metadata', 12, { topics: [{ name: plan.name }] });
-      const { errorCode, partitions } = answer.topics[0]!;
-      if (errorCode !== kafkaErrors.NONE.code) {
-        pending.fail(errorName(errorCode));
-        return null;
+      const answer = await client.request('Metadata', 12, { topics: plans.map(({ name }) => ({ name })) });
+      for (const [i, { errorCode, partitions }] of answer.topics.entries()) {
+        if (errorCode === kafkaErrors.NONE.code) {
+          asked[i]!.ok({ partitions: partitions.length });
+          Object.assign(plans[i]!, { partitions: Math.max(plans[i]!.partitions, partitions.length) });
+        } else asked[i]!.fail(errorName(errorCode));
       }
-      pending.ok({ partitions: partitions.length });
-      Object.assign(plan, { partitions: Math.max(plan.partitions, partitions.length) });
-      return answer;
+      return answer.topics.every(({ errorCode }) => errorCode === kafkaErrors.NONE.code);
     } catch (error) {
-      pending.info(String(error));
+      for (const pending of asked) pending.info(String(error));
       throw error;
     }
   }

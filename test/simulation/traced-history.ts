@@ -1,8 +1,10 @@
 import { type Call, HistoryRecorder, type Kind, type Moment, type Pending } from './history.ts';
 import type { Trace } from './trace.ts';
 
-/** What is no work that a client gives the broker. */
-const NOTED: ReadonlySet<Kind> = new Set(['crash', 'owns', 'heartbeat', 'quiet', 'mayExpireOffsets', 'mayForget']);
+/** What is no work that a client gives the broker, or hardly any. */
+const NOTED = new Set<Kind>([
+  ...['crash', 'flip', 'owns', 'heartbeat', 'quiet', 'mayExpireOffsets', 'mayForget', 'metadata'],
+] as const);
 
 /** A history of which the trace tells each beginning and end. */
 export class TracedHistory extends HistoryRecorder {

@@ -19,6 +19,8 @@ export type Anomaly =
   | 'torn send'
   /** A reader was led past records that are there. */
   | 'silent gap'
+  /** A reader was told that records are damaged that are not, or that it was to be led past. */
+  | 'damage never done'
   /** An answer that contradicts itself. */
   | 'impossible answer'
   | 'high watermark went back'

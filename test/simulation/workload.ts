@@ -1,5 +1,6 @@
 import type { SeededRandom } from '../seeded-random.ts';
 import type { Client } from './client.ts';
+import type { Damages } from './damages.ts';
 import type { HistoryRecorder } from './history.ts';
 import type { RandomStreams } from './random-streams.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -13,6 +14,7 @@ export interface WorkloadContext {
   readonly streams: RandomStreams;
   readonly history: HistoryRecorder;
   readonly topics: TopicPlans;
+  readonly damages: Damages;
   /** A client that shares its connection with no other. */
   readonly connect: (name: string) => Client;
   /** A number for another client process; none is given twice. */

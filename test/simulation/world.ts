@@ -5,6 +5,7 @@ import { checkLog } from './check-log.ts';
 import { checkPartitions } from './check-partitions.ts';
 import { Client } from './client.ts';
 import { groupWorkload } from './groups.ts';
+import { Damages } from './damages.ts';
 import type { History } from './history.ts';
 import { Machine } from './machine.ts';
 import { type Disturbance, Nemesis } from './nemesis.ts';
@@ -12,8 +13,10 @@ import { Network } from './network.ts';
 import { producers } from './producer.ts';
 import { RandomStreams } from './random-streams.ts';
 import { readers } from './reader.ts';
+import { Rot } from './rot.ts';
 import { Scheduler } from './scheduler.ts';
 import { WallClock } from './simulated-clock.ts';
+import { type Event, tookPlace } from './took-place.ts';
 import { TopicPlans } from './topic-plans.ts';
 import { Trace } from './trace.ts';
 import { TracedHistory } from './traced-history.ts';
@@ -42,6 +45,8 @@ export interface Run {
   readonly crashes: number;
   /** How often each disturbance took place. */
   readonly injected: ReadonlyMap<string, number>;
+  /** How often that took place which must in some seeds. */
+  readonly tookPlace: ReadonlyMap<Event, number>;
   readonly history: History;
   /** Of the trace. */
   readonly digest: string;
@@ -99,6 +104,8 @@ class World {
     const onViolation = (says: string): void => this.#fail(says);
     const machine = new Machine({ scheduler, streams, trace, wall, network, onViolation });
     const random = streams.of('nemesis');
+    const topics = new TopicPlans(history);
+    const damages = new Damages();
     const without = new Set(options.without ?? []);
     const process = this.#processes++;
     this.#nemesis = new Nemesis({
@@ -109,6 +116,7 @@ class World {
       wall,
       history,
       trace,
+      rot: new Rot({ random: streams.of('rot'), machine, history, topics, damages, process }),
       process,
       onViolation,
       without,
@@ -120,7 +128,8 @@ class World {
       wall,
       streams,
       history,
-      topics: new TopicPlans(history),
+      topics,
+      damages,
       connect: (name) => new Client(network, scheduler, name),
       newProcess: () => this.#processes++,
       isOver: () => this.#isOver,
@@ -187,6 +196,7 @@ class World {
       succeeded,
       crashes: this.#nemesis.crashes,
       injected,
+      tookPlace: tookPlace(history),
       history,
       digest: this.#trace.digest(),
       trace: this.#trace.text,

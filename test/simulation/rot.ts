@@ -1,0 +1,193 @@
+import type { Fault } from '../../src/base/faults.ts';
+import { BATCH_HEADER_BYTES, baseOffset, batchBytes, checkBatch, nextOffset } from '../../src/record/batch.ts';
+import type { SeededRandom } from '../seeded-random.ts';
+import type { Damages } from './damages.ts';
+import type { HistoryRecorder, Place } from './history.ts';
+import type { Machine } from './machine.ts';
+import { oneIn, pick } from './random-streams.ts';
+import type { TopicPlan, TopicPlans } from './topic-plans.ts';
+
+export interface RotContext {
+  readonly random: SeededRandom;
+  readonly machine: Machine;
+  readonly history: HistoryRecorder;
+  readonly topics: TopicPlans;
+  readonly damages: Damages;
+  readonly process: number;
+}
+
+type Files = ReadonlyMap<string, Buffer>;
+
+/** A flipped bit that is in no batch of a topic: the start that follows must get by without it, or name its file. */
+interface Flip {
+  readonly kind: string;
+  readonly path: string;
+  readonly position: number;
+  readonly mask: number;
+  /** All files as they were before. */
+  readonly before: Files;
+}
+
+/** A batch of a segment file. */
+interface Stored {
+  readonly position: number;
+  readonly bytes: Buffer;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Attempts to find a byte that means something. */
+const ATTEMPTS_MAX = 20;
+
+/**
+ * Flips bits of files while the broker is down after a power cut, when all that the disk has is durable. A bit of a topic's
+ * record batch stays as it is, or is flipped back after a later cut; any other is flipped back as soon as the broker has
+ * refused to start for it.
+ */
+export class Rot {
+  readonly #context: RotContext;
+  #flip: Flip | null = null;
+
+  constructor(context: RotContext) {
+    this.#context = context;
+  }
+
+  /** Flips one bit of some file. Returns of what kind of file; null when there was nothing to flip. */
+  flip(): string | null {
+    const { random, machine } = this.#context;
+    const files = machine.disk.files();
+    const byKind = Map.groupBy(files.keys(), kindOf);
+    byKind.delete('aside');
+    const segments = byKind.get('segment') ?? [];
+    byKind.delete('segment');
+    if (segments.length > 0 && oneIn(random, 2)) return this.#flipRecord(files, segments);
+    const kind = oneIn(random, 4) && byKind.has('journal file') ? 'journal file' : pick(random, [...byKind.keys()]);
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      const path = pick(random, byKind.get(kind)!);
+      const bytes = files.get(path)!;
+      const position = random.below(bytes.length);
+      // Files that are filled up with zeros are mostly zeros.
+      if (bytes.length === 0 || (bytes[position] === 0 && attempt < ATTEMPTS_MAX / 2)) continue;
+      const mask = 1 << random.below(8);
+      this.#flip = { kind, path, position, mask, before: files };
+      machine.disk.flip(path, position, mask);
+      return kind;
+    }
+    return null;
+  }
+
+  #flipRecord(files: Files, paths: readonly string[]): string | null {
+    const { random, machine, history, process, damages } = this.#context;
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      const path = pick(random, paths);
+      const found = this.#placeOf(path);
+      const batches = found === null ? [] : storedBatches(files, path, found.plan.isCompacted);
+      if (found === null || batches.length === 0) continue;
+      const { place } = found;
+      const batch = pick(random, batches);
+      const { from, to } = batch;
+      if (damages.at(place, from) !== null) continue;
+      // As often in the header, which the checksum does not cover as a whole, as behind it.
+      const inBatch = random.below(oneIn(random, 2) ? BATCH_HEADER_BYTES : batch.bytes.length);
+      const mask = 1 << random.below(8);
+      const position = batch.position + inBatch;
+      machine.disk.flip(path, position, mask);
+      const bytes = Buffer.from(batch.bytes);
+      bytes[inBatch]! ^= mask;
+      const pending = history.invoke(process, 'flip', { place, from, to });
+      damages.add({ place, from, to, path, position, mask, batchPosition: batch.position, bytes, pending });
+      return 'segment';
+    }
+    return null;
+  }
+
+  /** Flips back some of what lies in segment files, where it lies there still. Returns how much. */
+  mendSome(): number {
+    const { random, machine, damages } = this.#context;
+    const chosen = damages.all.filter(() => oneIn(random, 2));
+    if (chosen.length === 0) return 0;
+    const files = machine.disk.files();
+    let mended = 0;
+    for (const damage of chosen) {
+      const { path, position, mask, batchPosition, bytes } = damage;
+      const file = files.get(path);
+      // What was deleted, cut off or written again is not what was flipped.
+      if (file?.subarray(batchPosition, batchPosition + bytes.length).equals(bytes) !== true) continue;
+      machine.disk.flip(path, position, mask);
+      damages.mended(damage);
+      mended += 1;
+    }
+    return mended;
+  }
+
+  /** Whether a broker may serve that has said this while it started: not when it says that rounds of the journal are lost. */
+  mayServe(told: readonly string[]): boolean {
+    return this.#flip?.kind !== 'journal file' || !told.some((line) => line.includes('journal'));
+  }
+
+  /** Whether it is for the flipped bit that a start was refused: the fault says so, and names the file or its folder. */
+  explains({ fault, message }: Fault): boolean {
+    if (this.#flip === null || fault !== 'damagedMetadata') return false;
+    const { path } = this.#flip;
+    return message.includes(path) || message.includes(path.slice(0, path.lastIndexOf('/')));
+  }
+
+  /** Flips it back: a start that was refused has changed nothing that matters. */
+  undo(): void {
+    const { path, position, mask } = this.#flip!;
+    this.#context.machine.disk.flip(path, position, mask);
+    this.#flip = null;
+  }
+
+  /** Puts all files back as they were before. */
+  restore(): void {
+    this.#context.machine.putBack(this.#flip!.before);
+    this.#flip = null;
+  }
+
+  /** A broker serves, with it or without. */
+  settle(): void {
+    this.#flip = null;
+  }
+
+  #placeOf(path: string): { plan: TopicPlan; place: Place } | null {
+    const [, id, partition] = path.split('/');
+    const plan = this.#context.topics.all.find((each) => each.id === id);
+    return plan === undefined ? null : { plan, place: { topic: plan.name, partition: Number(partition) } };
+  }
+}
+
+/** The kind of a file; 'segment' for those of topics, 'aside' for what no broker reads. */
+function kindOf(path: string): string {
+  if (path.startsWith('journal/')) return /^journal\/\d+$/.test(path) ? 'journal file' : path;
+  if (path.endsWith('.bytes') || path === 'lock' || path.endsWith('.new')) return 'aside';
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  const ending = name.includes('.') ? name.slice(name.lastIndexOf('.')) : name;
+  if (path.startsWith('topics/')) {
+    if (path.includes('/quarantine/')) return name === 'places' ? 'quarantine' : 'aside';
+    return ending === '.log' ? 'segment' : ending;
+  }
+  return path.startsWith('ledger/') ? `ledger ${ending}` : path;
+}
+
+/** The sound batches from a segment's start on; with compaction the gaps beside a batch are nobody's, and go with it. */
+function storedBatches(files: Files, path: string, isCompacted: boolean): Stored[] {
+  const log = files.get(path)!;
+  const found: Stored[] = [];
+  for (let at = 0; log.length - at >= BATCH_HEADER_BYTES; ) {
+    const size = batchBytes(log, at);
+    if (size > log.length - at || checkBatch(log, at, log.length) !== null) break;
+    found.push({ position: at, bytes: log.subarray(at, at + size), from: baseOffset(log, at), to: nextOffset(log, at) });
+    at += size;
+  }
+  if (!isCompacted) return found;
+  const folder = path.slice(0, path.lastIndexOf('/') + 1);
+  const bases = [...files.keys()]
+    .filter((other) => other.startsWith(folder) && /^\d{20}\.log$/.test(other.slice(folder.length)) && other > path)
+    .map((other) => Number(other.slice(folder.length, -4)));
+  return found.map((batch, i) => ({
+    ...batch,
+    from: found[i - 1]?.to ?? Number(path.slice(folder.length, -4)),
+    to: found[i + 1]?.from ?? (bases.length > 0 ? Math.min(...bases) : batch.to),
+  }));
+}

@@ -1,0 +1,45 @@
+import type { History, Operation } from './history.ts';
+
+/** What must take place in a simulation, beside what every seed does: one that lost some of it would go on as if all was well. */
+export const MUST_TAKE_PLACE = [
+  'partitions added',
+  'record stored in an added partition',
+  'bit flipped in a stored batch',
+  'reader told of damage',
+  'reader led past damage',
+] as const;
+
+export type Event = (typeof MUST_TAKE_PLACE)[number];
+
+/** How often each of it took place. */
+export function tookPlace({ topics, operations }: History): Map<Event, number> {
+  const counts = new Map<Event, number>();
+  const madeWith = new Map(topics.map(({ topic, partitions }) => [topic, partitions]));
+  const flips = operations.filter((op) => op.kind === 'flip');
+  for (const op of operations) {
+    for (const event of eventsOf(op, madeWith, flips)) counts.set(event, (counts.get(event) ?? 0) + 1);
+  }
+  return counts;
+}
+
+function* eventsOf(
+  op: Operation,
+  madeWith: ReadonlyMap<string, number>,
+  flips: readonly Operation<'flip'>[],
+): Generator<Event> {
+  if (op.kind === 'flip') yield 'bit flipped in a stored batch';
+  if (op.kind === 'poll' && op.outcome === 'fail' && op.error === 'CORRUPT_MESSAGE') yield 'reader told of damage';
+  if (op.outcome !== 'ok') return;
+  if (op.kind === 'addPartitions') yield 'partitions added';
+  if (op.kind === 'send' && op.call.place.partition >= madeWith.get(op.call.place.topic)!) {
+    yield 'record stored in an added partition';
+  }
+  if (op.kind === 'poll' && flips.some((flip) => isPassed(op, flip))) yield 'reader led past damage';
+}
+
+function isPassed({ call, result }: Operation<'poll'> & { outcome: 'ok' }, { call: flip }: Operation<'flip'>): boolean {
+  const { place } = call;
+  if (place.topic !== flip.place.topic || place.partition !== flip.place.partition) return false;
+  const isWithin = call.offset <= flip.from && flip.to <= result.next;
+  return isWithin && !result.records.some(({ offset }) => flip.from <= offset && offset < flip.to);
+}
