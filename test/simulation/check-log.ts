@@ -1,6 +1,7 @@
+import { checkEpochs } from './check-epochs.ts';
 import { checkFinalReading } from './check-final-reading.ts';
-import { type History, type OkOperation, type Operation, placeName } from './history.ts';
 import { partitionsOf } from './check-partitions.ts';
+import { type History, type OkOperation, type Operation, placeName } from './history.ts';
 import { ofKind, PartitionStory, type Sighting, sentValues } from './partition-story.ts';
 import { type Anomaly, type Violation, violation } from './violation.ts';
 
@@ -23,6 +24,7 @@ export function checkLog(history: History): Violation[] {
         ...checkMarks(story),
         ...checkTrimmed(story),
         ...checkDeleted(story),
+        ...checkEpochs(story),
         ...checkDamage(story, history),
         ...checkFinalReading(story, history),
       ];

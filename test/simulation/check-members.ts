@@ -63,6 +63,10 @@ function proofOfBoth(story: GroupStory, old: Holding, young: Holding): Operation
 
 /** A generation in which somebody had partitions is over once there is another. */
 function* checkGenerations(story: GroupStory): Generator<Violation> {
+  if (story.isMixed) {
+    yield* checkMixedGenerations(story);
+    return;
+  }
   for (const join of story.joins) {
     const { generation } = join.result;
     const before = story.holdings.find(
@@ -75,6 +79,33 @@ function* checkGenerations(story: GroupStory): Generator<Violation> {
     if (before === undefined) continue;
     const says = `from ${before.note.call.generation} to ${generation}`;
     yield violationOf(story, 'generation went back', null, [before.note, join], says);
+  }
+}
+
+/**
+ * A group whose last member is gone may begin anew when the next one speaks the other protocol. One that goes on to accept a
+ * member of a higher generation was not empty.
+ */
+function* checkMixedGenerations(story: GroupStory): Generator<Violation> {
+  for (const join of story.joins) {
+    const { generation, member } = join.result;
+    const higher = story.heartbeats.filter(
+      ({ call, completed }) =>
+        call.member !== member && call.generation > generation && completed.step < join.invoked.step,
+    );
+    for (const before of higher) {
+      const after = story.heartbeats.find(
+        ({ call, process, invoked }) =>
+          process === before.process &&
+          call.member === before.call.member &&
+          call.generation === before.call.generation &&
+          invoked.step > join.completed.step,
+      );
+      if (after === undefined) continue;
+      const says = `from ${before.call.generation} to ${generation}, and back`;
+      yield violationOf(story, 'generation went back', null, [before, join, after], says);
+      break;
+    }
   }
 }
 

@@ -33,6 +33,8 @@ export class GroupStory {
   readonly #removals: readonly Removal[];
   readonly #endings: readonly Ending[];
   readonly #crashSteps: readonly number[];
+  /** Joins by which a group that had become empty began anew in another protocol. */
+  readonly #beginnings: readonly OkOperation<'join'>[];
 
   constructor(group: string, { operations }: History) {
     this.group = group;
@@ -57,6 +59,18 @@ export class GroupStory {
       return ends && op.outcome !== 'fail' && op.call.group === group;
     });
     this.#crashSteps = ofKind(operations, 'crash').map(({ invoked }) => invoked.step);
+    this.#beginnings = this.isMixed
+      ? this.joins.filter(({ result, invoked }) =>
+          this.joins.some(
+            (other) => other.completed.step < invoked.step && other.result.generation > result.generation,
+          ),
+        )
+      : [];
+  }
+
+  /** Whether its members spoke both protocols. */
+  get isMixed(): boolean {
+    return new Set(this.joins.map(({ call }) => call.protocol)).size > 1;
   }
 
   /** Whether its members are all of the classic protocol, so that a generation is the whole group's. */
@@ -86,6 +100,7 @@ export class GroupStory {
 
   /** Whether the group may have ended and begun anew between two moments, so that its generations count from the start. */
   mayBeginAnew(from: Moment, to: Moment): boolean {
+    if (this.#beginnings.some((op) => op.invoked.step < to.step && op.completed.step > from.step)) return true;
     return this.#endings.some((op) => op.invoked.step < to.step && this.endOf(op) > from.step);
   }
 }

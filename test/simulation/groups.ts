@@ -10,8 +10,10 @@ import { oneIn, pick } from './random-streams.ts';
 import type { TopicPlan } from './topic-plans.ts';
 import { rest, type Workload, type WorkloadContext } from './workload.ts';
 
-const FLOWS = ['eager', 'cooperative', 'consumer'] as const;
-type Flow = (typeof FLOWS)[number];
+/** In mixed ones each member speaks one of the two protocols, so that the group migrates from one to the other and back. */
+const MIXED_FLOWS = ['mixed eager', 'mixed cooperative'] as const;
+const PURE_FLOWS = ['eager', 'cooperative', 'consumer'] as const;
+type Flow = (typeof MIXED_FLOWS | typeof PURE_FLOWS)[number];
 
 const HOUR_MS = 3_600_000;
 const CLOCK_JUMPS_MS = [HOUR_MS, -HOUR_MS, 87_660 * HOUR_MS, -87_660 * HOUR_MS];
@@ -99,7 +101,9 @@ class SimulatedGroup {
     const random = this.#context.streams.of(name);
     const [context, group, plans] = [this.#context, this.name, this.#plans];
     const setup: MemberSetup = { context, random, group, plans, instance };
-    return this.#flow === 'consumer' ? new ConsumerMember(setup) : new ClassicMember(setup, this.#flow);
+    const isConsumer = this.#flow === 'consumer' || (this.#flow.startsWith('mixed') && oneIn(random, 2));
+    if (isConsumer) return new ConsumerMember(setup);
+    return new ClassicMember(setup, this.#flow.endsWith('eager') ? 'eager' : 'cooperative');
   }
 
   /** Left alone, members come to rest with an owner for each partition, whatever the time of day does meanwhile. */
@@ -152,8 +156,11 @@ export function groupWorkload(): Workload {
         plans.push(plan);
       }
       client.close();
-      const left = pick(random, [null, ...FLOWS]);
-      for (const flow of FLOWS) if (flow !== left) groups.push(new SimulatedGroup(context, flow, plans));
+      const mixed = pick(random, MIXED_FLOWS);
+      const others = PURE_FLOWS.toSpliced(random.below(PURE_FLOWS.length), 1);
+      // As many as there is time for.
+      const flows = oneIn(random, 4) ? [...others, mixed] : [pick(random, others), mixed];
+      for (const flow of flows) groups.push(new SimulatedGroup(context, flow, plans));
       for (const { name: group } of forgetsGroups(context.streams) ? groups : []) {
         context.history.invoke(process, 'mayForget', { group });
       }

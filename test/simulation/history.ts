@@ -42,6 +42,13 @@ export interface SeenRecord {
   readonly value: string;
 }
 
+/** Records of one leader epoch: `from` is the first that was seen, `last` the last. */
+export interface EpochRange {
+  readonly epoch: number;
+  readonly from: number;
+  readonly last: number;
+}
+
 export interface PlacedOffset extends Place {
   readonly offset: number;
 }
@@ -92,7 +99,14 @@ interface OperationKinds {
       readonly next: number;
       readonly highWatermark: number;
       readonly logStart: number;
+      /** The leader epochs of what was read, one behind the other. */
+      readonly epochs?: readonly EpochRange[];
     };
+  };
+  /** OffsetForLeaderEpoch: the largest epoch up to this one, and where it ends; both -1 when the broker knows of none. */
+  epochEnd: {
+    call: { readonly place: Place; readonly epoch: number };
+    result: { readonly epoch: number; readonly endOffset: number };
   };
   /** 'latest' is answered with the high watermark. */
   listOffsets: {

@@ -105,7 +105,8 @@ export class Nemesis {
   async #start(): Promise<boolean> {
     const { machine, scheduler, without, rot } = this.#context;
     const isFlipped = this.#rot();
-    const cutsRecovery = !isFlipped && !this.#isPeace && this.crashes > 0 && !without.has('recovery') && oneIn(this.#random, 3);
+    const cutsRecovery =
+      !isFlipped && !this.#isPeace && this.crashes > 0 && !without.has('recovery') && oneIn(this.#random, 3);
     if (cutsRecovery) this.#cutPowerSoon(this.#random.below(this.#random.below(150) + 1));
     const started = machine.start((told) => rot.mayServe(told));
     const late = scheduler.sleep(START_MS_MAX).then(() => 'late' as const);
@@ -140,7 +141,8 @@ export class Nemesis {
   #rot(): boolean {
     const { rot, without } = this.#context;
     if (!this.#isPowerless || this.#isPeace || without.has('rot')) return false;
-    if (oneIn(this.#random, 4)) for (let mended = rot.mendSome(); mended > 0; mended -= 1) this.#count('bit flipped back');
+    if (oneIn(this.#random, 4))
+      for (let mended = rot.mendSome(); mended > 0; mended -= 1) this.#count('bit flipped back');
     if (!oneIn(this.#random, 2)) return false;
     this.#isPowerless = false;
     const kind = rot.flip();

@@ -44,6 +44,7 @@ export class PartitionStory {
   readonly byValue: ReadonlyMap<string, readonly Sighting[]>;
   readonly byOffset: ReadonlyMap<number, readonly Sighting[]>;
   readonly flips: readonly Operation<'flip'>[];
+  readonly epochEnds: readonly OkOperation<'epochEnd'>[];
   readonly cuts: PowerCuts;
   readonly #sent: ReadonlyMap<string, SentValue>;
   readonly #byKey: ReadonlyMap<string, readonly SentValue[]>;
@@ -63,6 +64,7 @@ export class PartitionStory {
       (op) => op.call.topic === place.topic && op.outcome !== 'fail',
     );
     this.flips = ofKind(operations, 'flip').filter(isHere);
+    this.epochEnds = okOfKind(operations, 'epochEnd').filter(isHere);
     this.sightings = this.#sightings();
     this.byValue = Map.groupBy(this.sightings, ({ value }) => value);
     this.byOffset = Map.groupBy(this.sightings, ({ offset }) => offset);

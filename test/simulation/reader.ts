@@ -1,10 +1,10 @@
-import { batchBytes, batchesIn, checkBatch, nextOffset } from '../../src/record/batch.ts';
+import { baseOffset, batchBytes, batchesIn, checkBatch, leaderEpoch, nextOffset } from '../../src/record/batch.ts';
 import { recordsOf } from '../../src/record/records.ts';
 import type { Messages } from '../../src/wire/messages.generated.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import { type Client, Unanswered } from './client.ts';
 import { errorName } from './error-names.ts';
-import { type Pending, type Place, placeName, type SeenRecord } from './history.ts';
+import { type EpochRange, type Pending, type Place, placeName, type SeenRecord } from './history.ts';
 import { oneIn } from './random-streams.ts';
 import type { TopicPlan } from './topic-plans.ts';
 import { rest, type Workload, type WorkloadContext } from './workload.ts';
@@ -24,6 +24,8 @@ interface Position {
   /** As last told. A session does not repeat them. */
   highWatermark: number;
   logStart: number;
+  /** The leader epoch of what it read last; -1 before it has read anything. */
+  epoch: number;
 }
 
 interface Reading {
@@ -42,6 +44,8 @@ export class Reader {
   #positions: Position[] = [];
   #usesSession = false;
   #byId = false;
+  /** The connection broke: by now the log may be another's. */
+  #mustCompare = false;
   #session = { id: 0, epoch: -1 };
 
   constructor(context: WorkloadContext, name: string, isFinal = false) {
@@ -56,6 +60,7 @@ export class Reader {
     while (!this.#context.isOver()) {
       if (this.#positions.length === 0 || oneIn(this.#random, 25)) this.#startAnew();
       for (const position of this.#positions) if (position.offset === null) await this.#seek(position);
+      if (this.#mustCompare) await this.#compareEpochs();
       await this.#fetch();
       await rest(this.#context, this.#random, 40);
     }
@@ -64,7 +69,7 @@ export class Reader {
 
   /** Reads a place from its start to the end that it had when asked. @throws Error when that cannot be done in many attempts */
   async readAll(plan: TopicPlan, place: Place): Promise<void> {
-    const position: Position = { plan, place, offset: null, highWatermark: -1, logStart: -1 };
+    const position: Position = { plan, place, offset: null, highWatermark: -1, logStart: -1, epoch: -1 };
     this.#positions = [position];
     let end: number | null = null;
     for (let attempt = 0; attempt < 1000; attempt += 1) {
@@ -74,7 +79,9 @@ export class Reader {
       else {
         await this.#fetch();
         // One that is empty is asked for what it has, too.
-        if (position.offset !== null && position.offset >= end) return;
+        if (position.offset === null || position.offset < end) continue;
+        await this.#compareEpochs();
+        return;
       }
     }
     throw new Error(`${placeName(place)} cannot be read to its end`);
@@ -83,7 +90,7 @@ export class Reader {
   /** Asks for a topic that should be gone: if it is not, the history tells. */
   async lookFor(plan: TopicPlan): Promise<void> {
     const place = { topic: plan.name, partition: 0 };
-    await this.#offsetOf({ plan, place, offset: null, highWatermark: -1, logStart: -1 }, EARLIEST);
+    await this.#offsetOf({ plan, place, offset: null, highWatermark: -1, logStart: -1, epoch: -1 }, EARLIEST);
   }
 
   close(): void {
@@ -98,7 +105,7 @@ export class Reader {
     const positions = new Map<string, Position>();
     for (let i = 1 + random.below(4); i > 0; i -= 1) {
       const { plan, place } = this.#context.topics.place(random);
-      positions.set(placeName(place), { plan, place, offset: null, highWatermark: -1, logStart: -1 });
+      positions.set(placeName(place), { plan, place, offset: null, highWatermark: -1, logStart: -1, epoch: -1 });
     }
     this.#positions = [...positions.values()];
   }
@@ -152,7 +159,34 @@ export class Reader {
     } catch (error) {
       if (!(error instanceof Unanswered)) throw error;
       this.#session = { id: 0, epoch: this.#usesSession ? 0 : -1 };
+      this.#mustCompare = true;
       for (const { pending } of readings) pending.info(error.message);
+    }
+  }
+
+  /** Asks where the epochs end in which it read last, as clients do that find a leader again (KIP-320), and goes back where it read on. */
+  async #compareEpochs(): Promise<void> {
+    const read = this.#positions.filter(({ epoch, offset }) => epoch >= 0 && offset !== null);
+    const { history } = this.#context;
+    const asked = read.map(({ place, epoch }) => history.invoke(this.#process, 'epochEnd', { place, epoch }));
+    if (read.length === 0) return;
+    try {
+      const topics = read.map(({ place: { topic, partition }, epoch }) => {
+        return { topic, partitions: [{ partition, currentLeaderEpoch: -1, leaderEpoch: epoch }] };
+      });
+      const answer = await this.#client.request('OffsetForLeaderEpoch', 4, { replicaId: -1, topics });
+      this.#mustCompare = false;
+      for (const [i, position] of read.entries()) {
+        const { errorCode, leaderEpoch, endOffset } = answer.topics[i]!.partitions[0]!;
+        if (errorCode === 0) asked[i]!.ok({ epoch: leaderEpoch, endOffset });
+        else asked[i]!.fail(errorName(errorCode));
+        if (errorCode !== 0 || position.offset! <= endOffset) continue;
+        position.offset = Math.max(0, endOffset);
+        position.epoch = -1;
+      }
+    } catch (error) {
+      if (!(error instanceof Unanswered)) throw error;
+      for (const pending of asked) pending.info(error.message);
     }
   }
 
@@ -209,14 +243,16 @@ export class Reader {
     }
     let records: SeenRecord[] = [];
     let next = offset;
+    let epochs: readonly EpochRange[] = [];
     if (answer !== undefined) {
       position.highWatermark = answer.highWatermark;
       position.logStart = answer.logStartOffset;
-      ({ records, next } = this.#recordsIn(answer.records, position.place, offset));
+      ({ records, next, epochs } = this.#recordsIn(answer.records, position.place, offset));
     }
     const { highWatermark, logStart, plan } = position;
-    pending.ok({ records, next, highWatermark, logStart });
+    pending.ok({ records, next, highWatermark, logStart, epochs });
     position.offset = next;
+    position.epoch = epochs.at(-1)?.epoch ?? position.epoch;
     // Where nothing follows damaged records, nobody is led past them yet.
     if (this.#isFinal && next === offset && plan.skipsRot) this.#stepOver(position);
   }
@@ -224,6 +260,7 @@ export class Reader {
   #recordsIn(buffers: readonly Buffer[] | null, place: Place, offset: number) {
     const bytes = Buffer.concat(buffers ?? []);
     const records: SeenRecord[] = [];
+    const epochs: EpochRange[] = [];
     let next = offset;
     for (const at of batchesIn(bytes)) {
       // As consumers do: what is cut off at the end is left for the next fetch.
@@ -236,8 +273,14 @@ export class Reader {
         if (record.offset >= offset) records.push({ offset: record.offset, value: String(value) });
       }
       next = Math.max(next, nextOffset(bytes, at));
+      const [epoch, last] = [leaderEpoch(bytes, at), records.at(-1)?.offset ?? -1];
+      const range = epochs.at(-1);
+      if (range?.epoch === epoch) epochs.splice(-1, 1, { ...range, last });
+      else if (last >= Math.max(offset, baseOffset(bytes, at))) {
+        epochs.push({ epoch, from: Math.max(offset, baseOffset(bytes, at)), last });
+      }
     }
-    return { records, next };
+    return { records, next, epochs };
   }
 
   /** It goes on behind damaged records, as a user does that was told of them. */

@@ -177,7 +177,12 @@ function storedBatches(files: Files, path: string, isCompacted: boolean): Stored
   for (let at = 0; log.length - at >= BATCH_HEADER_BYTES; ) {
     const size = batchBytes(log, at);
     if (size > log.length - at || checkBatch(log, at, log.length) !== null) break;
-    found.push({ position: at, bytes: log.subarray(at, at + size), from: baseOffset(log, at), to: nextOffset(log, at) });
+    found.push({
+      position: at,
+      bytes: log.subarray(at, at + size),
+      from: baseOffset(log, at),
+      to: nextOffset(log, at),
+    });
     at += size;
   }
   if (!isCompacted) return found;

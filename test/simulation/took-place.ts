@@ -1,4 +1,4 @@
-import type { History, Operation } from './history.ts';
+import type { History, Operation, Protocol } from './history.ts';
 
 /** What must take place in a simulation, beside what every seed does: one that lost some of it would go on as if all was well. */
 export const MUST_TAKE_PLACE = [
@@ -7,6 +7,9 @@ export const MUST_TAKE_PLACE = [
   'bit flipped in a stored batch',
   'reader told of damage',
   'reader led past damage',
+  'member of the classic protocol joined one of the new',
+  'member of the new protocol joined one of the classic',
+  'epochs compared after a crash',
 ] as const;
 
 export type Event = (typeof MUST_TAKE_PLACE)[number];
@@ -19,7 +22,43 @@ export function tookPlace({ topics, operations }: History): Map<Event, number> {
   for (const op of operations) {
     for (const event of eventsOf(op, madeWith, flips)) counts.set(event, (counts.get(event) ?? 0) + 1);
   }
+  for (const [event, times] of joins(operations)) counts.set(event, times);
+  const compared = comparisons(operations);
+  if (compared > 0) counts.set('epochs compared after a crash', compared);
   return counts;
+}
+
+/** Joins of groups whose member that joined before, in the same epoch or the one before, speaks another protocol. */
+function joins(operations: readonly Operation[]): Map<Event, number> {
+  const counts = new Map<Event, number>();
+  const last = new Map<string, { protocol: Protocol; generation: number }>();
+  for (const op of operations) {
+    if (op.kind !== 'join' || op.outcome !== 'ok') continue;
+    const { group, protocol } = op.call;
+    const { generation } = op.result;
+    const before = last.get(group);
+    last.set(group, { protocol, generation });
+    // One that began anew, empty, mixes nothing.
+    if (before === undefined || before.protocol === protocol || generation < before.generation) continue;
+    const event: Event =
+      protocol === 'classic'
+        ? 'member of the classic protocol joined one of the new'
+        : 'member of the new protocol joined one of the classic';
+    counts.set(event, (counts.get(event) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** Answers that readers got, when they asked for an epoch that an earlier life of the broker had. */
+function comparisons(operations: readonly Operation[]): number {
+  let latest = -1;
+  let count = 0;
+  for (const op of operations) {
+    if (op.outcome !== 'ok') continue;
+    if (op.kind === 'poll') latest = Math.max(latest, op.result.epochs?.at(-1)?.epoch ?? -1);
+    if (op.kind === 'epochEnd' && op.call.epoch < latest) count += 1;
+  }
+  return count;
 }
 
 function* eventsOf(

@@ -23,6 +23,10 @@ export type Anomaly =
   | 'damage never done'
   /** An answer that contradicts itself. */
   | 'impossible answer'
+  /** A record's leader epoch is another than before, or lower than that of a record before it. */
+  | 'epoch changed'
+  /** By leader epochs the log parts from what was read of it, though nothing of that may be gone. */
+  | 'divergence'
   | 'high watermark went back'
   | 'log start went back'
   /** Removed before a trim or retention could ask for it. */
