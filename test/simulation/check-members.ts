@@ -89,6 +89,8 @@ function* checkGenerations(story: GroupStory): Generator<Violation> {
 function* checkMixedGenerations(story: GroupStory): Generator<Violation> {
   for (const join of story.joins) {
     const { generation, member } = join.result;
+    // A static member takes over what its predecessor was, and may lag behind.
+    if (join.call.protocol === 'consumer' || join.call.instance !== undefined || !story.isNew(join)) continue;
     const higher = story.heartbeats.filter(
       ({ call, completed }) =>
         call.member !== member && call.generation > generation && completed.step < join.invoked.step,

@@ -59,13 +59,25 @@ export class GroupStory {
       return ends && op.outcome !== 'fail' && op.call.group === group;
     });
     this.#crashSteps = ofKind(operations, 'crash').map(({ invoked }) => invoked.step);
-    this.#beginnings = this.isMixed
-      ? this.joins.filter(({ result, invoked }) =>
-          this.joins.some(
-            (other) => other.completed.step < invoked.step && other.result.generation > result.generation,
-          ),
-        )
-      : [];
+    this.#beginnings = this.isMixed ? this.joins.filter((join) => this.#mayBegin(join)) : [];
+  }
+
+  /**
+   * Whether a join may be the first of a group that had become empty: who comes to one that is not is told a higher generation
+   * than those before it. Of a static member, and of one that asked before and was not answered, that is not known.
+   */
+  #mayBegin(join: OkOperation<'join'>): boolean {
+    const { member, generation } = join.result;
+    if (!this.isNew(join) && join.call.instance === undefined && join.call.protocol === 'classic') return false;
+    return this.joins.some(
+      ({ result, completed }) =>
+        result.member !== member && result.generation >= generation && completed.step < join.invoked.step,
+    );
+  }
+
+  /** Whether it is the first of its member. */
+  isNew({ index, result: { member } }: OkOperation<'join'>): boolean {
+    return !this.joins.some((other) => other.index < index && other.result.member === member);
   }
 
   /** Whether its members spoke both protocols. */

@@ -104,7 +104,7 @@ export class Nemesis {
   /** Whether the broker serves now. */
   async #start(): Promise<boolean> {
     const { machine, scheduler, without, rot } = this.#context;
-    const isFlipped = this.#rot();
+    const isFlipped = await this.#rot();
     const cutsRecovery =
       !isFlipped && !this.#isPeace && this.crashes > 0 && !without.has('recovery') && oneIn(this.#random, 3);
     if (cutsRecovery) this.#cutPowerSoon(this.#random.below(this.#random.below(150) + 1));
@@ -138,14 +138,14 @@ export class Nemesis {
   }
 
   /** Flips a bit of what is durable, and some back. Returns whether the next start is to be judged by it. */
-  #rot(): boolean {
+  async #rot(): Promise<boolean> {
     const { rot, without } = this.#context;
     if (!this.#isPowerless || this.#isPeace || without.has('rot')) return false;
     if (oneIn(this.#random, 4))
       for (let mended = rot.mendSome(); mended > 0; mended -= 1) this.#count('bit flipped back');
     if (!oneIn(this.#random, 2)) return false;
     this.#isPowerless = false;
-    const kind = rot.flip();
+    const kind = await rot.flip();
     if (kind !== null) this.#count(`bit flipped in ${kind}`);
     return kind !== null;
   }

@@ -1,6 +1,9 @@
 import type { Fault } from '../../src/base/faults.ts';
+import { readCheckpoint } from '../../src/log/checkpoint.ts';
+import { JournalReplay } from '../../src/log/journal-replay.ts';
 import { BATCH_HEADER_BYTES, baseOffset, batchBytes, checkBatch, nextOffset } from '../../src/record/batch.ts';
-import type { SeededRandom } from '../seeded-random.ts';
+import { SimulatedDisk } from '../disk/simulated-disk.ts';
+import { SeededRandom } from '../seeded-random.ts';
 import type { Damages } from './damages.ts';
 import type { HistoryRecorder, Place } from './history.ts';
 import type { Machine } from './machine.ts';
@@ -36,6 +39,7 @@ interface Stored {
   readonly to: number;
 }
 
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
 /** Attempts to find a byte that means something. */
 const ATTEMPTS_MAX = 20;
 
@@ -53,7 +57,7 @@ export class Rot {
   }
 
   /** Flips one bit of some file. Returns of what kind of file; null when there was nothing to flip. */
-  flip(): string | null {
+  async flip(): Promise<string | null> {
     const { random, machine } = this.#context;
     const files = machine.disk.files();
     const byKind = Map.groupBy(files.keys(), kindOf);
@@ -65,9 +69,9 @@ export class Rot {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const path = pick(random, byKind.get(kind)!);
       const bytes = files.get(path)!;
-      const position = random.below(bytes.length);
+      const position = random.below(path.endsWith('.log') ? await provenSizeOf(files, path) : bytes.length);
       // Files that are filled up with zeros are mostly zeros.
-      if (bytes.length === 0 || (bytes[position] === 0 && attempt < ATTEMPTS_MAX / 2)) continue;
+      if (position >= bytes.length || (bytes[position] === 0 && attempt < ATTEMPTS_MAX / 2)) continue;
       const mask = 1 << random.below(8);
       this.#flip = { kind, path, position, mask, before: files };
       machine.disk.flip(path, position, mask);
@@ -76,13 +80,16 @@ export class Rot {
     return null;
   }
 
-  #flipRecord(files: Files, paths: readonly string[]): string | null {
+  async #flipRecord(files: Files, paths: readonly string[]): Promise<string | null> {
     const { random, machine, history, process, damages } = this.#context;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const path = pick(random, paths);
       const found = this.#placeOf(path);
-      const batches = found === null ? [] : storedBatches(files, path, found.plan.isCompacted);
-      if (found === null || batches.length === 0) continue;
+      if (found === null) continue;
+      const proven = await provenSizeOf(files, path);
+      const stored = storedBatches(files, path, found.plan.isCompacted);
+      const batches = stored.filter(({ position, bytes }) => position + bytes.length <= proven);
+      if (batches.length === 0) continue;
       const { place } = found;
       const batch = pick(random, batches);
       const { from, to } = batch;
@@ -155,6 +162,20 @@ export class Rot {
     const plan = this.#context.topics.all.find((each) => each.id === id);
     return plan === undefined ? null : { plan, place: { topic: plan.name, partition: Number(partition) } };
   }
+}
+
+/**
+ * How much of a segment is proven durable, as the broker will find: damage behind that cannot be told from what a power cut
+ * leaves of a write, and is cut off.
+ */
+async function provenSizeOf(files: Files, path: string): Promise<number> {
+  const disk = SimulatedDisk.holding(files, new SeededRandom(1));
+  const [folder, segmentBase] = [path.slice(0, path.lastIndexOf('/')), Number(path.slice(-24, -4))];
+  const replay = await JournalReplay.read(disk, silent);
+  const checkpoint = replay.latest(folder, await readCheckpoint(disk, folder));
+  const proven = (await replay.restore(folder, checkpoint)) ?? checkpoint;
+  if (proven === null || proven.segmentBase < segmentBase) return 0;
+  return proven.segmentBase > segmentBase ? files.get(path)!.length : proven.position;
 }
 
 /** The kind of a file; 'segment' for those of topics, 'aside' for what no broker reads. */
