@@ -9,7 +9,7 @@ import { rest, type Workload, type WorkloadContext } from './workload.ts';
 const TOPIC_RESOURCE = 2;
 const SET = 0;
 /** A topic gets so many at most: each is one more log to open at each start. */
-const PARTITIONS_MAX = 4;
+const PARTITIONS_MAX = 3;
 
 /** Settings that may change under the records, whatever kind of topic it is: none lets anything expire. */
 const CHANGES: readonly [name: string, values: readonly string[]][] = [

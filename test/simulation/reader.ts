@@ -79,7 +79,8 @@ export class Reader {
       else {
         await this.#fetch();
         // One that is empty is asked for what it has, too.
-        if (position.offset === null || position.offset < end) continue;
+        // A place with nothing but damage is asked for what follows it.
+        if (position.offset === null || position.offset < end || position.highWatermark < 0) continue;
         await this.#compareEpochs();
         return;
       }

@@ -8,7 +8,7 @@ import type { Damages } from './damages.ts';
 import type { HistoryRecorder, Place } from './history.ts';
 import type { Machine } from './machine.ts';
 import { oneIn, pick } from './random-streams.ts';
-import type { TopicPlan, TopicPlans } from './topic-plans.ts';
+import type { TopicPlans } from './topic-plans.ts';
 
 export interface RotContext {
   readonly random: SeededRandom;
@@ -40,6 +40,8 @@ interface Stored {
 }
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
+/** An entry of a `.sums` file: where a block ends, the offset after it, and its checksum. */
+const SUM_BYTES = 16;
 /** Attempts to find a byte that means something. */
 const ATTEMPTS_MAX = 20;
 
@@ -84,13 +86,12 @@ export class Rot {
     const { random, machine, history, process, damages } = this.#context;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const path = pick(random, paths);
-      const found = this.#placeOf(path);
-      if (found === null) continue;
+      const place = this.#placeOf(path);
+      if (place === null) continue;
       const proven = await provenSizeOf(files, path);
-      const stored = storedBatches(files, path, found.plan.isCompacted);
+      const stored = storedBatches(files, path);
       const batches = stored.filter(({ position, bytes }) => position + bytes.length <= proven);
       if (batches.length === 0) continue;
-      const { place } = found;
       const batch = pick(random, batches);
       const { from, to } = batch;
       if (damages.at(place, from) !== null) continue;
@@ -157,10 +158,10 @@ export class Rot {
     this.#flip = null;
   }
 
-  #placeOf(path: string): { plan: TopicPlan; place: Place } | null {
+  #placeOf(path: string): Place | null {
     const [, id, partition] = path.split('/');
     const plan = this.#context.topics.all.find((each) => each.id === id);
-    return plan === undefined ? null : { plan, place: { topic: plan.name, partition: Number(partition) } };
+    return plan === undefined ? null : { topic: plan.name, partition: Number(partition) };
   }
 }
 
@@ -191,29 +192,30 @@ function kindOf(path: string): string {
   return path.startsWith('ledger/') ? `ledger ${ending}` : path;
 }
 
-/** The sound batches from a segment's start on; with compaction the gaps beside a batch are nobody's, and go with it. */
-function storedBatches(files: Files, path: string, isCompacted: boolean): Stored[] {
+/** The sound batches from a segment's start on. */
+function storedBatches(files: Files, path: string): Stored[] {
   const log = files.get(path)!;
   const found: Stored[] = [];
   for (let at = 0; log.length - at >= BATCH_HEADER_BYTES; ) {
     const size = batchBytes(log, at);
     if (size > log.length - at || checkBatch(log, at, log.length) !== null) break;
-    found.push({
-      position: at,
-      bytes: log.subarray(at, at + size),
-      from: baseOffset(log, at),
-      to: nextOffset(log, at),
-    });
+    const [from, to] = [baseOffset(log, at), nextOffset(log, at)];
+    found.push({ position: at, bytes: log.subarray(at, at + size), ...(blockAt(files, path, at) ?? { from, to }) });
     at += size;
   }
-  if (!isCompacted) return found;
-  const folder = path.slice(0, path.lastIndexOf('/') + 1);
-  const bases = [...files.keys()]
-    .filter((other) => other.startsWith(folder) && /^\d{20}\.log$/.test(other.slice(folder.length)) && other > path)
-    .map((other) => Number(other.slice(folder.length, -4)));
-  return found.map((batch, i) => ({
-    ...batch,
-    from: found[i - 1]?.to ?? Number(path.slice(folder.length, -4)),
-    to: found[i + 1]?.from ?? (bases.length > 0 ? Math.min(...bases) : batch.to),
-  }));
+  return found;
+}
+
+/** The offsets of what is proven together with a batch of a compacted segment, and so lost with it; null of one that is not. */
+function blockAt(files: Files, path: string, position: number): { from: number; to: number } | null {
+  const sums = files.get(path.replace(/log$/, 'sums'));
+  if (sums === undefined) return null;
+  const base = Number(path.slice(-24, -4));
+  let from = base;
+  for (let at = 0; at < sums.length; at += SUM_BYTES) {
+    const to = base + sums.readUInt32BE(at + 4);
+    if (position < sums.readUInt32BE(at)) return { from, to };
+    from = to;
+  }
+  return null;
 }
