@@ -71,7 +71,9 @@ export class Rot {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const path = pick(random, byKind.get(kind)!);
       const bytes = files.get(path)!;
-      const position = random.below(path.endsWith('.log') ? await provenSizeOf(files, path) : bytes.length);
+      const size = path.endsWith('.log') ? await provenSizeOf(files, path) : bytes.length;
+      if (size === 0) continue;
+      const position = random.below(size);
       // Files that are filled up with zeros are mostly zeros.
       if (position >= bytes.length || (bytes[position] === 0 && attempt < ATTEMPTS_MAX / 2)) continue;
       const mask = 1 << random.below(8);
