@@ -77,6 +77,10 @@ export class Machine {
     this.disk = new SimulatedDisk(this.#diskRandom);
   }
 
+  get told(): readonly string[] {
+    return this.#told;
+  }
+
   get isUp(): boolean {
     return this.#broker !== null;
   }

@@ -116,12 +116,12 @@ export class Nemesis {
       machine.kill();
     } else if (opened === 'ended') {
       this.#count('told of a flipped bit in the journal');
-      rot.restore();
+      rot.undo();
       return this.#start();
     } else if (opened === null) {
       this.#count('power cut in recovery');
       this.#noteDown(await machine.ended);
-    } else if (opened instanceof Fault && rot.explains(opened)) {
+    } else if (opened instanceof Fault && rot.explains(opened, machine.told)) {
       this.#count('start refused for a flipped bit');
       rot.undo();
       return this.#start();

@@ -135,23 +135,23 @@ export class Rot {
     return this.#flip?.kind !== 'journal file' || !told.some((line) => line.includes('journal'));
   }
 
-  /** Whether it is for the flipped bit that a start was refused: the fault says so, and names the file or its folder. */
-  explains({ fault, message }: Fault): boolean {
+  /**
+   * Whether it is for the flipped bit that a start was refused: the fault says so, and names the file or its folder. What lacks
+   * a round of the journal is named after the journal was.
+   */
+  explains({ fault, message }: Fault, told: readonly string[]): boolean {
     if (this.#flip === null || fault !== 'damagedMetadata') return false;
     const { path } = this.#flip;
-    return message.includes(path) || message.includes(path.slice(0, path.lastIndexOf('/')));
+    const isNamed = message.includes(path) || message.includes(path.slice(0, path.lastIndexOf('/')));
+    return isNamed || !this.mayServe(told);
   }
 
-  /** Flips it back: a start that was refused has changed nothing that matters. */
+  /** Flips it back: a start that was refused has changed nothing that matters. One that read a damaged journal may have. */
   undo(): void {
-    const { path, position, mask } = this.#flip!;
-    this.#context.machine.disk.flip(path, position, mask);
-    this.#flip = null;
-  }
-
-  /** Puts all files back as they were before. */
-  restore(): void {
-    this.#context.machine.putBack(this.#flip!.before);
+    const { kind, path, position, mask, before } = this.#flip!;
+    const { machine } = this.#context;
+    if (kind === 'journal file') machine.putBack(before);
+    else machine.disk.flip(path, position, mask);
     this.#flip = null;
   }
 
