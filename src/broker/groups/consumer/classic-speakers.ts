@@ -130,7 +130,7 @@ export class ClassicSpeakers {
     }
     const known = state.staticMember(instanceId);
     if (request.memberId !== '') return { before: checkInstance(known, memberId, instanceId), replaced: null };
-    return known === null ? { before: newMember(memberId), replaced: null } : replacing(known, memberId);
+    return known === null ? { before: newMember(memberId), replaced: null } : replacing(known, memberId, state.epoch);
   }
 
   /** One of its strategies must be one that all other classic members have. */

@@ -5,6 +5,7 @@ import { type ConsumerGroupEvent, epochEvent, memberEvent, targetEvent } from '.
 import type { ConsumerGroup } from './consumer-group.ts';
 import {
   type ConsumerMember,
+  type Holdings,
   JOIN_EPOCH,
   NO_HOLDINGS,
   newMember,
@@ -98,15 +99,26 @@ function staticMember(
   if (known.classic === null && known.epoch !== STATIC_LEAVE_EPOCH) {
     throw new Fault('unreleasedInstance', { detail: `${instanceId} is ${known.memberId}` });
   }
-  return replacing(known, memberId);
+  return replacing(known, memberId, group.epoch);
 }
 
-/** A static member that came back under another id: it has what it had. */
+/**
+ * A static member that came back, perhaps under another id: it has what it had, and has it since the group's epoch of now.
+ * One that had the place before and takes it back does not commit what it sent then.
+ */
 export function replacing(
   known: ConsumerMember,
   memberId: string,
+  groupEpoch: number,
 ): { before: ConsumerMember; replaced: ConsumerMember | null } {
-  return { before: { ...known, memberId, epoch: JOIN_EPOCH, previousEpoch: JOIN_EPOCH }, replaced: known };
+  const anew = (holdings: Holdings): Holdings =>
+    new Map(
+      Array.from(holdings, ([topic, partitions]) => {
+        return [topic, new Map(Array.from(partitions.keys(), (partition) => [partition, groupEpoch]))];
+      }),
+    );
+  const had = { assigned: anew(known.assigned), revoking: anew(known.revoking) };
+  return { before: { ...known, ...had, memberId, epoch: JOIN_EPOCH, previousEpoch: JOIN_EPOCH }, replaced: known };
 }
 
 /** @throws Fault unknownMember, fencedInstance */
