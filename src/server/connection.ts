@@ -132,6 +132,9 @@ export class Connection {
     this.#countRequest(bytes);
     if (this.#pendingBytes > 0) this.#senderTimer ??= this.#watchSender(this.#socket.bytesRead);
     this.#proceed();
+    // What waits is looked at when the chunk has become another's.
+    const { buffer } = chunk;
+    this.#inbox = this.#inbox.map((frame) => (frame.buffer === buffer ? Buffer.from(frame) : frame));
   }
 
   #countRequest(bytes: number): void {
@@ -279,7 +282,9 @@ export class Connection {
       throw new Fault('unsupportedVersion', { detail: `${api ?? `API ${apiKey}`} version ${version}` });
     }
     const { broker, fetchSessions, responseBytes, decodedBytes, requestElementsMax } = this.#share;
-    const { message, elements } = readRequest(api, version, frame, bodyStart, requestElementsMax);
+    // What is produced is in the log's own memory when the dispatcher returns; of others, bytes may be used later.
+    const bytes = api === 'Produce' ? frame : Buffer.from(frame);
+    const { message, elements } = readRequest(api, version, bytes, bodyStart, requestElementsMax);
     slot.decodedBytes = elements * ELEMENT_BYTES;
     decodedBytes.take(slot.decodedBytes);
     // Held from the start: else all that wait for room would begin with the same.

@@ -10,6 +10,7 @@ import { Connection, ELEMENT_BYTES, type ServerShare } from './connection.ts';
 import type { Address } from './context.ts';
 import { FetchSessions } from './fetch-sessions.ts';
 import type { PeerSocket } from './peer-socket.ts';
+import { ReadBuffer } from './read-buffer.ts';
 
 /** How long a stop waits for what has begun. */
 const GRACE_MS = 10_000;
@@ -35,6 +36,7 @@ export class Server {
   readonly #share: ServerShare;
   readonly #listeners: net.Server[] = [];
   readonly #connections = new Set<Connection>();
+  readonly #readBuffer = new ReadBuffer();
 
   /** `budgets`: bytes that all connections together may hold, of requests, of what they are decoded to, and of answers. */
   constructor(broker: Broker, random: Random, budgets: Budgets = {}) {
@@ -64,12 +66,14 @@ export class Server {
   async listen(address: ListenAddress): Promise<Address | null> {
     const { host, port, advertise, optional } = address;
     // Half open: a client that has said all it has to say is still answered.
-    const listener = net.createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) =>
+    const options = { noDelay: true, keepAlive: true, allowHalfOpen: true, pauseOnConnect: true };
+    const listener = net.createServer(options, (accepted) => {
+      const { localAddress = '127.0.0.1', localPort = 0 } = accepted;
       this.accept(
-        socket,
-        advertise ?? { host: plainAddress(socket.localAddress ?? '127.0.0.1'), port: socket.localPort ?? 0 },
-      ),
-    );
+        this.#readBuffer.serve(accepted),
+        advertise ?? { host: plainAddress(localAddress), port: localPort },
+      );
+    });
     try {
       await new Promise<void>((resolve, reject) => {
         listener.once('error', reject);

@@ -46,6 +46,13 @@ export class SimulatedSocket extends Duplex {
     this.push(bytes);
   }
 
+  /** As with a real one, what a server's socket has received is overwritten by what comes next. */
+  override emit(event: string | symbol, ...values: unknown[]): boolean {
+    const isHeard = super.emit(event, ...values);
+    if (event === 'data' && this.#life !== null) (values[0] as Buffer).fill(0);
+    return isHeard;
+  }
+
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
