@@ -70,6 +70,7 @@ export class Connection {
   #outboxBytes = 0;
   /** Requests since the start. */
   #answered = 0;
+  #willFlush = false;
   #state: 'open' | 'ending' | 'closed' = 'open';
   readonly #awaited = new Set<ByteBudget | AnswerBudget>();
   #readerTimer: CancelTimer | null = null;
@@ -132,9 +133,12 @@ export class Connection {
     this.#countRequest(bytes);
     if (this.#pendingBytes > 0) this.#senderTimer ??= this.#watchSender(this.#socket.bytesRead);
     this.#proceed();
-    // What waits is looked at when the chunk has become another's.
-    const { buffer } = chunk;
-    this.#inbox = this.#inbox.map((frame) => (frame.buffer === buffer ? Buffer.from(frame) : frame));
+    this.#keepInbox(chunk);
+  }
+
+  /** What waits is looked at when the chunk has become another's. */
+  #keepInbox({ buffer }: Buffer): void {
+    for (const [i, frame] of this.#inbox.entries()) if (frame.buffer === buffer) this.#inbox[i] = Buffer.from(frame);
   }
 
   #countRequest(bytes: number): void {
@@ -256,7 +260,7 @@ export class Connection {
         if (!this.#slots.includes(slot)) return this.#letGo(slot);
         // It may have to wait for the answers before it.
         this.#hold(slot, sizeOf(answer) - slot.heldBytes);
-        this.#flush();
+        this.#flushSoon();
       },
       (error: unknown) => {
         slot.answer = null;
@@ -331,6 +335,16 @@ export class Connection {
     });
   }
 
+  /** Answers that become ready in the same turn share one write, which costs more than all else that is done for a small one. */
+  #flushSoon(): void {
+    if (this.#willFlush) return;
+    this.#willFlush = true;
+    process.nextTick(() => {
+      this.#willFlush = false;
+      this.#flush();
+    });
+  }
+
   /** Sends the answers that are ready, up to the first that is not. */
   #flush(): void {
     let ready = 0;
@@ -342,6 +356,7 @@ export class Connection {
       if (answer != null && !this.#socket.destroyed) this.#outbox.push(answer, onSent);
       else if (onSent !== null) answer?.forEach(onSent);
     }
+    this.#outbox.write();
     this.#accountOutbox();
     // After that, so that nobody takes for room what has only gone from one place to the other.
     for (const slot of sent) this.#hold(slot, -slot.heldBytes);

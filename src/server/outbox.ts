@@ -6,6 +6,9 @@ const PIECE_BYTES = 1024 * 1024;
 /** Told of a buffer that the operating system has taken, or never will, since the connection has ended. */
 export type OnTaken = (buffer: Buffer) => void;
 
+/** Small answers that are sent together are copied into one buffer: less work than to write each from where it lies. */
+const COPIED_BYTES_MAX = 4 * 1024;
+
 /** Bytes on their way to one peer, in order. */
 export class Outbox {
   readonly #socket: PeerSocket;
@@ -28,6 +31,7 @@ export class Outbox {
     return this.#pushedBytes - this.#takenBytes;
   }
 
+  /** Adds to what the next `write` sends; `onTaken` is told of each buffer. */
   push(buffers: readonly Buffer[], onTaken: OnTaken | null): void {
     for (const buffer of buffers) {
       this.#pushedBytes += buffer.length;
@@ -36,7 +40,6 @@ export class Outbox {
       }
       if (onTaken !== null) this.#marks.push({ endBytes: this.#pushedBytes, buffer, onTaken });
     }
-    this.#write();
   }
 
   /** The connection has ended: what was not taken never will be. */
@@ -56,7 +59,8 @@ export class Outbox {
     if (told > 0) this.#marks.splice(0, told);
   }
 
-  #write(): void {
+  /** Hands the socket what was added, or, while it is busy, when it has taken what it was handed before. */
+  write(): void {
     if (this.#writing || this.#queue.length === 0 || this.#socket.destroyed) return;
     let bytes = 0;
     let count = 0;
@@ -71,9 +75,10 @@ export class Outbox {
       // What was dropped meanwhile is counted already.
       this.#takenBytes = Math.min(this.#takenBytes + bytes, this.#pushedBytes);
       this.#tell();
-      this.#write();
+      this.write();
       this.#onProgress();
     };
+    if (count > 1 && bytes <= COPIED_BYTES_MAX) return void this.#socket.write(Buffer.concat(piece, bytes), done);
     this.#socket.cork();
     for (let i = 0; i < count - 1; i += 1) this.#socket.write(piece[i]!);
     this.#socket.write(piece[count - 1]!, done);
