@@ -69,10 +69,7 @@ export class Server {
     const options = { noDelay: true, keepAlive: true, allowHalfOpen: true, pauseOnConnect: true };
     const listener = net.createServer(options, (accepted) => {
       const { localAddress = '127.0.0.1', localPort = 0 } = accepted;
-      this.accept(
-        this.#readBuffer.serve(accepted),
-        advertise ?? { host: plainAddress(localAddress), port: localPort },
-      );
+      this.accept(this.#readBuffer.serve(accepted), advertise ?? { host: plainAddress(localAddress), port: localPort });
     });
     try {
       await new Promise<void>((resolve, reject) => {
