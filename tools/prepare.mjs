@@ -29,14 +29,6 @@ function digest(files) {
   return hash.digest('hex');
 }
 
-/** Does the work unless the stamp beside its result says that it was done for these same files. */
-function unlessDone(stamp, files, work) {
-  const wanted = digest(files);
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
-  work();
-  writeFileSync(stamp, wanted);
-}
-
 function sources(folder) {
   return readdirSync(at(folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -44,19 +36,45 @@ function sources(folder) {
     .sort();
 }
 
-unlessDone(at('node_modules', '.prepared'), ['package.json', 'package-lock.json'], () => {
-  run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']);
-});
-
+/** What is to be done, in order, unless the stamp beside its result says that it was done for these same files. */
+const steps = [
+  {
+    doing: 'installing dependencies (up to a minute)',
+    stamp: at('node_modules', '.prepared'),
+    files: ['package.json', 'package-lock.json'],
+    work: () => run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']),
+  },
+];
 if (process.argv.includes('--build')) {
-  const files = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', 'tools/bundle.mjs', ...sources('src')];
-  unlessDone(at('dist', '.built'), files, () => {
-    // Beside, and put in place at once: what runs from dist/ meanwhile must not miss it.
-    const fresh = at('node_modules', '.dist');
-    rmSync(fresh, { recursive: true, force: true });
-    run(at('node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json', '--outDir', fresh]);
-    run(process.execPath, [at('tools', 'bundle.mjs'), fresh]);
-    rmSync(at('dist'), { recursive: true, force: true });
-    renameSync(fresh, at('dist'));
+  steps.push({
+    doing: 'building (some seconds)',
+    stamp: at('dist', '.built'),
+    files: ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', 'tools/bundle.mjs', ...sources('src')],
+    work: build,
   });
+}
+
+function build() {
+  // Beside, and put in place at once: what runs from dist/ meanwhile must not miss it.
+  const fresh = at('node_modules', '.dist');
+  rmSync(fresh, { recursive: true, force: true });
+  run(at('node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json', '--outDir', fresh]);
+  run(process.execPath, [at('tools', 'bundle.mjs'), fresh]);
+  rmSync(at('dist'), { recursive: true, force: true });
+  renameSync(fresh, at('dist'));
+}
+
+const due = steps
+  .map((step) => ({ ...step, wanted: digest(step.files) }))
+  .filter(({ stamp, wanted }) => !existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted);
+if (due.length > 0) {
+  // The script that this comes before: both take a while, and say nothing.
+  const script = process.env['npm_lifecycle_event']?.replace(/^pre/, '');
+  const then = script === undefined ? [] : [`npm ${/^(start|test|pack)$/.test(script) ? '' : 'run '}${script} goes on`];
+  // Not on standard output: that is the script's.
+  console.error(`millrace: ${[...due.map(({ doing }) => doing), ...then].join(', then ')}`);
+}
+for (const { stamp, wanted, work } of due) {
+  work();
+  writeFileSync(stamp, wanted);
 }

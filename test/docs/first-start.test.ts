@@ -43,3 +43,22 @@ test.skipIf(process.platform === 'win32').each(running)(
     expect(stdout, stderr).toContain('the installed Node runs');
   },
 );
+
+test.skipIf(process.platform === 'win32')(
+  'preparing says in a line what it does and what comes, and nothing where there is nothing to do',
+  () => {
+    const prepare = path.join(folder, 'tools/prepare.mjs');
+    cpSync(path.join(root, 'tools/prepare.mjs'), prepare);
+    cpSync(path.join(root, 'package-lock.json'), path.join(folder, 'package-lock.json'));
+    mkdirSync(path.join(folder, 'bin'));
+    writeFileSync(path.join(folder, 'bin/npm'), '#!/bin/sh\nmkdir -p node_modules\n', { mode: 0o755 });
+    const env = {
+      ...process.env,
+      PATH: `${path.join(folder, 'bin')}:${process.env['PATH']}`,
+      npm_lifecycle_event: 'prestart',
+    };
+    const said = (): string => spawnSync(process.execPath, [prepare], { env, encoding: 'utf8' }).stderr;
+    expect(said()).toBe('millrace: installing dependencies (up to a minute), then npm start goes on\n');
+    expect(said()).toBe('');
+  },
+);
