@@ -1,19 +1,11 @@
-import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
 import { checkGroups } from './check-groups.ts';
-import type { History, Membership, OkOperation, Operation } from './history.ts';
+import type { History, Membership, OkOperation } from './history.ts';
 import { placeName } from './history.ts';
 import { groupSteps, modelGroupHistory } from './model-group.ts';
+import { modelSuite, type Plant, put } from './model-suite.ts';
 import { ofKind, okOfKind } from './partition-story.ts';
-import { storyOf } from './violation.ts';
 
 /* A group that does what it promises is never accused; one wrong thing in what it tells is always found. */
-
-const RUNS = 300;
-
-function put(history: History, changed: Operation): History {
-  return { ...history, operations: history.operations.map((op) => (op.index === changed.index ? changed : op)) };
-}
 
 type Fetch = OkOperation<'fetchCommitted'>;
 
@@ -38,7 +30,7 @@ function somethingFetched(
 const begin = (history: History) => history.operations.findLastIndex(({ kind }) => kind === 'deleteGroup') + 1;
 
 /** Each makes one thing wrong, or answers null where it cannot. `pick` chooses among what there is. */
-const PLANTED: Record<string, (history: History, pick: number) => History | null> = {
+const PLANTED: Record<string, Plant> = {
   'a committed offset is lost': (history, pick) => {
     const some = somethingFetched(history, pick);
     return some === null ? null : told(history, some.fetch, null);
@@ -127,31 +119,4 @@ const PLANTED: Record<string, (history: History, pick: number) => History | null
   },
 };
 
-test('a group that does what it promises is accused of nothing', () => {
-  let crashes = 0;
-  fc.assert(
-    fc.property(groupSteps, (some) => {
-      const history = modelGroupHistory(some);
-      crashes += okOfKind(history.operations, 'crash').length;
-      expect(checkGroups(history).flatMap(storyOf)).toEqual([]);
-    }),
-    { numRuns: RUNS },
-  );
-  expect(crashes).toBeGreaterThan(RUNS / 10);
-});
-
-describe('it is found when', () => {
-  test.each(Object.keys(PLANTED))('%s', (name) => {
-    let planted = 0;
-    fc.assert(
-      fc.property(groupSteps, fc.nat(), (some, pick) => {
-        const wrong = PLANTED[name]!(modelGroupHistory(some), pick);
-        if (wrong === null) return;
-        planted += 1;
-        expect(checkGroups(wrong)).not.toEqual([]);
-      }),
-      { numRuns: RUNS },
-    );
-    expect(planted).toBeGreaterThan(RUNS / 100);
-  });
-});
+modelSuite('a group', { steps: groupSteps, historyOf: modelGroupHistory, check: checkGroups, planted: PLANTED });

@@ -1,18 +1,10 @@
-import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
 import { checkLog } from './check-log.ts';
 import type { History, OkOperation, Operation, Result } from './history.ts';
 import { modelHistory, steps } from './model-log.ts';
+import { modelSuite, type Plant, put } from './model-suite.ts';
 import { okOfKind } from './partition-story.ts';
-import { storyOf } from './violation.ts';
 
 /* A partition that does what it promises is never accused; one wrong thing in what it tells is always found. */
-
-const RUNS = 300;
-
-function put(history: History, changed: Operation): History {
-  return { ...history, operations: history.operations.map((op) => (op.index === changed.index ? changed : op)) };
-}
 
 const finalPoll = (history: History) => okOfKind(history.operations, 'poll').at(-1)!;
 
@@ -29,7 +21,7 @@ function keptSends(history: History): OkOperation<'send'>[] {
 }
 
 /** Each makes one thing wrong, or answers null where it cannot. `pick` chooses among what there is. */
-const PLANTED: Record<string, (history: History, pick: number) => History | null> = {
+const PLANTED: Record<string, Plant> = {
   'an acknowledged record at the end of the log is lost': (history) => {
     const final = finalPoll(history);
     const { records, highWatermark } = final.result;
@@ -112,31 +104,4 @@ const PLANTED: Record<string, (history: History, pick: number) => History | null
   },
 };
 
-test('a partition that does what it promises is accused of nothing', () => {
-  let crashes = 0;
-  fc.assert(
-    fc.property(steps, (some) => {
-      const history = modelHistory(some);
-      crashes += okOfKind(history.operations, 'crash').length;
-      expect(checkLog(history).flatMap(storyOf)).toEqual([]);
-    }),
-    { numRuns: RUNS },
-  );
-  expect(crashes).toBeGreaterThan(RUNS / 10);
-});
-
-describe('it is found when', () => {
-  test.each(Object.keys(PLANTED))('%s', (name) => {
-    let planted = 0;
-    fc.assert(
-      fc.property(steps, fc.nat(), (some, pick) => {
-        const wrong = PLANTED[name]!(modelHistory(some), pick);
-        if (wrong === null) return;
-        planted += 1;
-        expect(checkLog(wrong)).not.toEqual([]);
-      }),
-      { numRuns: RUNS },
-    );
-    expect(planted).toBeGreaterThan(RUNS / 100);
-  });
-});
+modelSuite('a partition', { steps, historyOf: modelHistory, check: checkLog, planted: PLANTED });

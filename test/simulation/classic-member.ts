@@ -149,19 +149,10 @@ export class ClassicMember extends GroupMember {
     }
   }
 
-  protected async leave(): Promise<void> {
-    const { as } = this;
-    const pending = this.context.history.invoke(this.reader.process, 'leave', as);
-    try {
-      const members = [{ memberId: this.memberId, groupInstanceId: this.setup.instance, reason: null }];
-      const answer = await this.reader.client.request('LeaveGroup', 5, { groupId: this.setup.group, members });
-      const errorCode = answer.errorCode || answer.members[0]!.errorCode;
-      if (errorCode === 0) pending.ok({});
-      else pending.fail(errorName(errorCode));
-    } catch (error) {
-      if (!(error instanceof Unanswered)) throw error;
-      pending.info(error.message);
-    }
+  protected async askToLeave(): Promise<number> {
+    const members = [{ memberId: this.memberId, groupInstanceId: this.setup.instance, reason: null }];
+    const answer = await this.reader.client.request('LeaveGroup', 5, { groupId: this.setup.group, members });
+    return answer.errorCode || answer.members[0]!.errorCode;
   }
 
   protected async refused(error: string): Promise<void> {

@@ -107,18 +107,9 @@ export class ConsumerMember extends GroupMember {
     this.reader.hold(target, this.as);
   }
 
-  protected async leave(): Promise<void> {
-    const { as } = this;
-    const pending = this.context.history.invoke(this.reader.process, 'leave', as);
+  protected async askToLeave(): Promise<number> {
     const willBeBack = this.setup.instance !== null && oneIn(this.random, 2);
-    try {
-      const { errorCode } = await this.#ask(willBeBack ? AWAY_EPOCH : LEAVE_EPOCH);
-      if (errorCode === 0) pending.ok({});
-      else pending.fail(errorName(errorCode));
-    } catch (error) {
-      if (!(error instanceof Unanswered)) throw error;
-      pending.info(error.message);
-    }
+    return (await this.#ask(willBeBack ? AWAY_EPOCH : LEAVE_EPOCH)).errorCode;
   }
 
   protected async refused(error: string): Promise<void> {

@@ -1,4 +1,6 @@
 import type { SeededRandom } from '../seeded-random.ts';
+import { Unanswered } from './client.ts';
+import { errorName } from './error-names.ts';
 import { type Answer, GroupReader } from './group-reader.ts';
 import type { Membership, Place } from './history.ts';
 import { oneIn } from './random-streams.ts';
@@ -125,7 +127,15 @@ export abstract class GroupMember {
   async #leave(): Promise<void> {
     if ((await this.reader.commit(this.as)) === 'unanswered') return;
     this.reader.hold([], this.as);
-    await this.leave();
+    const pending = this.context.history.invoke(this.reader.process, 'leave', this.as);
+    try {
+      const errorCode = await this.askToLeave();
+      if (errorCode === 0) pending.ok({});
+      else pending.fail(errorName(errorCode));
+    } catch (error) {
+      if (!(error instanceof Unanswered)) throw error;
+      pending.info(error.message);
+    }
   }
 
   /** It is no member any more, as far as it knows: it has nothing, and begins anew. */
@@ -136,7 +146,8 @@ export abstract class GroupMember {
 
   protected abstract join(): Promise<void>;
   protected abstract heartbeat(): Promise<void>;
-  protected abstract leave(): Promise<void>;
+  /** Returns the error code of the answer. */
+  protected abstract askToLeave(): Promise<number>;
   /** A request was refused for what the member is. */
   protected abstract refused(error: string): Promise<void>;
 }
