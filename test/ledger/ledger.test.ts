@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { Fault } from '../../src/base/faults.ts';
+import type { Disk } from '../../src/disk/disk.ts';
 import { realDisk } from '../../src/disk/real-disk.ts';
 import { type Fold, Ledger } from '../../src/ledger/ledger.ts';
 import { hookedDisk, isLogFile } from '../log/hooked-disk.ts';
@@ -27,6 +28,16 @@ class Values implements Fold<Put> {
 }
 
 const BIG = 'x'.repeat(2 << 20);
+
+/** A disk on which something is to be done just before a log is written to. */
+function hookedWrites(root: string): { disk: Disk; hook: { onWrite: () => void } } {
+  const hook = { onWrite: (): void => {} };
+  const disk = hookedDisk(realDisk(root), ({ name, path }, proceed) => {
+    if (name === 'write' && isLogFile(path)) hook.onWrite();
+    return proceed();
+  });
+  return { disk, hook };
+}
 
 test('events are folded in the order of the calls, when they are durable', async () => {
   const root = tempFolder();
@@ -63,18 +74,14 @@ test('what the disk refuses is not folded, and the next is', async () => {
 
 test('live state that is written again does not undo what was on its way', async () => {
   const root = tempFolder();
-  let onWrite = (): void => {};
-  const disk = hookedDisk(realDisk(root), ({ name, path }, proceed) => {
-    if (name === 'write' && isLogFile(path)) onWrite();
-    return proceed();
-  });
+  const { disk, hook } = hookedWrites(root);
   const fold = new Values();
   const ledger = await Ledger.open('l', contextOn(disk), fold);
   await ledger.append([{ key: 'x', value: 'old' }]);
   const appends: Promise<void>[] = [];
   // The first makes the ledger long enough to be written again; the second is on its way when that begins.
-  onWrite = () => {
-    onWrite = () => {};
+  hook.onWrite = () => {
+    hook.onWrite = () => {};
     appends.push(ledger.append([{ key: 'x', value: 'new' }]));
   };
   appends.push(ledger.append([{ key: 'big', value: BIG }]));
@@ -91,21 +98,17 @@ test('live state that is written again does not undo what was on its way', async
 
 test('live state that is written again is whole when what was on its way is refused', async () => {
   const root = tempFolder();
-  let onWrite = (): void => {};
-  const disk = hookedDisk(realDisk(root), ({ name, path }, proceed) => {
-    if (name === 'write' && isLogFile(path)) onWrite();
-    return proceed();
-  });
+  const { disk, hook } = hookedWrites(root);
   const fold = new Values();
   const ledger = await Ledger.open('l', contextOn(disk), fold);
   for (let i = 0; i < 10; i += 1) await ledger.append([{ key: `k${i}`, value: 'kept' }]);
   const appends: Promise<void>[] = [];
   let refused = false;
   // Many are on their way when the ledger has become long enough, and the disk refuses them.
-  onWrite = () => {
+  hook.onWrite = () => {
     for (let i = 0; i < 5; i += 1) appends.push(ledger.append([{ key: 'x', value: '' }]));
-    onWrite = () => {
-      onWrite = () => {};
+    hook.onWrite = () => {
+      hook.onWrite = () => {};
       refused = true;
       throw new Fault('diskFull');
     };

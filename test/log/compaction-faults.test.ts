@@ -21,17 +21,9 @@ import { type FailingCall, SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { CompactedLog, openCompacted, plain, RETENTION_MS } from './compacted-log.ts';
 import { hookedDisk } from './hooked-disk.ts';
-import { append, failureOf } from './support.ts';
+import { append, bytesOf, failureOf } from './support.ts';
 
 const FIRST_LOG = 'p/00000000000000000000.log';
-
-async function bytesOf(disk: SimulatedDisk, path: string): Promise<Buffer> {
-  const file = await disk.open(path, 'read');
-  const bytes = Buffer.alloc(await file.size());
-  await file.read(bytes, 0);
-  await file.close();
-  return bytes;
-}
 
 /** The batches of the segments that are finished. */
 async function batchesOf({ log }: CompactedLog): Promise<Buffer[]> {

@@ -7,7 +7,7 @@ import { batchBytes, batchesIn } from '../../src/record/batch.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { Gate, hookedDisk } from './hooked-disk.ts';
-import { file, isJournal, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
+import { closeAll, file, isJournal, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
 import { append, batchOf, dropCache, failureOf, ManualClock, readAll, settle, until } from './support.ts';
 
 const FOLDERS = ['a', 'b'];
@@ -251,8 +251,7 @@ test('without a free handle an append is refused before it is in the journal, an
   const disk = diskOf();
   const first = await open(disk);
   await warm(first);
-  for (const log of first.logs) await log.close();
-  await first.journal.close(true);
+  await closeAll(first);
   const opened = await open(disk);
   disk.fail({ fault: 'EMFILE', of: (call, path) => call === 'open' && path.endsWith('.log'), from: 0, forEver: true });
   expect(await failureOf(append(opened.context, opened.logs[0]!, { tag: 'refused' }))).toMatchObject({

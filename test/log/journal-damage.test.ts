@@ -3,7 +3,7 @@ import { JournalReplay } from '../../src/log/journal-replay.ts';
 import { readWhole } from '../../src/log/sealed-file.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
-import { type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
+import { closeAll, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
 import { append, contextOn } from './support.ts';
 
 const settings = { segmentBytes: 1 << 20 };
@@ -69,8 +69,7 @@ test('a stop after which nothing is to be replayed, and files of other sizes the
   const disk = new SimulatedDisk(new SeededRandom(1));
   const opened = await open(disk);
   await warm(opened);
-  for (const log of opened.logs) await log.close();
-  await opened.journal.close(true);
+  await closeAll(opened);
   await disk.remove('journal/1');
   const again = await open(disk.afterKill());
   expect(messagesOf(again)).toBe('');

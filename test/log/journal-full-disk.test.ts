@@ -4,7 +4,17 @@ import type { PartitionLog } from '../../src/log/partition-log.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { Gate, hookedDisk } from './hooked-disk.ts';
-import { appendGroup, file, isJournal, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
+import {
+  appendGroup,
+  closeAll,
+  file,
+  isJournal,
+  type Opened,
+  openJournaled,
+  tagsOf,
+  warm,
+  withGatedJournal,
+} from './journaled.ts';
 import { append, batchOf, failureOf, openLog, settle, until } from './support.ts';
 
 const FOLDERS = ['a', 'b'];
@@ -87,8 +97,7 @@ test('a log that is made on a full disk takes no file of the journal that was sp
   const disk = diskOf();
   const first = await open(disk);
   await warm(first);
-  for (const log of first.logs) await log.close();
-  await first.journal.close(true);
+  await closeAll(first);
   const opened = await open(disk);
   await append(opened.context, opened.logs[0]!, { tag: 'acknowledged' });
   disk.fail({ fault: 'ENOSPC', of: (call) => call === 'write' || call === 'folder', from: 0, forEver: true });
@@ -142,10 +151,7 @@ describe('a disk that is full for a log', () => {
   test('leaves the file alone that the next round is about to go into', async () => {
     const disk = diskOf();
     const gate = new Gate();
-    const gated = hookedDisk(disk, async ({ name, path }, proceed) => {
-      if (name === 'open' && isJournal(path)) await gate.pass();
-      return proceed();
-    });
+    const gated = withGatedJournal(disk, gate);
     const opened = await openJournaled(gated, FOLDERS, settings);
     const { context, logs, journal } = opened;
     await warm(opened);

@@ -5,7 +5,17 @@ import { readSealed } from '../../src/log/sealed-file.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { Gate, hookedDisk } from './hooked-disk.ts';
-import { appendGroup, file, isJournal, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
+import {
+  appendGroup,
+  closeAll,
+  file,
+  isJournal,
+  type Opened,
+  openJournaled,
+  tagsOf,
+  warm,
+  withGatedJournal,
+} from './journaled.ts';
 import {
   append,
   batchOf,
@@ -110,8 +120,7 @@ test('what lies behind the last round, from an earlier use of the file, is no ro
     // The second life writes less than the first: rounds of that are left behind its own.
     for (let i = 0; i < 5 - 4 * life; i += 1) await append(opened.context, opened.logs[0]!, { tag: `${life}-${i}` });
     if (life === 1) break;
-    for (const log of opened.logs) await log.close();
-    await opened.journal.close(true);
+    await closeAll(opened);
   }
   const { replay, context } = await open(disk.afterPowerCut('nothing'));
   expect(replay.found).toMatchObject({ holdsRounds: true, lastNumber: 8 });
@@ -136,10 +145,7 @@ test('a journal file that cannot be opened is done without: appends are synced i
 test('a round holds what was appended, also when its log is synced in place, and the memory used again, before it is written', async () => {
   const disk = diskOf();
   const gate = new Gate();
-  const gated = hookedDisk(disk, async ({ name, path }, proceed) => {
-    if (name === 'open' && isJournal(path)) await gate.pass();
-    return proceed();
-  });
+  const gated = withGatedJournal(disk, gate);
   const opened = await openJournaled(gated, FOLDERS, settings);
   const { context, logs, journal } = opened;
   // Fills the first file, so that the next round has to open the second.
@@ -278,8 +284,7 @@ describe('damage in the journal', () => {
     const disk = diskOf();
     const opened = await open(disk);
     await warm(opened);
-    for (const log of opened.logs) await log.close();
-    await opened.journal.close(true);
+    await closeAll(opened);
     disk.flip('journal/proofs', 20, 0xff);
     const calls = disk.calls;
     expect(await failureOf(open(disk))).toMatchObject({ fault: 'damagedMetadata' });
@@ -335,8 +340,7 @@ test('a clean stop leaves nothing to replay, and the next life uses the same fil
     expect(opened.replay.found.holdsRounds).toBe(false);
     await warm(opened);
     await append(opened.context, opened.logs[0]!, { tag: `life-${life}` });
-    for (const log of opened.logs) await log.close();
-    await opened.journal.close(true);
+    await closeAll(opened);
     const now = await disk.list('journal');
     if (life > 0) expect(now).toEqual(files);
     files = now;
@@ -459,8 +463,7 @@ test('logs without a journal and with one open the same files', async () => {
   const disk = diskOf();
   const opened = await open(disk);
   await warm(opened);
-  for (const log of opened.logs) await log.close();
-  await opened.journal.close(true);
+  await closeAll(opened);
   const log = await openLog(contextOn(disk), settings, 1, 'a');
   expect(log.marks.highWatermark).toBe(1);
   await log.close();

@@ -3,6 +3,7 @@ import { Journal } from '../../src/log/journal.ts';
 import { JournalReplay } from '../../src/log/journal-replay.ts';
 import type { LogSettings } from '../../src/log/log-settings.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
+import { type Gate, hookedDisk } from './hooked-disk.ts';
 import { batchOf, contextOn, openLog, readAll, settle, type TestContext } from './opened-log.ts';
 
 /** Small enough that some rounds fill a file. */
@@ -48,6 +49,20 @@ export async function openJournaled(
 export async function warm({ context, logs, journal }: Opened): Promise<void> {
   await appendGroup({ context, logs }, 'warm');
   await journal.settled();
+}
+
+/** A clean stop. */
+export async function closeAll({ logs, journal }: Opened): Promise<void> {
+  for (const log of logs) await log.close();
+  await journal.close(true);
+}
+
+/** A disk on which the journal's files are opened through a gate. */
+export function withGatedJournal(disk: Disk, gate: Gate): Disk {
+  return hookedDisk(disk, async ({ name, path }, proceed) => {
+    if (name === 'open' && isJournal(path)) await gate.pass();
+    return proceed();
+  });
 }
 
 /** Lets the time go by after which the segment files have what the journal has. */

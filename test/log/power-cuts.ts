@@ -6,7 +6,7 @@ import { recordsOf } from '../../src/record/records.ts';
 import { type FailingCall, POWER_CUTS, type PowerCut, SimulatedDisk } from '../disk/simulated-disk.ts';
 import { count } from '../long-run.ts';
 import { SeededRandom } from '../seeded-random.ts';
-import { type Opened, openJournaled, SMALL_JOURNAL } from './journaled.ts';
+import { closeAll, type Opened, openJournaled, SMALL_JOURNAL } from './journaled.ts';
 import { batchOf, contextOn } from './opened-log.ts';
 
 /*
@@ -56,11 +56,6 @@ class History {
   get isBehind(): boolean {
     return this.logs.some(({ segments }) => segments.at(-1)!.unfiledBytes > 0);
   }
-}
-
-async function closeAll({ logs, journal }: Opened): Promise<void> {
-  for (const log of logs) await log.close();
-  await journal.close(true);
 }
 
 function noteSeen(history: History, { logs }: Opened): void {

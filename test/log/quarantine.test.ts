@@ -3,15 +3,18 @@ import type { PartitionLog } from '../../src/log/partition-log.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { Gate, hookedDisk, isLogFile } from './hooked-disk.ts';
-import { append, batchOf, contextOn, dropCache, FOLDER, failureOf, openLog, settle, until } from './support.ts';
-
-async function bytesOf(disk: SimulatedDisk, path: string): Promise<Buffer> {
-  const file = await disk.open(path, 'read');
-  const bytes = Buffer.alloc(await file.size());
-  await file.read(bytes, 0);
-  await file.close();
-  return bytes;
-}
+import {
+  append,
+  batchOf,
+  bytesOf,
+  contextOn,
+  dropCache,
+  FOLDER,
+  failureOf,
+  openLog,
+  settle,
+  until,
+} from './support.ts';
 
 test('what recovery cuts off is kept aside for good: no power cut takes it, from the moment that the log is open', async () => {
   for (let seed = 0; seed < 20; seed += 1) {

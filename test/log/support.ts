@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { Fault } from '../../src/base/faults.ts';
+import type { Disk } from '../../src/disk/disk.ts';
 import { realDisk } from '../../src/disk/real-disk.ts';
 import type { LogSettings } from '../../src/log/log-settings.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
@@ -83,4 +84,13 @@ export async function failureOf(operation: Promise<unknown>): Promise<unknown> {
 /** Waits for what must come; the test's time limit is what fails it. */
 export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** What a file holds. */
+export async function bytesOf(disk: Disk, path: string): Promise<Buffer> {
+  const file = await disk.open(path, 'read');
+  const bytes = Buffer.alloc(await file.size());
+  await file.read(bytes, 0);
+  await file.close();
+  return bytes;
 }
