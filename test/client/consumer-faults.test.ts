@@ -7,7 +7,7 @@ import type { ConsumerOptions, GroupProtocol } from '../../src/client/consumer-o
 import { Millrace } from '../../src/client/millrace.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
 import type { ApiName } from '../../src/wire/messages.generated.ts';
-import { FakeBroker, fetched, type Script, TOPIC, TOPIC_ID } from './fake-broker.ts';
+import { FakeBroker, fetched, type Script, shortPauses, TOPIC, TOPIC_ID } from './fake-broker.ts';
 
 /** A coordinator of one group with one member, which fails as it is told before it does its part. */
 let broker: FakeBroker;
@@ -141,10 +141,7 @@ beforeEach(async () => {
     },
   };
   broker = await FakeBroker.start(script);
-  client = await Millrace.connect(broker.address, {
-    retryBackoff: { firstMs: 5, maxMs: 20 },
-    reconnectBackoff: { firstMs: 5, maxMs: 20 },
-  });
+  client = await Millrace.connect(broker.address, shortPauses);
 });
 
 afterEach(async () => {
@@ -196,7 +193,7 @@ test.each(['classic', 'consumer'] as const)(
   'partitions whose offsets cannot be found for long are taken over later, by the protocol %s',
   async (protocol) => {
     const impatient = await Millrace.connect(broker.address, {
-      retryBackoff: { firstMs: 5, maxMs: 20 },
+      ...shortPauses,
       callTimeoutMs: 50,
     });
     failing.set('OffsetFetch', Array(20).fill('COORDINATOR_LOAD_IN_PROGRESS'));

@@ -1,4 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { ClientOptions } from '../../src/client/millrace.ts';
 import { apiByKey, type Draft, decodeRequest, encodeResponse, readRequestHeader } from '../../src/wire/codec.ts';
 import { FrameSplitter } from '../../src/wire/frame-splitter.ts';
 import { type ApiName, apis, type Messages } from '../../src/wire/messages.generated.ts';
@@ -9,6 +10,10 @@ export type Answer<A extends ApiName> = Draft<Messages[A]['response']> | 'silenc
 export type Script = {
   [A in ApiName]?: (request: Messages[A]['request'], version: number) => Answer<A> | Promise<Answer<A>>;
 };
+
+const SHORT = { firstMs: 5, maxMs: 20 };
+/** For a client of such a broker: what is tried again does not make the tests slow. */
+export const shortPauses: ClientOptions = { retryBackoff: SHORT, reconnectBackoff: SHORT };
 
 export const TOPIC = 'topic';
 export const TOPIC_ID = 'Zm9vYmFyYmF6cXV4MTIzNA';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Millrace } from '../../src/client/millrace.ts';
 import { type ApiName, apis } from '../../src/wire/messages.generated.ts';
-import { allVersions, FakeBroker, type Script } from './fake-broker.ts';
+import { allVersions, FakeBroker, type Script, shortPauses } from './fake-broker.ts';
 
 // What a coordinator that moves, loads, is old or talks nonsense does to one group must not touch the others.
 
@@ -19,8 +19,17 @@ function coordinator(script: Script): Script {
   };
 }
 
+const commitsAnswered =
+  (errorCode: () => number): NonNullable<Script['OffsetCommit']> =>
+  ({ topics }) => ({
+    topics: topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: errorCode() })),
+    })),
+  });
+
 async function connect(broker: FakeBroker, callTimeoutMs = 60_000): Promise<Millrace> {
-  return Millrace.connect(broker.address, { callTimeoutMs, retryBackoff: { firstMs: 5, maxMs: 20 } });
+  return Millrace.connect(broker.address, { callTimeoutMs, ...shortPauses });
 }
 
 test('a coordinator that is loading or has moved is asked again, the groups that it answered are not', async () => {
@@ -58,12 +67,7 @@ test('a coordinator that cannot be found is looked for again', async () => {
       FindCoordinator: ({ coordinatorKeys }) => ({
         coordinators: coordinatorKeys.map((key) => ({ key, nodeId: 0, errorCode: asked++ === 0 ? 15 : 0 })),
       }),
-      OffsetCommit: ({ topics }) => ({
-        topics: topics.map(({ name, partitions }) => ({
-          name,
-          partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: 0 })),
-        })),
-      }),
+      OffsetCommit: commitsAnswered(() => 0),
     }),
   );
   await using client = await connect(broker);
@@ -91,12 +95,7 @@ test('a commit that all partitions are refused with a fault of the group is that
   let code = 25;
   await using broker = await FakeBroker.start(
     coordinator({
-      OffsetCommit: ({ topics }) => ({
-        topics: topics.map(({ name, partitions }) => ({
-          name,
-          partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: code })),
-        })),
-      }),
+      OffsetCommit: commitsAnswered(() => code),
     }),
   );
   await using client = await connect(broker);

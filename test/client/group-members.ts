@@ -1,4 +1,5 @@
 import type { Millrace } from '../../src/millrace.ts';
+import { consumerAssignment, consumerMetadata } from '../broker/groups/consumer-metadata.ts';
 
 /*
  * Members of groups by single requests, with no client behind them that would heartbeat, commit or join again by itself: what a
@@ -28,7 +29,7 @@ export async function joinClassic(
       memberId,
       groupInstanceId: instanceId,
       protocolType: 'consumer',
-      protocols: [{ name: 'range', metadata: subscription(topic) }],
+      protocols: [{ name: 'range', metadata: consumerMetadata([topic]) }],
     });
   let joined = await ask('');
   // A dynamic member is given its id first (KIP-394).
@@ -42,7 +43,7 @@ export async function joinClassic(
     groupInstanceId: instanceId,
     protocolType: 'consumer',
     protocolName: 'range',
-    assignments: [{ memberId, assignment: assignment(topic, partitions) }],
+    assignments: [{ memberId, assignment: consumerAssignment(topic, partitions) }],
   });
   if (synced.errorCode !== 0) throw new Error(`SyncGroup: ${synced.errorCode}`);
   return { memberId, generation };
@@ -73,30 +74,4 @@ export async function joinConsumer(
 /** A heartbeat of such a member, which Apache Kafka waits for before it looks at a topic again that was just made. */
 export async function beatConsumer(client: Millrace, groupId: string, memberId: string, memberEpoch: number) {
   return client.admin.request('ConsumerGroupHeartbeat', { groupId, memberId, memberEpoch });
-}
-
-function subscription(topic: string): Buffer {
-  // Version 0, one topic, no data of the user's.
-  return Buffer.concat([int16(0), int32(1), string(topic), int32(-1)]);
-}
-
-function assignment(topic: string, partitions: readonly number[]): Buffer {
-  const numbers = partitions.map(int32);
-  return Buffer.concat([int16(0), int32(1), string(topic), int32(partitions.length), ...numbers, int32(-1)]);
-}
-
-function int16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeInt16BE(value);
-  return bytes;
-}
-
-function int32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32BE(value);
-  return bytes;
-}
-
-function string(text: string): Buffer {
-  return Buffer.concat([int16(Buffer.byteLength(text)), Buffer.from(text)]);
 }

@@ -7,7 +7,7 @@ import type { ProducerOptions } from '../../src/client/producer-options.ts';
 import { baseSequence, producerEpoch, producerId } from '../../src/record/batch.ts';
 import { recordsOf } from '../../src/record/records.ts';
 import type { Messages } from '../../src/wire/messages.generated.ts';
-import { type Answer, FakeBroker, produced, type Script, TOPIC, TOPIC_ID } from './fake-broker.ts';
+import { type Answer, FakeBroker, produced, type Script, shortPauses, TOPIC, TOPIC_ID } from './fake-broker.ts';
 
 interface Batch {
   values: string[];
@@ -49,10 +49,7 @@ beforeEach(async () => {
     },
   };
   broker = await FakeBroker.start(script);
-  client = await Millrace.connect(broker.address, {
-    retryBackoff: { firstMs: 5, maxMs: 20 },
-    reconnectBackoff: { firstMs: 5, maxMs: 20 },
-  });
+  client = await Millrace.connect(broker.address, shortPauses);
 });
 
 afterEach(async () => {

@@ -6,7 +6,7 @@ import type { Reader } from '../../src/client/reader.ts';
 import type { ReaderOptions } from '../../src/client/reader-options.ts';
 import { type BatchOptions, buildBatch } from '../../src/record/batch-builder.ts';
 import type { Messages } from '../../src/wire/messages.generated.ts';
-import { type Answer, FakeBroker, fetched, type Script, TOPIC } from './fake-broker.ts';
+import { type Answer, FakeBroker, fetched, type Script, shortPauses, TOPIC } from './fake-broker.ts';
 
 type FetchRequest = Messages['Fetch']['request'];
 
@@ -35,10 +35,7 @@ beforeEach(async () => {
     }),
   };
   broker = await FakeBroker.start(script);
-  client = await Millrace.connect(broker.address, {
-    retryBackoff: { firstMs: 5, maxMs: 20 },
-    reconnectBackoff: { firstMs: 5, maxMs: 20 },
-  });
+  client = await Millrace.connect(broker.address, shortPauses);
 });
 
 afterEach(async () => {

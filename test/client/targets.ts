@@ -3,10 +3,14 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { afterAll, beforeAll, describe, test } from 'vitest';
 import type { ClientOptions } from '../../src/client/millrace.ts';
 import { Millrace } from '../../src/millrace.ts';
 import { freePort } from '../../tools/broker-process.ts';
 import { kafkaClassPath, startKafka } from '../../tools/kafka.ts';
+
+/** A JVM on a busy machine. */
+export const START_TIMEOUT_MS = 180_000;
 
 /** A broker to run the SDK's tests against. */
 export interface Target {
@@ -75,6 +79,24 @@ const apacheKafka: Target = {
 };
 
 export const targets: readonly Target[] = [inProcess, overTcp, apacheKafka];
+
+/** Runs a suite with each broker, which is started for it; says why where one cannot run here. */
+export function withEachTarget(what: string, suite: (client: () => Millrace, target: Target) => void): void {
+  for (const target of targets) {
+    if (target.unavailable !== null) {
+      test.skip(`${what} with ${target.name}: ${target.unavailable}`, () => {});
+      continue;
+    }
+    describe(`${what} with ${target.name}`, () => {
+      let running: RunningTarget | undefined;
+      beforeAll(async () => {
+        running = await target.start();
+      }, START_TIMEOUT_MS);
+      afterAll(() => running?.close());
+      suite(() => running!.client, target);
+    });
+  }
+}
 
 function whyNoKafka(): string | null {
   if (spawnSync('java', ['-version'], { stdio: 'ignore' }).status !== 0) return 'java is not installed';

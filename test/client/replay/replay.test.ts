@@ -1,13 +1,10 @@
 import { CompressionTypes, Kafka, logLevel } from 'kafkajs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Millrace } from '../../../src/millrace.ts';
-import { newTopic, type RunningTarget, targets } from '../targets.ts';
+import { newTopic, withEachTarget } from '../targets.ts';
 import { replaySuite } from './replay-suite.ts';
 import { contentOf, MemoryCheckpoint } from './replayed-topics.ts';
 import { resumeSuite } from './resume-suite.ts';
-
-/** A JVM on a busy machine. */
-const START_TIMEOUT_MS = 180_000;
 
 /** Writes in transactions that are committed and aborted in turn, compressed and not, and replays the topic. */
 async function replayTransactions(client: Millrace): Promise<void> {
@@ -43,23 +40,11 @@ async function replayTransactions(client: Millrace): Promise<void> {
   expect((await contentOf(client, all)).counts).toEqual([12, 12]);
 }
 
-for (const target of targets) {
-  if (target.unavailable !== null) {
-    test.skip(`replays with ${target.name}: ${target.unavailable}`, () => {});
-    continue;
-  }
-  describe(`replays with ${target.name}`, () => {
-    let running: RunningTarget;
-    beforeAll(async () => {
-      running = await target.start();
-    }, START_TIMEOUT_MS);
-    afterAll(() => running?.close());
-    const client = (): Millrace => running.client;
-    describe('in one go', () => replaySuite(client));
-    describe('interrupted', () => resumeSuite(client));
-    // Millrace serves no transactions to make such records with.
-    test.skipIf(target.name !== 'Apache Kafka')('records of aborted transactions stay behind, markers too', () =>
-      replayTransactions(client()),
-    );
-  });
-}
+withEachTarget('replays', (client, target) => {
+  describe('in one go', () => replaySuite(client));
+  describe('interrupted', () => resumeSuite(client));
+  // Millrace serves no transactions to make such records with.
+  test.skipIf(target.name !== 'Apache Kafka')('records of aborted transactions stay behind, markers too', () =>
+    replayTransactions(client()),
+  );
+});
