@@ -24,12 +24,14 @@ export function consumerSuite(client: () => Millrace, protocol: GroupProtocol): 
   const consumer = (options: ConsumerOptions<string, number>): Consumer<string, number> =>
     client().consumer({ protocol, heartbeatIntervalMs: 200, topicsMaxAgeMs: 300, value: json<number>(), ...options });
 
-  /** A consumer that reads for as long as the test lasts, and what it has read and was told. */
+  /** A consumer that reads for as long as the test lasts, and what it has read and was told, also of the partitions it holds. */
   const reading = (options: ConsumerOptions<string, number>) => {
     const values: number[] = [];
     const told: string[] = [];
+    const held = new Set<number>();
     const say = (what: string) => (partitions: readonly { partition: number }[]) => {
       told.push(`${what} ${partitions.map(({ partition }) => partition).join()}`);
+      for (const { partition } of partitions) held[what === 'assigned' ? 'add' : 'delete'](partition);
     };
     const hooks = { onAssigned: say('assigned'), onRevoked: say('revoked'), onLost: say('lost') };
     const member = consumer({ ...hooks, ...options });
@@ -37,7 +39,7 @@ export function consumerSuite(client: () => Millrace, protocol: GroupProtocol): 
       for await (const { value } of member) values.push(value ?? -1);
     })();
     loop.catch(() => {});
-    return { member, values, told, loop, [Symbol.asyncDispose]: () => member.close() };
+    return { member, values, told, held, loop, [Symbol.asyncDispose]: () => member.close() };
   };
   const range = (start: number, end: number): number[] =>
     Array.from({ length: end - start }, (_, index) => start + index);
@@ -264,16 +266,11 @@ export function consumerSuite(client: () => Millrace, protocol: GroupProtocol): 
     const topic = await fill('static', 2, 10);
     await using a = reading({ group: topic, topics: topic, instanceId: 'a' });
     const b = reading({ group: topic, topics: topic, instanceId: 'b' });
-    await expect.poll(() => [a.member.assignment.length, b.member.assignment.length], PATIENCE).toEqual([1, 1]);
+    // A member is told of its partitions a little after it has them.
+    const shares = (): number[] => [a, b].flatMap(({ member, held }) => [member.assignment.length, held.size]);
+    await expect.poll(shares, PATIENCE).toEqual([1, 1, 1, 1]);
     const had = b.member.assignment;
-    // What a is told of b's joining may come a little after b has its share.
-    let toldBefore = 0;
-    const isQuiet = (): boolean => {
-      const before = toldBefore;
-      toldBefore = a.told.length;
-      return before === toldBefore;
-    };
-    await expect.poll(isQuiet, { ...PATIENCE, interval: 1000 }).toBe(true);
+    const toldBefore = a.told.length;
     await b.member.close();
     await using back = reading({ group: topic, topics: topic, instanceId: 'b' });
     await expect.poll(() => back.member.assignment, PATIENCE).toEqual(had);
