@@ -3,7 +3,7 @@ import { Fault } from '../../src/base/faults.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
-import { Gate, hookedDisk } from './hooked-disk.ts';
+import { Gate } from './hooked-disk.ts';
 import {
   appendGroup,
   closeAll,
