@@ -2,6 +2,20 @@ import { Fault } from '../../src/base/faults.ts';
 import type { Disk, DiskFile, DiskLock, OpenMode } from '../../src/disk/disk.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import { type FailingCall, type Failure, problem } from './failure.ts';
+import {
+  type Change,
+  copyDurable,
+  type Effect,
+  type Entry,
+  type Folder,
+  type Inode,
+  isFolder,
+  type Node,
+  newFolder,
+  newInode,
+  persist,
+  resize,
+} from './simulated-files.ts';
 
 export type { FailingCall, Failure };
 
@@ -24,35 +38,6 @@ export type PowerCut =
 
 export const POWER_CUTS: readonly PowerCut[] = ['nothing', 'all', 'prefix', 'torn', 'reordered'];
 
-/** A file's bytes, as the page cache has them and as the disk has them. */
-interface Inode {
-  cached: Buffer;
-  durable: Buffer;
-}
-
-interface Folder {
-  readonly cached: Map<string, Node>;
-  readonly durable: Map<string, Node>;
-}
-
-type Node = Inode | Folder;
-
-/** A change that is in the page cache and not on the disk yet, in the order in which all were made. */
-type Change =
-  | { readonly kind: 'bytes'; readonly inode: Inode; readonly position: number; readonly bytes: Buffer }
-  | { readonly kind: 'size'; readonly inode: Inode; readonly sizeBytes: number }
-  /** Entries that change together or not at all: one, or the two of a rename. */
-  | { readonly kind: 'names'; readonly entries: readonly Entry[] };
-
-interface Entry {
-  readonly folder: Folder;
-  readonly name: string;
-  readonly node: Node | null;
-}
-
-const newFolder = (): Folder => ({ cached: new Map(), durable: new Map() });
-const isFolder = (node: Node | undefined | null): node is Folder => node != null && node.cached instanceof Map;
-
 /**
  * A disk in memory that keeps the page cache and what is durable apart, for each file and each folder. A sync makes a file's
  * bytes and size durable, a sync of a folder its names; all else a power cut may lose, tear and reorder. Every choice is
@@ -63,6 +48,8 @@ export class SimulatedDisk implements Disk {
   readonly #root: Folder;
   readonly #locks: Set<string>;
   #changes: Change[] = [];
+  /** Changes so far. */
+  #made = 0;
   #failures: { failure: Failure; seen: number; done: boolean }[] = [];
   #cutAfter = Number.POSITIVE_INFINITY;
   #calls = 0;
@@ -94,7 +81,7 @@ export class SimulatedDisk implements Disk {
         folder.durable.set(part, next);
         folder = next;
       }
-      const inode = { cached: Buffer.from(bytes), durable: Buffer.from(bytes) };
+      const inode = newInode(Buffer.from(bytes), Buffer.from(bytes));
       folder.cached.set(name, inode);
       folder.durable.set(name, inode);
     }
@@ -164,6 +151,7 @@ export class SimulatedDisk implements Disk {
     this.#dead = true;
     const next = new SimulatedDisk(this.#random, this.#root);
     next.#changes = this.#changes;
+    next.#made = this.#made;
     return next;
   }
 
@@ -173,7 +161,7 @@ export class SimulatedDisk implements Disk {
     let node = folder.cached.get(name);
     if (mode === 'create') {
       if (node !== undefined) throw problem('EEXIST', path);
-      node = { cached: Buffer.alloc(0), durable: Buffer.alloc(0) };
+      node = newInode(Buffer.alloc(0), Buffer.alloc(0));
       this.#name([{ folder, name, node }]);
     }
     if (node === undefined) throw problem('ENOENT', path);
@@ -296,7 +284,7 @@ export class SimulatedDisk implements Disk {
       },
       sync: async () => {
         // What others write while it runs is not promised to be in it.
-        const promised = new Set(this.#changes);
+        const promised = this.#made;
         try {
           await enter('sync', true);
         } catch (error) {
@@ -311,7 +299,7 @@ export class SimulatedDisk implements Disk {
       truncate: async (sizeBytes) => {
         await enter('truncate', true);
         resize(inode, 'cached', sizeBytes);
-        this.#changes.push({ kind: 'size', inode, sizeBytes });
+        this.#changed({ kind: 'size', inode, sizeBytes });
       },
       size: async () => {
         await enter('read', false);
@@ -354,7 +342,7 @@ export class SimulatedDisk implements Disk {
     bytes.copy(inode.cached, position);
     for (let at = 0; at < bytes.length; ) {
       const size = 1 + this.#random.below(bytes.length - at);
-      this.#changes.push({ kind: 'bytes', inode, position: position + at, bytes: bytes.subarray(at, at + size) });
+      this.#changed({ kind: 'bytes', inode, position: position + at, bytes: bytes.subarray(at, at + size) });
       at += size;
     }
   }
@@ -370,11 +358,16 @@ export class SimulatedDisk implements Disk {
       if (node === null) folder.cached.delete(name);
       else folder.cached.set(name, node);
     }
-    this.#changes.push({ kind: 'names', entries });
+    this.#changed({ kind: 'names', entries });
   }
 
-  #syncInode(inode: Inode, promised: ReadonlySet<Change>): void {
-    this.#persistWhere((change) => change.kind !== 'names' && change.inode === inode && promised.has(change));
+  #changed(effect: Effect): void {
+    this.#changes.push({ ...effect, number: ++this.#made });
+  }
+
+  /** `promised` is how many changes had been made when the sync began. */
+  #syncInode(inode: Inode, promised: number): void {
+    this.#persistWhere((change) => change.kind !== 'names' && change.inode === inode && change.number <= promised);
   }
 
   #syncNames(folder: Folder): void {
@@ -390,7 +383,7 @@ export class SimulatedDisk implements Disk {
     this.#changes = left;
   }
 
-  #surviving(cut: PowerCut): Change[] {
+  #surviving(cut: PowerCut): Effect[] {
     const changes = this.#changes;
     switch (cut) {
       case 'nothing':
@@ -409,10 +402,10 @@ export class SimulatedDisk implements Disk {
   }
 
   /** Some of the sectors that a change touches, one of them perhaps half; a change of names whole or not. */
-  #sectors(change: Change): Change[] {
+  #sectors(change: Effect): Effect[] {
     if (change.kind !== 'bytes') return this.#random.below(2) === 0 ? [change] : [];
     const { inode, position, bytes } = change;
-    const kept: Change[] = [];
+    const kept: Effect[] = [];
     // The size may survive without the bytes, which are zeros then.
     if (this.#random.below(2) === 0) {
       kept.push({ kind: 'size', inode, sizeBytes: Math.max(inode.durable.length, position + bytes.length) });
@@ -448,43 +441,6 @@ export class SimulatedDisk implements Disk {
     if (!isFolder(folder)) throw problem('ENOTDIR', path);
     return { folder, name };
   }
-}
-
-function persist(change: Change): void {
-  if (change.kind === 'names') {
-    for (const { folder, name, node } of change.entries) {
-      if (node === null) folder.durable.delete(name);
-      else folder.durable.set(name, node);
-    }
-  } else if (change.kind === 'size') resize(change.inode, 'durable', change.sizeBytes);
-  else {
-    const { inode, position, bytes } = change;
-    if (position + bytes.length > inode.durable.length) resize(inode, 'durable', position + bytes.length);
-    bytes.copy(inode.durable, position);
-  }
-}
-
-/** Cuts, or grows with zeros. */
-function resize(inode: Inode, side: 'cached' | 'durable', sizeBytes: number): void {
-  const bytes = inode[side];
-  if (sizeBytes <= bytes.length) inode[side] = bytes.subarray(0, sizeBytes);
-  else inode[side] = Buffer.concat([bytes, Buffer.alloc(sizeBytes - bytes.length)]);
-}
-
-function copyDurable(folder: Folder, seen: Map<Node, Node>): Folder {
-  const copy = newFolder();
-  for (const [name, node] of folder.durable) {
-    let twin = seen.get(node);
-    if (twin === undefined) {
-      twin = isFolder(node)
-        ? copyDurable(node, seen)
-        : { cached: Buffer.from(node.durable), durable: Buffer.from(node.durable) };
-      seen.set(node, twin);
-    }
-    copy.cached.set(name, twin);
-    copy.durable.set(name, twin);
-  }
-  return copy;
 }
 
 function partsOf(path: string): string[] {

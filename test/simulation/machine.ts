@@ -22,6 +22,8 @@ const SETTINGS = {
   'log.initial.task.delay.ms': '2000',
   'log.retention.check.interval.ms': '1000',
   'log.cleaner.backoff.ms': '700',
+  // Of as many as there are; 128 MiB for each pass would keep the garbage collector busy.
+  'log.cleaner.dedupe.buffer.size': '1048576',
   'group.initial.rebalance.delay.ms': '50',
   'group.min.session.timeout.ms': '500',
   'group.consumer.min.session.timeout.ms': '500',

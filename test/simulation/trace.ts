@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
 
+const PENDING_MAX = 1 << 16;
+
 /** Every event of a run, in order: what two runs of a seed are compared by. */
 export class Trace {
   readonly #hash = createHash('sha256');
   readonly #lines: string[] | null;
   readonly #nowMs: () => number;
+  /** What is to be hashed: one call for many lines. */
+  #pending = '';
 
   constructor(nowMs: () => number, keepsLines: boolean) {
     this.#nowMs = nowMs;
@@ -13,7 +17,8 @@ export class Trace {
 
   add(what: string): void {
     const line = `${this.#nowMs().toFixed(3)} ${what}\n`;
-    this.#hash.update(line);
+    this.#pending += line;
+    if (this.#pending.length > PENDING_MAX) this.#hashPending();
     this.#lines?.push(line);
   }
 
@@ -24,6 +29,12 @@ export class Trace {
 
   /** Ends the trace. */
   digest(): string {
+    this.#hashPending();
     return this.#hash.digest('hex');
+  }
+
+  #hashPending(): void {
+    this.#hash.update(this.#pending);
+    this.#pending = '';
   }
 }
