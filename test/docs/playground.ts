@@ -48,7 +48,8 @@ export class Playground {
       symlinkSync(path.join(root, 'node_modules', name), path.join(modules, name));
     }
     symlinkSync(root, path.join(modules, 'millrace'));
-    writeFileSync(path.join(this.folder, 'package.json'), '{ "private": true, "type": "module" }\n');
+    // As `npm init` makes it: what a page calls a module must be one by its own name.
+    writeFileSync(path.join(this.folder, 'package.json'), '{ "private": true, "type": "commonjs" }\n');
     const bin = path.join(this.folder, 'bin');
     mkdirSync(bin);
     // The real one takes half a second to find the same file.

@@ -33,7 +33,7 @@ async function run(block: Block, playground: Playground): Promise<void> {
   if (language === 'json' && block.fileName !== null) playground.writeFile(block.fileName, text);
   if (language !== 'sh' && language !== 'ts') return;
   if (/^kcat /m.test(text) && !hasKcat()) return;
-  const ran = language === 'sh' ? playground.runShell(text) : playground.runModule(`line-${line}.ts`, text);
+  const ran = language === 'sh' ? playground.runShell(text) : playground.runModule(`line-${line}.mts`, text);
   const printed = await ran.catch((cause: Error) => {
     throw new Error(`${place} ${cause.message}`, { cause });
   });
@@ -50,9 +50,9 @@ test('every block of TypeScript type-checks against the published types', async 
   try {
     const blocks = pages.flatMap(blocksOf).filter(({ language }) => language === 'ts');
     for (const { page, line, text } of blocks) {
-      playground.writeFile(`${page.replaceAll('/', '-')}-line-${line}.ts`, text);
+      playground.writeFile(`${page.replaceAll('/', '-')}-line-${line}.mts`, text);
     }
-    const options = { extends: path.join(root, 'tsconfig.json'), include: ['*.ts'] };
+    const options = { extends: path.join(root, 'tsconfig.json'), include: ['*.mts'] };
     writeFileSync(path.join(playground.folder, 'tsconfig.json'), JSON.stringify(options));
     const { stdout, status } = spawnSync('tsc', ['-p', playground.folder], {
       cwd: playground.folder,
