@@ -9,7 +9,7 @@ export class HandMade {
   #step = 0;
   readonly #recorder = new HistoryRecorder(() => ({ step: this.#step++, timeMs: this.timeMs++ }));
 
-  constructor(facts: { isCompacted?: boolean; isSynced?: boolean; partitions?: number } = {}) {
+  constructor(facts: { isCompacted?: boolean; isSynced?: boolean; skipsRot?: boolean; partitions?: number } = {}) {
     this.#recorder.topic({ topic: P.topic, partitions: 1, isCompacted: false, isSynced: true, ...facts });
   }
 
