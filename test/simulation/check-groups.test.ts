@@ -323,3 +323,56 @@ describe('a member that was heard less than a session ago', () => {
     expect(refused({ instance: 'i' })).toEqual([]);
   });
 });
+
+describe('a group whose members speak both protocols', () => {
+  const consumer = { protocol: 'consumer' as const };
+
+  test('may begin anew when its last member is gone, in the other protocol', () => {
+    const wrong = found((g) => {
+      g.joined('a', 5, consumer);
+      g.owns(as('a', 5), P);
+      g.joined('b', 1);
+      g.owns(as('b', 1), P);
+      g.committed('1', 0, as('b', 1));
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test('does not begin anew beside a member that it goes on to accept', () => {
+    const wrong = (rejoins: boolean) =>
+      found((g) => {
+        const beat = () => g.by('a').did('heartbeat', as('a', 5), { generation: 5, mustRejoin: false });
+        g.joined('a', 5, consumer);
+        beat();
+        g.joined('b', 1);
+        if (rejoins) g.joined('a', 5, consumer);
+        beat();
+      });
+    expect(wrong(false)).toEqual(['generation went back']);
+    expect(wrong(true)).toEqual([]);
+  });
+
+  test('gives a partition to one member, whatever it speaks', () => {
+    const wrong = found((g) => {
+      g.joined('a', 1);
+      g.owns(as('a', 1), P);
+      g.joined('b', 2, consumer);
+      g.owns(as('b', 2), P);
+      g.by('a').did('heartbeat', as('a', 1), { generation: 1, mustRejoin: true });
+    });
+    expect(wrong).toEqual(['two owners']);
+  });
+
+  test('takes no commit from a member whose partition another one was given', () => {
+    const wrong = (place: typeof P) =>
+      found((g) => {
+        g.joined('a', 1);
+        g.owns(as('a', 1), P);
+        g.joined('b', 2, consumer);
+        g.owns(as('b', 2), place);
+        g.committed('1', 0, as('a', 1));
+      });
+    expect(wrong(P)).toEqual(['zombie commit 0']);
+    expect(wrong(Q)).toEqual([]);
+  });
+});
