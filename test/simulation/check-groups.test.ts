@@ -352,6 +352,17 @@ describe('a group whose members speak both protocols', () => {
     expect(wrong(true)).toEqual([]);
   });
 
+  test('keeps the generation of its members when it migrates', () => {
+    const wrong = (generation: number) =>
+      found((g) => {
+        g.joined('a', 5);
+        g.joined('b', 6, consumer);
+        g.joined('a', generation);
+      });
+    expect(wrong(6)).toEqual([]);
+    expect(wrong(2)).toEqual(['generation went back']);
+  });
+
   test('gives a partition to one member, whatever it speaks', () => {
     const wrong = found((g) => {
       g.joined('a', 1);

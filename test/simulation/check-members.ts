@@ -89,6 +89,12 @@ function* checkGenerations(story: GroupStory): Generator<Violation> {
 function* checkMixedGenerations(story: GroupStory): Generator<Violation> {
   for (const join of story.joins) {
     const { generation, member } = join.result;
+    const own = story.joins.findLast(({ index, result }) => index < join.index && result.member === member);
+    if (own !== undefined && own.result.generation > generation && !story.mayBeginAnew(own.invoked, join.completed)) {
+      const says = `that of ${member} from ${own.result.generation} to ${generation}`;
+      yield violationOf(story, 'generation went back', null, [own, join], says);
+      continue;
+    }
     // A static member takes over what its predecessor was, and may lag behind.
     if (join.call.protocol === 'consumer' || join.call.instance !== undefined || !story.isNew(join)) continue;
     const higher = story.heartbeats.filter(
