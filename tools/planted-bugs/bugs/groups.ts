@@ -124,4 +124,22 @@ export const groupBugs: readonly PlantedBug[] = [
       ),
     ],
   },
+  {
+    name: 'place taken back with what was committed before',
+    wrong:
+      'A static member takes its place back from another process: a commit that it sent before that one came counts, and the offset goes back.',
+    file: 'src/broker/groups/consumer/decide.ts',
+    find: '[partition, groupEpoch]',
+    replace: '[partition, Math.min(groupEpoch, partitions.get(partition)!)]',
+    caughtBy: [test('broker/groups/consumer-transcripts', 'taken-back.txt')],
+  },
+  {
+    name: 'migration forgets who has what',
+    wrong:
+      'A classic group becomes one of the new protocol, and its members’ partitions are given to others while they read on.',
+    file: 'src/broker/groups/consumer/migration.ts',
+    find: 'assigned: heldSince(generation, assignment, topics, taken),',
+    replace: 'assigned: heldSince(generation, [], topics, taken),',
+    caughtBy: [simulation(1, 40)],
+  },
 ];

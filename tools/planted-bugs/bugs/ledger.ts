@@ -1,4 +1,4 @@
-import { type PlantedBug, test } from '../planted-bug.ts';
+import { type PlantedBug, simulation, test } from '../planted-bug.ts';
 
 const GROWN = test(
   'ledger/rewriting',
@@ -101,5 +101,22 @@ export const ledgerBugs: readonly PlantedBug[] = [
     find: 'if (identity.checksum !== checksumOf(found)) {',
     replace: 'if (identity.checksum === undefined) {',
     caughtBy: [test('broker/metadata', 'damaged metadata is refused or harmless with any byte flipped by 1')],
+  },
+  {
+    name: 'added partition opened where another is',
+    wrong: 'A partition that is added to a topic in use is opened in the folder of the first one: both write one file.',
+    file: 'src/broker/topics.ts',
+    find: 'const partition = topic.partitions.length + i;',
+    replace: 'const partition = i;',
+    caughtBy: [simulation(1, 16)],
+  },
+  {
+    name: 'settings lost with added partitions',
+    wrong:
+      'A topic that gets partitions has the default settings from then on: its records expire, or are compacted no more.',
+    file: 'src/broker/topics.ts',
+    find: 'return { ...record, partitions };',
+    replace: 'return { ...record, settings: {}, partitions };',
+    caughtBy: [simulation(1, 16)],
   },
 ];

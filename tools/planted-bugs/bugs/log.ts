@@ -220,4 +220,21 @@ export const logBugs: readonly PlantedBug[] = [
       test('log/partition-log', 'batches are stamped with offsets and the epoch of the opening; epochs never go down'),
     ],
   },
+  {
+    name: 'leader epoch that ends with the log',
+    wrong:
+      'Whoever asks where an epoch ends is told the end of the log: a client that read what a power cut took does not find out.',
+    file: 'src/log/leader-epochs.ts',
+    find: 'endOffset: this.#starts[index + 1]?.startOffset ?? logEndOffset,',
+    replace: 'endOffset: logEndOffset,',
+    caughtBy: [simulation(1, 24)],
+  },
+  {
+    name: 'led past damage unasked',
+    wrong: 'Readers are led past damaged records without a word, though their topic does not say millrace.rot=skip.',
+    file: 'src/log/log-reader.ts',
+    find: "if (this.#rot() === 'stop') throw this.quarantine.fault(found);",
+    replace: "if (this.#rot() === 'stop' && offset < 0) throw this.quarantine.fault(found);",
+    caughtBy: [simulation(1, 16)],
+  },
 ];

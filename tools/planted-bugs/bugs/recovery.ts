@@ -1,4 +1,4 @@
-import { type PlantedBug, test } from '../planted-bug.ts';
+import { type PlantedBug, simulation, test } from '../planted-bug.ts';
 
 const POWER_CUTS = test(
   'log/power-cuts',
@@ -102,5 +102,14 @@ export const recoveryBugs: readonly PlantedBug[] = [
     find: 'if (index.unproven !== null) {',
     replace: 'if (index.unproven !== null && index.unproven.endPosition === 0) {',
     caughtBy: [test('log/retention', 'by age index files that are gone, cut or empty make nothing old')],
+  },
+  {
+    name: 'leader epochs of the tail forgotten',
+    wrong:
+      'After a crash the broker knows no epoch that began since its last checkpoint: sound records count as damaged, and clients find a divergence.',
+    file: 'src/log/tail-scan.ts',
+    find: 'this.epochs.begin(leaderEpoch(batch, 0), baseOffset(batch, 0));',
+    replace: '',
+    caughtBy: [simulation(1, 4)],
   },
 ];
