@@ -32,7 +32,7 @@ export function answersApiVersions(port: number): Promise<boolean> {
  * Waits until a broker answers.
  * @throws Error when `stillWanted` says no (the process has ended), or after `timeoutMs`.
  */
-export async function waitForBroker(port: number, stillWanted: () => boolean, timeoutMs = 60_000): Promise<void> {
+export async function waitForBroker(port: number, stillWanted: () => boolean, timeoutMs = 150_000): Promise<void> {
   const deadlineMs = performance.now() + timeoutMs;
   while (!(await answersApiVersions(port))) {
     if (!stillWanted()) throw new Error(`the broker for port ${port} ended before it answered`);

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
-import { START_TIMEOUT_MS, targets } from '../client/targets.ts';
+import { targets } from '../client/targets.ts';
 import { type CliOptions, type CliResult, runCli } from './run-cli.ts';
 import { ServeProcess } from './serve-process.ts';
 
@@ -65,7 +65,7 @@ export function besideEachBroker(what: string, suite: (beside: Beside) => void):
       beforeAll(async () => {
         folder = await mkdtemp(path.join(tmpdir(), 'cli-beside-'));
         ({ broker, stop } = await target.start());
-      }, START_TIMEOUT_MS);
+      });
       afterAll(async () => {
         await stop();
         await rm(folder, { recursive: true });

@@ -261,7 +261,8 @@ test('a folder that a broker uses is left alone, and its broker is kept out mean
 });
 
 test('a place without logs is said to be one', async () => {
-  for (const target of [tmpdir(), '/no/such/folder', path.join(sound, 'millrace.json')]) {
+  const empty = await mkdtemp(path.join(base, 'empty-'));
+  for (const target of [empty, '/no/such/folder', path.join(sound, 'millrace.json')]) {
     const { code, err } = await runCli(['log', 'verify', target]);
     expect([target, code, isOneLine(err)]).toEqual([target, 2, true]);
   }

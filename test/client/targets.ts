@@ -9,9 +9,6 @@ import { Millrace } from '../../src/millrace.ts';
 import { freePort } from '../../tools/broker-process.ts';
 import { kafkaClassPath, startKafka } from '../../tools/kafka.ts';
 
-/** A JVM on a busy machine. */
-export const START_TIMEOUT_MS = 180_000;
-
 /** A broker to run the SDK's tests against. */
 export interface Target {
   readonly name: string;
@@ -91,7 +88,7 @@ export function withEachTarget(what: string, suite: (client: () => Millrace, tar
       let running: RunningTarget | undefined;
       beforeAll(async () => {
         running = await target.start();
-      }, START_TIMEOUT_MS);
+      });
       afterAll(() => running?.close());
       suite(() => running!.client, target);
     });

@@ -355,6 +355,7 @@ test('a dead letter that cannot be stored is never skipped: its partition goes o
   const { worker, consumer } = await scripted(topic, { deadLetter, retry: { attempts: 1 } }, handler);
   await consumer.assign(nothingCommitted(topic));
   consumer.give(topic, 0, [{ offset: 0, value: 'v'.repeat(300) }]);
+  await waitFor(() => expect(worker.stats().inWork).toBe(1));
   await new Promise((resolve) => setTimeout(resolve, 300));
   expect(worker.stats()).toMatchObject({ inWork: 1, finished: 0, deadLettered: 0 });
   await millrace.admin.alterSettings({ topic: deadLetter }, { set: { 'max.message.bytes': 100_000 } });
