@@ -39,7 +39,7 @@ test('a real disk that fills: refused for now, killed, started while it is full;
   await client.admin.createTopic({ name: 'orders', settings: { 'segment.bytes': 4 << 20 } });
   const stored: string[] = [];
   const send = async (value: string): Promise<boolean> => {
-    const producer = client.producer({ value: text, deliveryTimeoutMs: 1500 });
+    const producer = client.producer({ value: text, deliveryTimeoutMs: 5_000 });
     try {
       await producer.send({ topic: 'orders', value });
       stored.push(value.slice(0, 20));

@@ -6,7 +6,7 @@ import { packageVersion } from '../../src/client/version.ts';
 import { encodeResponse } from '../../src/wire/codec.ts';
 import { allVersions, FakeBroker } from './fake-broker.ts';
 
-const soon = { connectTimeoutMs: 300, requestTimeoutMs: 300 } as const;
+const soon = { connectTimeoutMs: 1_000, requestTimeoutMs: 1_000 } as const;
 
 test('the client names itself to the broker', async () => {
   const named: unknown[] = [];
@@ -75,7 +75,7 @@ test('a broker that advertises an address that cannot be reached: the fault says
   await using broker = await FakeBroker.start({
     Metadata: () => ({ ...broker.metadata(), brokers: [{ nodeId: 0, host: '127.0.0.1', port: 1 }] }),
   });
-  await using client = await Millrace.connect(broker.address, { callTimeoutMs: 1_000 });
+  await using client = await Millrace.connect(broker.address, { callTimeoutMs: 2_000 });
   await expect(client.admin.createTopic({ name: 'x' })).rejects.toThrow(/broker 0 advertises 127\.0\.0\.1:1/);
 });
 
@@ -100,7 +100,7 @@ test('an answer that does not come in time is asked for again, over a new connec
       return times === 1 ? 'silence' : { topics: topics.map(({ name }) => ({ name })) };
     },
   });
-  await using client = await Millrace.connect(broker.address, { requestTimeoutMs: 1_000 });
+  await using client = await Millrace.connect(broker.address, { requestTimeoutMs: 2_000 });
   await client.admin.createTopic({ name: 'topic' });
   expect(times).toBe(2);
 });

@@ -84,7 +84,7 @@ test('a group whose coordinator never gets ready ends in its own fault, beside t
       }),
     }),
   );
-  await using client = await connect(broker, 300);
+  await using client = await connect(broker, 2_000);
   const found = await client.admin.groups.offsets(['one', 'two']);
   expect(found.get('one')).toMatchObject({ kafka: 'COORDINATOR_LOAD_IN_PROGRESS' });
   expect(found.get('two')).toEqual([]);

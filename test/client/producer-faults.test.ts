@@ -76,7 +76,7 @@ describe('what may pass is tried again, with the same numbers', () => {
 
   test('when the answer does not come in time', async () => {
     answers = [() => 'silence', stored()];
-    expect(await send(producer({ requestTimeoutMs: 500 }), 'a')).toMatchObject({ offset: 0 });
+    expect(await send(producer({ requestTimeoutMs: 1_500 }), 'a')).toMatchObject({ offset: 0 });
     expect(batches.map((batch) => batch.sequence)).toEqual([0, 0]);
   });
 
@@ -145,7 +145,7 @@ test('a batch in the middle that fails for a moment is stored before those that 
 
 test('a record that cannot be delivered in time is rejected with the last cause, and the next one is safe', async () => {
   answers = [fails(notLeader)];
-  const one = producer({ deliveryTimeoutMs: 1_000 });
+  const one = producer({ deliveryTimeoutMs: 2_000 });
   const error = await send(one, 'a').catch((cause: Error) => cause);
   expect(error).toMatchObject({ fault: 'deliveryTimedOut', cause: { kafka: 'NOT_LEADER_OR_FOLLOWER' } });
   answers = [stored(9)];
@@ -155,7 +155,7 @@ test('a record that cannot be delivered in time is rejected with the last cause,
 
 test('a broker that cannot be reached any more: the record is rejected in time', async () => {
   answers = [stored()];
-  const one = producer({ deliveryTimeoutMs: 1_000 });
+  const one = producer({ deliveryTimeoutMs: 2_000 });
   await send(one, 'a');
   await broker.close();
   const error = await send(one, 'b').catch((cause: Error) => cause);

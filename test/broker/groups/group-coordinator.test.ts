@@ -179,7 +179,7 @@ describe('time', () => {
     async (jumpMs) => {
       const { moved, clock } = movedClock();
       const broker = await withTopic({ clock, settings: OFTEN });
-      const member = await atWork(broker, 'g', { sessionTimeoutMs: 6000 });
+      const member = await atWork(broker, 'g', { sessionTimeoutMs: 60_000 });
       await commit(broker, 'outside', 't', 5);
       moved.wallMs = jumpMs;
       // Long enough for every timer to have run: a group with a session of its own ends by then.
