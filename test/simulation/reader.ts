@@ -79,7 +79,6 @@ export class Reader {
       else {
         await this.#fetch();
         // One that is empty is asked for what it has, too.
-        // A place with nothing but damage is asked for what follows it.
         if (position.offset === null || position.offset < end || position.highWatermark < 0) continue;
         await this.#compareEpochs();
         return;
@@ -287,7 +286,11 @@ export class Reader {
   /** It goes on behind damaged records, as a user does that was told of them. */
   #stepOver(position: Position): void {
     if (position.offset === null) return;
-    position.offset = this.#context.damages.at(position.place, position.offset)?.to ?? position.offset;
+    const damage = this.#context.damages.at(position.place, position.offset);
+    if (damage === null) return;
+    position.offset = damage.to;
+    // What follows is to be asked for, also when there is nothing.
+    if (this.#isFinal) position.highWatermark = -1;
   }
 
   /** What it asked for is not there (any more): it looks where the log begins, or gives the topic up. */

@@ -142,4 +142,13 @@ export const groupBugs: readonly PlantedBug[] = [
     replace: 'assigned: heldSince(generation, [], topics, taken),',
     caughtBy: [simulation(1, 40)],
   },
+  {
+    name: 'generation lowered by a migration',
+    wrong:
+      'A group that becomes a classic one begins with a low generation: what members of long ago commit is taken for that of today.',
+    file: 'src/broker/groups/consumer/migration.ts',
+    find: 'generation: group.epoch,',
+    replace: 'generation: 1,',
+    caughtBy: [simulation(1, 8)],
+  },
 ];
