@@ -217,7 +217,7 @@ export class LogReader {
   async #readSegment(segment: Segment, start: KnownStart, offset: number, limits: ReadLimits): Promise<LogRead> {
     const continuity = new Continuity(start.offset);
     let { position } = start;
-    const windowBytes = (): number => Math.min(limits.bytesMax, WINDOW_BYTES) + SLACK_BYTES;
+    const windowBytes = (): number => Math.min(Math.max(limits.bytesMax, 0), WINDOW_BYTES) + SLACK_BYTES;
     let wanted = windowBytes();
     while (position + BATCH_HEADER_BYTES <= segment.sizeBytes) {
       const window = await this.#window(segment, position, wanted);
