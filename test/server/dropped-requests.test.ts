@@ -31,9 +31,9 @@ async function stayingClient(port: number): Promise<RawClient> {
 test('a request that was dropped with its connection gives back what it held, also when it fails later', async () => {
   const folder = tempFolder();
   const writes = new Gate();
-  let full = false;
+  let fullFolder = 'none';
   const disk = hookedDisk(realDisk(folder), async ({ name, path }, proceed) => {
-    if (!full || name !== 'write' || !isLogFile(path)) return proceed();
+    if (name !== 'write' || !isLogFile(path) || !path.startsWith(fullFolder)) return proceed();
     await writes.pass();
     throw new Fault('diskFull');
   });
@@ -60,7 +60,7 @@ test('a request that was dropped with its connection gives back what it held, al
     return read(offset, limits);
   });
   vi.spyOn(bad!, 'read').mockRejectedValue(new TypeError('planted'));
-  full = true;
+  fullFolder = broker.topics.get('doomed').partitions[0]!.folder;
   writes.close();
   const client = await stayingClient(target.port);
   client.post('Produce', 9, produceOf('doomed', batch(), 0));
