@@ -24,7 +24,7 @@ export interface CompactedProof {
  */
 export async function loadSums(disk: Disk, segment: Segment, path: string): Promise<BlockSums> {
   const checksum = await loadChecksum();
-  const { sums: expected, bytes: sizeBytes } = segment.compacted!;
+  const { sums: expected, bytes: sizeBytes, endNext } = segment.compacted!;
   const stored = await readWhole(disk, path);
   if (stored !== null) {
     const sums = new BlockSums(stored, segment.baseOffset, checksum);
@@ -32,7 +32,10 @@ export async function loadSums(disk: Disk, segment: Segment, path: string): Prom
   }
   const builder = new BlockSumsBuilder(segment.baseOffset, checksum);
   const end = await walkBatches(segment, 0, (batch) => {
-    builder.add(batch, nextOffset(batch, 0));
+    const next = nextOffset(batch, 0);
+    // A damaged offset has no place in the sums: the walk ends before the end, which is told of below.
+    if (next <= segment.baseOffset || next > endNext) return false;
+    builder.add(batch, next);
     return true;
   });
   const sums = builder.end();

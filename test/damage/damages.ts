@@ -52,6 +52,7 @@ const allowed: Readonly<Record<string, readonly Outcome[]>> = {
   'journal file': ['harmless', 'mended', 'told'],
   'ledger .log': ['refused', 'harmless', 'mended'],
   '.log': ['told', 'harmless', 'mended'],
+  '.log.cleaned': ['told', 'harmless', 'mended'],
 };
 const caches: readonly Outcome[] = ['harmless', 'mended'];
 
@@ -167,6 +168,7 @@ function kindOf(path: string): string {
   if (path.startsWith('journal/')) return path === 'journal/proofs' ? 'journal/proofs' : 'journal file';
   if (path === 'millrace.json') return path;
   if (path.includes('/quarantine/')) return 'quarantine';
+  if (path.includes('.log.cleaned-')) return '.log.cleaned';
   const place = path.startsWith('ledger/') ? 'ledger ' : '';
   return `${place}${path.slice(Math.max(path.lastIndexOf('.'), path.lastIndexOf('/') + 1))}`;
 }
@@ -204,8 +206,9 @@ function masksOf(path: string, bytes: Buffer): (readonly number[])[] {
 }
 
 /** Every damage of a folder's files, always in the same order. */
-export function* damagesOf({ files }: Folder): Generator<Damage> {
+export function* damagesOf({ files, damaged = () => true }: Folder): Generator<Damage> {
   for (const [path, bytes] of files) {
+    if (!damaged(path)) continue;
     yield { path, what: 'gone', change: null };
     for (const [at, masks] of masksOf(path, bytes).entries()) {
       for (const mask of masks)

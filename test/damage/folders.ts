@@ -1,6 +1,6 @@
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
-import { prepareCompacted } from './compacted-folder.ts';
+import { prepareCompacted, prepareSwap } from './compacted-folder.ts';
 import { commit, everythingIn, makeTopic, type OpenedBroker, openOn, Stored, send } from './stored.ts';
 
 /** A data folder at rest, and what its users were told is in it. */
@@ -8,6 +8,8 @@ export interface Folder {
   readonly name: string;
   readonly files: ReadonlyMap<string, Buffer>;
   readonly stored: Stored;
+  /** Which files are to be damaged. Default all. */
+  readonly damaged?: (path: string) => boolean;
 }
 
 const PRODUCER_ID = 7;
@@ -26,7 +28,8 @@ async function work(opened: OpenedBroker, stored: Stored, from: number, count: n
 
 /**
  * Folders that hold files of every kind: one of a clean stop; one of a killed process, of which the page cache is whole; one
- * after a power cut, of which the journal alone has the youngest records; and one with a compacted topic.
+ * after a power cut, of which the journal alone has the youngest records; one with a compacted topic; and one in
+ * which compaction was about to put a segment in the place of others.
  */
 export async function prepareFolders(): Promise<Folder[]> {
   const random = new SeededRandom(5);
@@ -58,7 +61,13 @@ export async function prepareFolders(): Promise<Folder[]> {
   for (const value of ['before', 'lost', 'after']) await send(opened, stored, 'rotten', 0, [value]);
   await opened.broker.close();
   await rot(powerless, stored);
-  return [{ name: 'stopped', files: powerless.files(), stored }, killed, cut, await prepareCompacted()];
+  return [
+    { name: 'stopped', files: powerless.files(), stored },
+    killed,
+    cut,
+    await prepareCompacted(),
+    await prepareSwap(),
+  ];
 }
 
 /** Damages a record and lets a reader come upon it, so that the list of damaged places is there. */

@@ -108,6 +108,26 @@ test('whichever byte of a compacted segment is flipped, no wrong record is serve
   await log.log.close();
 });
 
+test('where the checksums are lost too, whichever byte of a compacted segment is flipped is told of as damage', async () => {
+  const { disk, log } = await openCompacted();
+  for (let i = 0; i < 30; i += 1) await log.append(plain(i % 2));
+  await log.compact();
+  const { baseOffset, sizeBytes, compacted } = log.log.segments[0]!;
+  await log.log.rest(0);
+  await disk.remove(FIRST_LOG.replace('.log', '.sums'));
+  for (let at = 0; at < sizeBytes; at += 1) {
+    await log.log.rest(0);
+    disk.flip(FIRST_LOG, at, 0x42);
+    log.dropCache();
+    for (const offset of [baseOffset, compacted!.endNext - 1]) {
+      const reading = log.log.reader.read(offset, { endNext: 1000, bytesMax: 1, atLeastOne: true });
+      expect(await failureOf(Promise.resolve(reading))).toMatchObject({ fault: 'corruptBatch' });
+    }
+    disk.flip(FIRST_LOG, at, 0x42);
+  }
+  await log.log.close();
+});
+
 test('lost or damaged checksums are made again from the log; a damaged list of compacted segments, or none, is refused', async () => {
   const { disk, log } = await openCompacted();
   for (let i = 0; i < 30; i += 1) await log.append(plain(i % 2));
