@@ -86,8 +86,9 @@ export class Rot {
 
   async #flipRecord(files: Files, paths: readonly string[]): Promise<string | null> {
     const { random, machine, history, process, damages } = this.#context;
+    const byTopic = [...Map.groupBy(paths, (path) => path.split('/')[1]).values()];
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-      const path = pick(random, paths);
+      const path = pick(random, pick(random, byTopic));
       const place = this.#placeOf(path);
       if (place === null) continue;
       const proven = await provenSizeOf(files, path);

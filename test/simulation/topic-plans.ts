@@ -33,7 +33,10 @@ const ROLLING = { 'segment.bytes': '16384', 'index.interval.bytes': '512', 'mess
 export const TOPIC_KINDS = {
   kept: { settings: { ...ROLLING, 'retention.ms': '-1' } },
   /** Nothing expires that should not, whatever the clock says. */
-  week: { settings: { ...ROLLING, 'retention.ms': '604800000', 'segment.ms': '3000' } },
+  week: {
+    settings: { ...ROLLING, 'retention.ms': '604800000', 'segment.ms': '3000', 'millrace.rot': 'skip' },
+    skipsRot: true,
+  },
   stamped: {
     settings: {
       ...ROLLING,

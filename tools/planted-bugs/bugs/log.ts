@@ -61,7 +61,7 @@ export const logBugs: readonly PlantedBug[] = [
     file: 'src/log/audience.ts',
     find: 'this.#settings.flushMessages === 1 ? durableNext : writtenNext',
     replace: 'this.#settings.flushMessages === 1 ? Math.min(durableNext + 1, writtenNext) : writtenNext',
-    caughtBy: [POWER_CUTS, simulation(36)],
+    caughtBy: [POWER_CUTS, simulation(48, 16)],
   },
   {
     name: 'half write not cut back',
@@ -92,7 +92,7 @@ export const logBugs: readonly PlantedBug[] = [
     file: 'src/log/checkpoint.ts',
     find: 'await disk.syncFolder(folder);',
     replace: '',
-    caughtBy: [POWER_CUTS, simulation(1, 8)],
+    caughtBy: [POWER_CUTS, simulation(1, 16)],
   },
   {
     name: 'deletion answered before it is durable',
