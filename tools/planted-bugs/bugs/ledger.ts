@@ -117,6 +117,6 @@ export const ledgerBugs: readonly PlantedBug[] = [
     file: 'src/broker/topics.ts',
     find: 'return { ...record, partitions };',
     replace: 'return { ...record, settings: {}, partitions };',
-    caughtBy: [simulation(1, 16)],
+    caughtBy: [simulation(18, 16)],
   },
 ];
