@@ -7,7 +7,7 @@ import { invariant } from '../base/invariant.ts';
 export const READ_BUFFER_BYTES = (1024 + 32) * 1024;
 
 /** Buffers that lie here unused, of some 1 MiB each. */
-const UNUSED_MAX = 16;
+const UNUSED_MAX = 8;
 
 /**
  * Memory into which segment files are read, used again when what was read is on its way: fresh memory costs more than the
@@ -28,5 +28,7 @@ export class ReadBuffers {
     // Else two readers would get it, and one of them the other's bytes.
     invariant(!this.#unused.includes(buffer), 'a read buffer is given back twice');
     if (this.#unused.length < UNUSED_MAX) this.#unused.push(buffer);
+    // Freed at once: the garbage collector lets dozens of megabytes pile up before it looks at such memory.
+    else (buffer.buffer as ArrayBuffer).transfer(0);
   }
 }
