@@ -2,8 +2,8 @@
 const RESERVE_PARTS = 4;
 /** Of what is left beyond that, what one answer may hold: so that it is not passed by much. */
 const SHARE_PARTS = 4;
-/** Less than this is no share: a fetch that begins with it would read one batch, whatever its size. */
-const SHARE_BYTES_MIN = 64 * 1024;
+/** Less than this is no share: who began with it would be read one batch, whatever its size, which by default may be 1 MiB. */
+const SHARE_BYTES_MIN = 1024 * 1024;
 /** Of the reserve, what one answer may hold; an operating system takes as much from a broker whose client reads nothing. */
 const RESERVE_SHARE_BYTES = 256 * 1024;
 
@@ -18,7 +18,7 @@ const RESERVE_SHARE_BYTES = 256 * 1024;
 export class AnswerBudget {
   readonly #bytesMax: number;
   #used = 0;
-  #waiting: (() => void)[] = [];
+  readonly #waiting: (() => void)[] = [];
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
@@ -30,10 +30,8 @@ export class AnswerBudget {
 
   give(bytes: number): void {
     this.#used -= bytes;
-    if (this.#waiting.length === 0 || this.share(true) === 0) return;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const onRoom of waiting) onRoom();
+    // Whoever begins holds its share at once, so the rest need not be asked when there is none left.
+    for (let left = this.#waiting.length; left > 0 && this.share(true) > 0; left -= 1) this.#waiting.shift()!();
   }
 
   /** What one answer more may hold. `asksAhead`: for a client that has sent further fetches already. */
@@ -45,7 +43,7 @@ export class AnswerBudget {
     return share < SHARE_BYTES_MIN ? 0 : share;
   }
 
-  /** Calls back once, at the next time when there is a share for who asks ahead. */
+  /** Calls back once, when there is a share for who asks ahead, in the order in which they came. */
   whenFree(onRoom: () => void): void {
     this.#waiting.push(onRoom);
   }

