@@ -2,8 +2,8 @@
  * What peers cost that do not do their part: readers that never read, connections that are never heard of, senders of a byte a second,
  * and a producer that is faster than the disk.
  *   node test/soak/stalled.ts [--readers 1000] [--silent 1000] [--senders 200] [--seconds 70] [--port N]
- * Prints the server's memory without and with them, and how long another client waits for an answer. Exits with 1 when its
- * memory rises by more than 256 MB, or it loses count of its connections.
+ * Prints the server's memory without and with them, how long another client waits for an answer, and how long a third one takes
+ * to read all of what the stalled ones ask for. Exits with 1 when its memory rises by more than 256 MB.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,9 +51,16 @@ console.log(
 );
 
 const alone = await waitsOf(10);
+const readAlone = await secondsToRead();
 const { highestMb: beforeMb } = residentMb(broker.pid);
 console.log(
-  JSON.stringify({ peers: 0, ...alone, rssMb: round(residentMb(broker.pid).nowMb), highestMb: round(beforeMb) }),
+  JSON.stringify({
+    peers: 0,
+    ...alone,
+    readSeconds: readAlone,
+    rssMb: round(residentMb(broker.pid).nowMb),
+    highestMb: round(beforeMb),
+  }),
 );
 
 const peers = new SlowPeers(broker.port);
@@ -62,11 +69,19 @@ peers.silent(Number(values.silent));
 peers.slowSenders(Number(values.senders));
 const wanted = Number(values.readers) + Number(values.silent) + Number(values.senders);
 while (peers.connected < wanted) await sleep(50);
-const among = await waitsOf(Number(values.seconds));
+const [among, readAmong] = await Promise.all([waitsOf(Number(values.seconds)), secondsToRead()]);
 const { nowMb, highestMb } = residentMb(broker.pid);
 const { connected, cutOff } = peers;
 console.log(
-  JSON.stringify({ peers: wanted, connected, cutOff, ...among, rssMb: round(nowMb), highestMb: round(highestMb) }),
+  JSON.stringify({
+    peers: wanted,
+    connected,
+    cutOff,
+    ...among,
+    readSeconds: readAmong,
+    rssMb: round(nowMb),
+    highestMb: round(highestMb),
+  }),
 );
 const ratio = round(among.p99Ms / alone.p99Ms);
 const riseMb = round(highestMb - beforeMb);
@@ -90,6 +105,15 @@ async function waitsOf(seconds: number): Promise<{ count: number; p50Ms: number;
   waits.sort((a, b) => a - b);
   const at = (share: number): number => round(waits[Math.floor((waits.length - 1) * share)]!);
   return { count: waits.length, p50Ms: at(0.5), p99Ms: at(0.99) };
+}
+
+/** All of the topic that the stalled readers ask for. */
+async function secondsToRead(): Promise<number> {
+  const startMs = performance.now();
+  let count = 0;
+  for await (const _ of client.reader({ topic: 'large', value: bytes, to: 'end' })) count += 1;
+  if (count !== STORED) throw new Error(`${count} records of ${STORED}`);
+  return round((performance.now() - startMs) / 1000);
 }
 
 function round(value: number): number {
