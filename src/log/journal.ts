@@ -336,7 +336,9 @@ export class Journal {
   }
 
   #make(): void {
-    if (this.#making !== null || (this.#usable && this.#fileCount >= this.#sizes.filesMax)) return;
+    // After the end, of a round that was under way then: taking over, as at a start, would release all that it holds.
+    if (this.#closed || this.#making !== null) return;
+    if (this.#usable && this.#fileCount >= this.#sizes.filesMax) return;
     this.#making = (this.#usable ? this.#makeFile() : this.#takeOver(this.#left!))
       .catch((error) => this.#giveUp(error))
       .finally(() => {

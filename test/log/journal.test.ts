@@ -52,6 +52,25 @@ describe('a round', () => {
     for (const [i, text] of found.entries()) expect(text).toContain(`kept-${i}`);
   });
 
+  test('that ends after the end of the broker releases nothing: what only the journal has is there at the next start', async () => {
+    // Whatever a round has the journal do next, and whenever the end comes.
+    for (let rounds = 1; rounds <= 20; rounds += 1) {
+      for (let turns = 0; turns < 8; turns += 1) {
+        const disk = diskOf(rounds);
+        const opened = await open(disk);
+        for (let i = 0; i < rounds; i += 1) await appendGroup(opened, `kept-${i}.`);
+        const last = appendGroup(opened, 'last').catch(() => {});
+        for (let turn = 0; turn < turns; turn += 1) await null;
+        opened.journal.abort();
+        for (const log of opened.logs) log.abort(new Fault('brokerStopped'));
+        await last;
+        await opened.journal.settled();
+        const after = await open(disk.afterPowerCut('nothing'));
+        for (const text of await tagsOf(after)) expect(text).toContain(`kept-${rounds - 1}.`);
+      }
+    }
+  });
+
   test('that fails ends the broker: nobody is told that it is stored, nor is anything after it', async () => {
     const disk = diskOf();
     const opened = await open(disk);
