@@ -1,4 +1,5 @@
 import { Fault } from '../../src/base/faults.ts';
+import { loadChecksum } from '../../src/log/checksum.ts';
 import { type FailingCall, type Failure, POWER_CUTS, type PowerCut, SimulatedDisk } from '../disk/simulated-disk.ts';
 import { count } from '../long-run.ts';
 import { SeededRandom } from '../seeded-random.ts';
@@ -58,6 +59,8 @@ interface Watch {
 
 /** All that a broker does with a disk, twice: topics, records, commits, rolls, deletions, retention, and a stop between. */
 async function script(disk: SimulatedDisk, history: History, watch: Watch): Promise<void> {
+  // Loaded by another thread, in a time of its own: the first script of a process would go another way.
+  await loadChecksum();
   for (let life = 0; life < 2; life += 1) {
     const opened = await openedOrNull(disk);
     watch.syncFailed = false;

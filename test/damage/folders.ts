@@ -1,3 +1,4 @@
+import { loadChecksum } from '../../src/log/checksum.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { prepareCompacted, prepareSwap } from './compacted-folder.ts';
@@ -32,6 +33,8 @@ async function work(opened: OpenedBroker, stored: Stored, from: number, count: n
  * which compaction was about to put a segment in the place of others.
  */
 export async function prepareFolders(): Promise<Folder[]> {
+  // Loaded by another thread, in a time of its own: the folders of two threads would differ.
+  await loadChecksum();
   const random = new SeededRandom(5);
   const stored = new Stored();
   let disk = new SimulatedDisk(random);

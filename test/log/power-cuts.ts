@@ -1,4 +1,5 @@
 import { Fault } from '../../src/base/faults.ts';
+import { loadChecksum } from '../../src/log/checksum.ts';
 import { JournalReplay } from '../../src/log/journal-replay.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
 import { batchesIn } from '../../src/record/batch.ts';
@@ -214,6 +215,8 @@ const FAILING_JOURNAL_ALONE = 'disk full while the journal alone had what was ac
 
 /** The cuts at every `step`th call of each life from the seed `from` on, with each end, until there are so many `states`. */
 export async function* cuts(from: number, states: number, step: number): AsyncGenerator<Cut> {
+  // Loaded by another thread, in a time of its own: the first state of a process would go another way.
+  await loadChecksum();
   let made = 0;
   for (let seed = from; made < states; seed += 1) {
     const calls = await callsOf(seed);
@@ -228,6 +231,7 @@ export async function* cuts(from: number, states: number, step: number): AsyncGe
 
 /** One life that ends at a call of the disk, openings that end within the recovery, and one that is left alone. */
 export async function tryCut({ seed, call, end }: Cut, counts: Counts): Promise<void> {
+  await loadChecksum();
   const random = new SeededRandom(seed);
   const history = new History(seed);
   let disk = new SimulatedDisk(random);
@@ -256,6 +260,7 @@ export async function tryCut({ seed, call, end }: Cut, counts: Counts): Promise<
 
 /** A life in which calls of the disk fail, once or for ever, whose power goes then, perhaps long before its end. */
 export async function tryFailing(number: number, counts: Counts): Promise<void> {
+  await loadChecksum();
   const choice = new SeededRandom(number);
   const seed = 1 + choice.below(1000);
   const disk = new SimulatedDisk(new SeededRandom(seed));
