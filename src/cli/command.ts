@@ -31,6 +31,17 @@ export const brokerFlags = {
   },
 } as const satisfies Flags;
 
+/** Of the commands on a topic. */
+export const partitionFlag = {
+  partition: {
+    alias: 'p',
+    type: 'number',
+    array: true,
+    requiresArg: true,
+    describe: 'Only this partition; repeatable [default: all]',
+  },
+} as const satisfies Flags;
+
 export interface Example {
   readonly run: string;
   readonly does: string;

@@ -3,9 +3,9 @@ import type { Millrace } from '../client/millrace.ts';
 import type { ReadBatch } from '../client/read-record.ts';
 import type { Reader } from '../client/reader.ts';
 import { BufferedOutput } from './buffered-output.ts';
-import { brokerFlags, defineCommand, type Values } from './command.ts';
+import { brokerFlags, defineCommand, partitionFlag, type Values } from './command.ts';
 import { withBroker } from './connect.ts';
-import { exitCodes } from './exit-codes.ts';
+import { untilInterrupted } from './interrupted.ts';
 import { note } from './output.ts';
 import { parsePlaces, resolveStart } from './read-places.ts';
 import type { RecordPrinter } from './record-format.ts';
@@ -22,13 +22,7 @@ const flags = {
     describe:
       'Where to start: beginning, end, N, -N (the last N), s@MOMENT; where to stop: e@MOMENT [default: beginning]',
   },
-  partition: {
-    alias: 'p',
-    type: 'number',
-    array: true,
-    requiresArg: true,
-    describe: 'Only this partition; repeatable [default: all]',
-  },
+  ...partitionFlag,
   count: { alias: 'c', type: 'number', requiresArg: true, describe: 'Stop after so many records' },
   'exit-at-end': { alias: 'e', type: 'boolean', default: false, describe: 'Stop at the end as it is now' },
   ...printerFlags,
@@ -65,19 +59,7 @@ export const consume = defineCommand({
     if (args.count !== undefined && !(Number.isInteger(args.count) && args.count >= 0)) {
       throw new UsageError('--count must be a whole number from 0 up');
     }
-    const abort = new AbortController();
-    const onSignal = (signal: NodeJS.Signals): void => {
-      process.exitCode = signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated;
-      abort.abort();
-    };
-    process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
-    try {
-      await withBroker(args, (client) => print(client, args.topic, args, abort.signal));
-    } catch (error) {
-      if (!abort.signal.aborted) throw error;
-    } finally {
-      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-    }
+    await untilInterrupted((signal) => withBroker(args, (client) => print(client, args.topic, args, signal)));
   },
 });
 

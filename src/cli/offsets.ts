@@ -1,5 +1,5 @@
 import { systemClock } from '../base/clock.ts';
-import { brokerFlags, defineCommand } from './command.ts';
+import { brokerFlags, defineCommand, partitionFlag } from './command.ts';
 import { withAdmin } from './connect.ts';
 import { parseMomentMs } from './duration.ts';
 import { showFiles } from './offset-files.ts';
@@ -12,13 +12,7 @@ export const offsets = defineCommand({
   positionals: { topic: { type: 'string', demandOption: true } },
   flags: {
     ...brokerFlags,
-    partition: {
-      alias: 'p',
-      type: 'number',
-      array: true,
-      requiresArg: true,
-      describe: 'Only this partition; repeatable [default: all]',
-    },
+    ...partitionFlag,
     time: {
       type: 'string',
       requiresArg: true,

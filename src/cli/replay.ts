@@ -5,9 +5,9 @@ import { compressions } from '../record/compression.ts';
 import { checkpointFile } from '../replay-checkpoint-file.ts';
 import { BufferedOutput } from './buffered-output.ts';
 import { ByteWriter } from './byte-writer.ts';
-import { brokerFlags, defineCommand, type Values } from './command.ts';
+import { brokerFlags, defineCommand, partitionFlag, type Values } from './command.ts';
 import { connect, withBroker } from './connect.ts';
-import { exitCodes } from './exit-codes.ts';
+import { untilInterrupted } from './interrupted.ts';
 import { parsePairs } from './key-value.ts';
 import { note, write, writeJson } from './output.ts';
 import { Progress } from './progress.ts';
@@ -32,13 +32,7 @@ const flags = {
     requiresArg: true,
     describe: 'Where to stop, exclusive; likewise [default, and at most: the end as it is now]',
   },
-  partition: {
-    alias: 'p',
-    type: 'number',
-    array: true,
-    requiresArg: true,
-    describe: 'Only this partition; repeatable [default: all]',
-  },
+  ...partitionFlag,
   key: { type: 'string', requiresArg: true, describe: 'Only records of this key' },
   'key-like': {
     type: 'string',
@@ -148,20 +142,8 @@ export const replay = defineCommand({
     'in the target topic once, however often the replay was interrupted or killed. Formats are those of consume.',
   async run(args) {
     checkArgs(args);
-    const abort = new AbortController();
-    const onSignal = (signal: NodeJS.Signals): void => {
-      process.exitCode = signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated;
-      abort.abort();
-    };
-    process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
-    try {
-      await withBroker(args, (client) => start(client, args, abort.signal));
-    } catch (error) {
-      if (!abort.signal.aborted) throw error;
-      if (args.checkpoint !== undefined) note(`interrupted; run it again to go on from ${args.checkpoint}`);
-    } finally {
-      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-    }
+    const isDone = await untilInterrupted((signal) => withBroker(args, (client) => start(client, args, signal)));
+    if (!isDone && args.checkpoint !== undefined) note(`interrupted; run it again to go on from ${args.checkpoint}`);
   },
 });
 

@@ -1,6 +1,6 @@
 import { systemClock } from '../base/clock.ts';
 import type { Admin } from '../client/admin.ts';
-import { brokerFlags, defineCommand } from './command.ts';
+import { brokerFlags, defineCommand, partitionFlag } from './command.ts';
 import { confirm, yesFlag } from './confirm.ts';
 import { withAdmin } from './connect.ts';
 import { parseMomentMs } from './duration.ts';
@@ -17,13 +17,7 @@ export const topicTrim = defineCommand({
   flags: {
     ...brokerFlags,
     ...yesFlag,
-    partition: {
-      alias: 'p',
-      type: 'number',
-      array: true,
-      requiresArg: true,
-      describe: 'Only this partition; repeatable [default: all]',
-    },
+    ...partitionFlag,
     before: { type: 'string', requiresArg: true, describe: 'Drop what lies before this offset; "end" drops all' },
     'before-time': {
       type: 'string',

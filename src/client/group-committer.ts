@@ -3,7 +3,7 @@ import type { KafkaErrorName } from '../base/kafka-errors.ts';
 import { detailOf } from './fault-detail.ts';
 import type { GroupLink } from './group-link.ts';
 import type { MemberIdentity } from './group-member.ts';
-import { byTopic, type NewOffset, type PartitionOfTopic, type PartitionOutcome } from './group-offsets.ts';
+import { commitTopics, type NewOffset, type PartitionOfTopic, type PartitionOutcome } from './group-offsets.ts';
 
 export interface CommitterParts {
   link: GroupLink;
@@ -123,15 +123,6 @@ export class GroupCommitter {
   ): Promise<{ topic: string; partition: number; errorCode: number }[]> {
     const { link } = this.#parts;
     const version = (await link.connection()).versionOf('OffsetCommit', NAMES_VERSION_LAST);
-    const topics = [...byTopic(offsets)].map(([name, partitions]) => ({
-      name,
-      partitions: partitions.map(({ partition, offset, leaderEpoch = -1, metadata = '' }) => ({
-        partitionIndex: partition,
-        committedOffset: offset,
-        committedLeaderEpoch: leaderEpoch,
-        committedMetadata: metadata,
-      })),
-    }));
     const response = await link.request(
       'OffsetCommit',
       {
@@ -139,7 +130,7 @@ export class GroupCommitter {
         generationIdOrMemberEpoch: generation,
         memberId,
         groupInstanceId: version >= STATIC_MEMBERS_VERSION ? instanceId : null,
-        topics,
+        topics: commitTopics(offsets),
       },
       { versionMax: version },
     );

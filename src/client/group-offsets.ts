@@ -119,13 +119,9 @@ function offsetsOf(
   );
 }
 
-/** Commits as nobody's member, which a group that has members refuses. */
-export async function commitOffsets(
-  connection: Connection,
-  group: string,
-  offsets: readonly NewOffset[],
-): Promise<PartitionOutcome[]> {
-  const topics = [...byTopic(offsets)].map(([name, partitions]) => ({
+/** Offsets as a request to commit them has them. */
+export function commitTopics(offsets: readonly NewOffset[]) {
+  return [...byTopic(offsets)].map(([name, partitions]) => ({
     name,
     partitions: partitions.map(({ partition, offset, leaderEpoch = -1, metadata = '' }) => ({
       partitionIndex: partition,
@@ -134,7 +130,15 @@ export async function commitOffsets(
       committedMetadata: metadata,
     })),
   }));
-  const asked = { groupId: group, generationIdOrMemberEpoch: -1, memberId: '', topics };
+}
+
+/** Commits as nobody's member, which a group that has members refuses. */
+export async function commitOffsets(
+  connection: Connection,
+  group: string,
+  offsets: readonly NewOffset[],
+): Promise<PartitionOutcome[]> {
+  const asked = { groupId: group, generationIdOrMemberEpoch: -1, memberId: '', topics: commitTopics(offsets) };
   const response = await connection.request('OffsetCommit', asked, { versionMax: NAMES_VERSION_LAST });
   return outcomesOf(group, response.topics);
 }
