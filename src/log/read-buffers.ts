@@ -26,7 +26,7 @@ export class ReadBuffers {
   /** Nobody may look at it from now on. */
   give(buffer: Buffer): void {
     // Else two readers would get it, and one of them the other's bytes.
-    invariant(!this.#unused.includes(buffer), 'a read buffer is given back twice');
+    invariant(buffer.length > 0 && !this.#unused.includes(buffer), 'a read buffer is given back twice');
     if (this.#unused.length < UNUSED_MAX) this.#unused.push(buffer);
     // Freed at once: the garbage collector lets dozens of megabytes pile up before it looks at such memory.
     else (buffer.buffer as ArrayBuffer).transfer(0);
