@@ -126,7 +126,7 @@ function isLaterOwner(
 ): boolean {
   const { member, generation } = note.call;
   if (!isNew || generation <= as.generation || note.invoked.step >= commit.invoked.step) return false;
-  if (story.mayBeginAnew(note.invoked, commit.completed)) return false;
+  if (story.mayBeginAnew(story.toldBefore(note), commit.completed)) return false;
   if (story.isClassic) return true;
   return member !== as.member && commit.call.offsets.some((place) => places.has(placeName(place)));
 }

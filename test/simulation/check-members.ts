@@ -26,9 +26,12 @@ function* checkOwners(story: GroupStory): Generator<Violation> {
   const { holdings } = story;
   for (const [i, second] of holdings.entries()) {
     for (const first of holdings.slice(0, i)) {
-      if (!areRivals(first, second) || story.mayBeginAnew(first.note.invoked, second.note.completed)) continue;
+      if (!areRivals(first, second)) continue;
       const shared = second.note.call.places.find((place) => first.places.has(placeName(place)));
       if (shared === undefined) continue;
+      const told = [first, second].map(({ note }) => story.toldBefore(note));
+      const since = told[0]!.step < told[1]!.step ? told[0]! : told[1]!;
+      if (story.mayBeginAnew(since, second.note.completed)) continue;
       const [old, young] =
         first.note.call.generation <= second.note.call.generation ? [first, second] : [second, first];
       const proof = proofOfBoth(story, old, young);

@@ -110,6 +110,20 @@ export class GroupStory {
     });
   }
 
+  /** When the group last told a member of a mixed group anything, before it noted what it has: it may have slept in between. */
+  toldBefore(note: OkOperation<'owns'>): Moment {
+    if (!this.isMixed) return note.invoked;
+    const told = [...this.joins, ...this.heartbeats].filter(
+      ({ process, completed }) => process === note.process && completed.step < note.invoked.step,
+    );
+    return (
+      told.reduce<Moment | null>(
+        (last, { invoked }) => (last !== null && last.step > invoked.step ? last : invoked),
+        null,
+      ) ?? note.invoked
+    );
+  }
+
   /** Whether the group may have ended and begun anew between two moments, so that its generations count from the start. */
   mayBeginAnew(from: Moment, to: Moment): boolean {
     if (this.#beginnings.some((op) => op.invoked.step < to.step && op.completed.step > from.step)) return true;
