@@ -4,7 +4,7 @@ const RESERVE_PARTS = 4;
 const SHARE_PARTS = 4;
 /** Less than this is no share: who began with it would be read one batch, whatever its size, which by default may be 1 MiB. */
 const SHARE_BYTES_MIN = 1024 * 1024;
-/** Of the reserve, what one answer may hold; an operating system takes as much from a broker whose client reads nothing. */
+/** Of the reserve, what one answer may hold. The socket of a client that reads nothing takes as much from the broker. */
 const RESERVE_SHARE_BYTES = 256 * 1024;
 
 /**
