@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Fault } from '../../src/base/faults.ts';
+import { Fault, isFault } from '../../src/base/faults.ts';
 import { text } from '../../src/client/codecs.ts';
 import { Millrace } from '../../src/client/millrace.ts';
 import { freePort } from '../../tools/broker-process.ts';
@@ -121,20 +121,25 @@ async function keepChurning(): Promise<void> {
     if (churned % 6 === 3) await groups.leave();
     const topic = `passing-${churned}`;
     // A broker that is killed may have done what it could not answer any more; the retry then finds it done.
-    await doneAt(client.admin.createTopic({ name: topic, partitions: 2 }), 'topicExists');
+    await untilDone(() => client.admin.createTopic({ name: topic, partitions: 2 }), 'topicExists');
     const producer = client.producer({ value: text });
     await producer.sendMany(Array.from({ length: 100 }, (_, i) => ({ topic, key: `${i}`, value: 'x'.repeat(1000) })));
     await producer.close();
-    await doneAt(client.admin.deleteTopic(topic), 'unknownTopic', 'unknownPartition', 'unknownTopicId');
+    await untilDone(() => client.admin.deleteTopic(topic), 'unknownTopic', 'unknownPartition', 'unknownTopicId');
     await sleep(CHURN_EVERY_MS);
   }
 }
 
-async function doneAt(call: Promise<void>, ...alsoDone: string[]): Promise<void> {
-  try {
-    await call;
-  } catch (error) {
-    if (!(error instanceof Fault) || !alsoDone.includes(error.fault)) throw error;
+/** A broker that is killed may be away for longer than a client tries. */
+async function untilDone(call: () => Promise<void>, ...alsoDone: string[]): Promise<void> {
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (error instanceof Fault && alsoDone.includes(error.fault)) return;
+      if (!isFault(error, 'connectionFailed')) throw error;
+      await sleep(CHURN_EVERY_MS);
+    }
   }
 }
 
