@@ -36,6 +36,20 @@ export const journalBugs: readonly PlantedBug[] = [
     caughtBy: [POWER_CUTS, simulation(1)],
   },
   {
+    name: 'journal made room in after its end',
+    wrong:
+      'A round that was under way when a failed sync ended the broker takes the files over as a start does: all that only they hold is released.',
+    file: 'src/log/journal.ts',
+    find: 'if (this.#closed || this.#making !== null) return;',
+    replace: 'if (this.#making !== null) return;',
+    caughtBy: [
+      test(
+        'log/journal',
+        'a round that ends after the end of the broker releases nothing: what only the journal has is there at the next start',
+      ),
+    ],
+  },
+  {
     name: 'generation not raised when a file is used again',
     wrong: 'Rounds of an earlier use of a file pass for new ones: a start writes old batches over younger ones.',
     file: 'src/log/journal.ts',
