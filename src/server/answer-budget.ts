@@ -19,6 +19,7 @@ export class AnswerBudget {
   readonly #bytesMax: number;
   #used = 0;
   readonly #waiting: (() => void)[] = [];
+  #isWaking = false;
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
@@ -30,8 +31,12 @@ export class AnswerBudget {
 
   give(bytes: number): void {
     this.#used -= bytes;
+    // Who begins may find that there is nothing for it and give its share back at once: the loop that called it goes on with that.
+    if (this.#isWaking) return;
+    this.#isWaking = true;
     // Whoever begins holds its share at once, so the rest need not be asked when there is none left.
-    for (let left = this.#waiting.length; left > 0 && this.share(true) > 0; left -= 1) this.#waiting.shift()!();
+    while (this.#waiting.length > 0 && this.share(true) > 0) this.#waiting.shift()!();
+    this.#isWaking = false;
   }
 
   /** What one answer more may hold. `asksAhead`: for a client that has sent further fetches already. */

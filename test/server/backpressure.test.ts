@@ -196,3 +196,30 @@ test('clients that ask on and read nothing do not keep others from what they ask
     offset += batches;
   }
 });
+
+test('those who waited for room are all answered once there is some, also when the first of them need none of it', async () => {
+  const target = await startBroker({ tailCacheBytesMax: 256 * 1024, budgets: { responseBytes: 8 * MIB } });
+  await fill(target, 10);
+  const writer = await target.client();
+  await makeTopic(writer, 'empty');
+  const read = vi.spyOn(target.broker.topics.get('large').partitions[0]!.reader, 'read');
+  const stalled = Array.from({ length: 3 }, () => {
+    // Its operating system takes nothing.
+    const socket = Object.assign(new Duplex({ read() {}, write() {} }), { bytesRead: 0 });
+    target.server.accept(socket, { host: '127.0.0.1', port: target.port });
+    socket.push(Buffer.concat([0, 1].flatMap((i) => encodeRequest('Fetch', 12, i, 'stalled', everything))));
+    atEnd(() => socket.destroy());
+    return socket;
+  });
+  await until(() => read.mock.calls.length >= 2);
+  const waiting = await Promise.all(Array.from({ length: 20 }, () => target.client()));
+  const nothing = fetchOf('empty', { maxWaitMs: 0, minBytes: 0 });
+  const posted = waiting.flatMap((client) => [1, 2, 3].map(() => ({ client, id: client.post('Fetch', 12, nothing) })));
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(waiting.flatMap(({ answers }) => answers)).toEqual([]);
+  for (const socket of stalled) socket.destroy();
+  for (const { client, id } of posted) {
+    const { errorCode } = client.decode('Fetch', 12, await client.answerTo(id));
+    expect(errorCode).toBe(0);
+  }
+});
