@@ -338,6 +338,25 @@ describe('a group whose members speak both protocols', () => {
     expect(wrong).toEqual([]);
   });
 
+  test('may have begun anew with one that was not answered: who comes next is told no more than was told before', () => {
+    const wrong = (staysAMember: boolean) =>
+      found((g) => {
+        g.joined('d', 1);
+        g.did('leave', as('d', 1), {});
+        g.joined('a', 1, consumer);
+        g.by('a').did('heartbeat', as('a', 1), { generation: 2, mustRejoin: false });
+        g.owns(as('a', 2), P);
+        g.owns(as('a', 2));
+        if (!staysAMember) g.did('leave', as('a', 2), {});
+        g.by('b').begin('join', { group: 'g', protocol: 'classic' }).info('disconnected');
+        g.joined('c', 2, consumer);
+        g.owns(as('c', 2), P);
+        if (staysAMember) g.by('a').did('heartbeat', as('a', 2), { generation: 2, mustRejoin: false });
+      });
+    expect(wrong(false)).toEqual([]);
+    expect(wrong(true)).toEqual(['two owners']);
+  });
+
   test('does not begin anew beside a member that it goes on to accept', () => {
     const wrong = (rejoins: boolean) =>
       found((g) => {
@@ -372,6 +391,28 @@ describe('a group whose members speak both protocols', () => {
       g.by('a').did('heartbeat', as('a', 1), { generation: 1, mustRejoin: true });
     });
     expect(wrong).toEqual(['two owners']);
+  });
+
+  test('gives no partition to two, though the second is told no higher a generation than the first', () => {
+    const wrong = (fate: 'heard after' | 'heard before' | 'leaves' | 'silent' | 'crash') =>
+      found((g) => {
+        const beat = () => g.by('a').did('heartbeat', as('a', 2), { generation: 2, mustRejoin: false });
+        g.joined('c', 1);
+        g.joined('a', 2, consumer);
+        if (fate !== 'heard after') for (let i = 0; i < 2; i += 1) beat();
+        g.owns(as('a', 2), P);
+        if (fate === 'leaves') g.by('a').begin('leave', as('a', 2));
+        if (fate === 'silent') g.timeMs += SESSION_TIMEOUT_MS;
+        if (fate === 'crash') g.crash('power');
+        g.joined('b', 2, consumer);
+        g.owns(as('b', 2), P);
+        if (fate === 'heard after') beat();
+      });
+    expect(wrong('heard after')).toEqual(['two owners']);
+    expect(wrong('heard before')).toEqual(['two owners']);
+    expect(wrong('leaves')).toEqual([]);
+    expect(wrong('silent')).toEqual([]);
+    expect(wrong('crash')).toEqual([]);
   });
 
   test('takes no commit from a member whose partition another one was given', () => {

@@ -1,4 +1,3 @@
-import { SESSION_TIMEOUT_MS } from './group-member.ts';
 import type { GroupStory, Holding } from './group-story.ts';
 import { type Operation, type Place, placeName } from './history.ts';
 import { type Anomaly, groupViolation, type Violation } from './violation.ts';
@@ -8,8 +7,6 @@ const ROUNDS_MAX = 3;
 
 /** The errors by which a member learns that it was removed. */
 const REMOVED = ['UNKNOWN_MEMBER_ID', 'GROUP_ID_NOT_FOUND'];
-/** Sessions are counted in whole milliseconds. */
-const ROUNDING_MS = 2;
 
 /**
  * Of each partition one member is the owner; generations go up; a group that is left alone comes to rest; who is heard in
@@ -153,24 +150,17 @@ function* checkRest(story: GroupStory): Generator<Violation> {
   }
 }
 
-/**
- * Who was heard less than a session ago is a member still, whatever time of day it is. It is heard at the earliest when it
- * begins to ask. Two accepted heartbeats, one behind the other, show that it had done what the group asks of it besides: it
- * had joined the generation, and given up what it was to give up; for anything new it has longer than a session.
- */
+/** Who was heard less than a session ago is a member still. */
 function* checkSessions(story: GroupStory): Generator<Violation> {
   for (const pulses of story.pulses.values()) {
     for (const [i, refused] of pulses.entries()) {
       if (refused.outcome !== 'fail' || !REMOVED.includes(refused.error)) continue;
       const [first, last] = [pulses[i - 2], pulses[i - 1]];
-      if (first?.outcome !== 'ok' || last?.outcome !== 'ok' || last.result.mustRejoin) continue;
-      const { member, generation, instance } = refused.call;
-      // In a static member's place may be another one by now.
-      if (instance !== undefined || last.call.member !== member || first.call.member !== member) continue;
+      const { member, generation } = refused.call;
+      if (last?.call.member !== member || !story.keepsSession(first, last, refused.completed)) continue;
       const silentMs = refused.completed.timeMs - last.invoked.timeMs;
-      if (silentMs >= SESSION_TIMEOUT_MS - ROUNDING_MS || story.wentDown(last.invoked, refused.completed)) continue;
       const says = `${member}, at ${generation}, was removed ${Math.ceil(silentMs)} ms after it was heard`;
-      yield violationOf(story, 'session cut short', null, [first, last, refused], says);
+      yield violationOf(story, 'session cut short', null, [first!, last, refused], says);
     }
   }
 }

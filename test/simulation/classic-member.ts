@@ -46,25 +46,27 @@ export class ClassicMember extends GroupMember {
       'join',
       this.#isKnown ? { ...call, member: this.memberId } : call,
     );
+    let answer: JoinAnswer;
     try {
-      const answer = await this.#askToJoin();
-      const error = errorName(answer.errorCode);
-      if (answer.errorCode === 0) {
-        pending.ok({ member: answer.memberId, generation: answer.generationId });
-        this.memberId = answer.memberId;
-        this.#isKnown = true;
-        await this.#sync(answer);
-        return;
-      }
-      pending.fail(error);
-      if (error === 'MEMBER_ID_REQUIRED') {
-        this.memberId = answer.memberId;
-        this.#isKnown = true;
-      } else await this.refused(error);
+      answer = await this.#askToJoin();
     } catch (error) {
       if (!(error instanceof Unanswered)) throw error;
       pending.info(error.message);
+      return;
     }
+    const error = errorName(answer.errorCode);
+    if (answer.errorCode === 0) {
+      pending.ok({ member: answer.memberId, generation: answer.generationId });
+      this.memberId = answer.memberId;
+      this.#isKnown = true;
+      await this.#sync(answer);
+      return;
+    }
+    pending.fail(error);
+    if (error === 'MEMBER_ID_REQUIRED') {
+      this.memberId = answer.memberId;
+      this.#isKnown = true;
+    } else await this.refused(error);
   }
 
   #askToJoin(): Promise<JoinAnswer> {
@@ -87,28 +89,33 @@ export class ClassicMember extends GroupMember {
   }
 
   async #sync(joined: JoinAnswer): Promise<void> {
-    const generation = joined.generationId;
-    const leads = joined.leader === joined.memberId && joined.members.length > 0 && !joined.skipAssignment;
-    const answer = await this.reader.client.request(
-      'SyncGroup',
-      5,
-      {
-        groupId: this.setup.group,
-        generationId: generation,
-        memberId: this.memberId,
-        groupInstanceId: this.setup.instance,
-        protocolType: 'consumer',
-        protocolName: this.#assignor.name,
-        assignments: leads ? this.#assign(joined) : [],
-      },
-      JOIN_TIMEOUT_MS,
-    );
+    let answer: Messages['SyncGroup']['response'];
+    try {
+      answer = await this.#askToSync(joined);
+    } catch (error) {
+      if (!(error instanceof Unanswered)) throw error;
+      return;
+    }
     if (answer.errorCode !== 0) {
       await this.refused(errorName(answer.errorCode));
       return;
     }
-    this.generation = generation;
+    this.generation = joined.generationId;
     await this.#take(spread(partitionsOfAssignment(answer.assignment)));
+  }
+
+  #askToSync(joined: JoinAnswer): Promise<Messages['SyncGroup']['response']> {
+    const leads = joined.leader === joined.memberId && joined.members.length > 0 && !joined.skipAssignment;
+    const request = {
+      groupId: this.setup.group,
+      generationId: joined.generationId,
+      memberId: this.memberId,
+      groupInstanceId: this.setup.instance,
+      protocolType: 'consumer',
+      protocolName: this.#assignor.name,
+      assignments: leads ? this.#assign(joined) : [],
+    };
+    return this.reader.client.request('SyncGroup', 5, request, JOIN_TIMEOUT_MS);
   }
 
   #assign({ members }: JoinAnswer): { memberId: string; assignment: Buffer }[] {

@@ -1,3 +1,4 @@
+import { SESSION_TIMEOUT_MS } from './group-member.ts';
 import { type History, type Moment, type OkOperation, type Operation, type Place, placeName } from './history.ts';
 import { ofKind, okOfKind } from './partition-story.ts';
 
@@ -16,6 +17,12 @@ export type Removal = Operation<'deleteOffsets' | 'deleteGroup' | 'mayExpireOffs
 /** What may let a group begin anew. */
 type Ending = Operation<'deleteGroup' | 'mayExpireOffsets' | 'mayForget'>;
 
+/** What tells a member its generation, and that it is a member. */
+type Telling = OkOperation<'join' | 'heartbeat'>;
+
+/** Sessions are counted in whole milliseconds. */
+const ROUNDING_MS = 2;
+
 /** All that a history has of one group. */
 export class GroupStory {
   readonly group: string;
@@ -32,6 +39,10 @@ export class GroupStory {
   readonly holdings: readonly Holding[];
   readonly #removals: readonly Removal[];
   readonly #endings: readonly Ending[];
+  /** By the client that was told. */
+  readonly #tellings: ReadonlyMap<number, readonly Telling[]>;
+  /** Those to which a member joins or leaves, whatever came of them. */
+  readonly #moves: readonly Operation<'join' | 'leave'>[];
   readonly #crashSteps: readonly number[];
   /** Joins by which a group that had become empty began anew in another protocol. */
   readonly #beginnings: readonly OkOperation<'join'>[];
@@ -59,20 +70,66 @@ export class GroupStory {
       return ends && op.outcome !== 'fail' && op.call.group === group;
     });
     this.#crashSteps = ofKind(operations, 'crash').map(({ invoked }) => invoked.step);
+    const isTelling = (op: Operation): op is Telling =>
+      op.outcome === 'ok' && (op.kind === 'join' || op.kind === 'heartbeat') && op.call.group === group;
+    this.#tellings = Map.groupBy(operations.filter(isTelling), ({ process }) => process);
+    this.#moves = [...ofKind(operations, 'join'), ...ofKind(operations, 'leave')].filter(isOurs);
     this.#beginnings = this.isMixed ? this.joins.filter((join) => this.#mayBegin(join)) : [];
   }
 
   /**
-   * Whether a join may be the first of a group that had become empty: who comes to one that is not is told a higher generation
-   * than those before it. Of a static member, and of one that asked before and was not answered, that is not known.
+   * Whether a join may be the first of a group that had become empty, or the first after it that was answered: who comes to
+   * one that is not empty is told a higher generation than anybody was told before. Of a static member, and of one that asked
+   * before and was not answered, that is not known.
    */
   #mayBegin(join: OkOperation<'join'>): boolean {
     const { member, generation } = join.result;
     if (!this.isNew(join) && join.call.instance === undefined && join.call.protocol === 'classic') return false;
-    return this.joins.some(
-      ({ result, completed }) =>
-        result.member !== member && result.generation >= generation && completed.step < join.invoked.step,
+    const wasHigher = [...this.#tellings.values()].some((tellings) =>
+      tellings.some(
+        (told) =>
+          toldMember(told) !== member &&
+          told.result.generation >= generation &&
+          told.completed.step < join.invoked.step,
+      ),
     );
+    return wasHigher && ![...this.#tellings.keys()].some((process) => this.#isMemberDuring(process, join));
+  }
+
+  /**
+   * Whether a client certainly is a member all the while that another one joins: it was before, and is accepted behind it, or
+   * does what the group asks of it and was heard less than a session ago.
+   */
+  #isMemberDuring(process: number, join: OkOperation<'join'>): boolean {
+    const tellings = this.#tellings.get(process)!;
+    const last = tellings.findLast(({ completed }) => completed.step < join.invoked.step);
+    if (process === join.process || last === undefined) return false;
+    const staysUntil = ({ step }: Moment): boolean =>
+      !this.#moves.some(
+        (move) => move.process === process && move.invoked.step > last.invoked.step && move.invoked.step < step,
+      );
+    const next = tellings.find(({ kind, invoked }) => kind === 'heartbeat' && invoked.step > join.completed.step);
+    if (next !== undefined && staysUntil(next.invoked)) return true;
+    const pulses = this.pulses.get(process) ?? [];
+    const at = pulses.findIndex(({ index }) => index === last.index);
+    return this.keepsSession(pulses[at - 1], pulses[at], join.completed) && staysUntil(join.completed);
+  }
+
+  /**
+   * Whether who sent two heartbeats, one behind the other, is a member until some moment: it was heard less than a session ago,
+   * whatever time of day it is. It is heard at the earliest when it begins to ask. That both were accepted shows that it had
+   * done what the group asks of it besides: it had joined the generation, and given up what it was to give up; for anything new
+   * it has longer than a session. In a static member's place may be another one by then.
+   */
+  keepsSession(
+    first: Operation<'heartbeat'> | undefined,
+    last: Operation<'heartbeat'> | undefined,
+    until: Moment,
+  ): boolean {
+    if (first?.outcome !== 'ok' || last?.outcome !== 'ok' || last.result.mustRejoin) return false;
+    if (last.call.instance !== undefined || first.call.member !== last.call.member) return false;
+    const silentMs = until.timeMs - last.invoked.timeMs;
+    return silentMs < SESSION_TIMEOUT_MS - ROUNDING_MS && !this.wentDown(last.invoked, until);
   }
 
   /** Whether it is the first of its member. */
@@ -113,15 +170,8 @@ export class GroupStory {
   /** When the group last told a member of a mixed group anything, before it noted what it has: it may have slept in between. */
   toldBefore(note: OkOperation<'owns'>): Moment {
     if (!this.isMixed) return note.invoked;
-    const told = [...this.joins, ...this.heartbeats].filter(
-      ({ process, completed }) => process === note.process && completed.step < note.invoked.step,
-    );
-    return (
-      told.reduce<Moment | null>(
-        (last, { invoked }) => (last !== null && last.step > invoked.step ? last : invoked),
-        null,
-      ) ?? note.invoked
-    );
+    const tellings = this.#tellings.get(note.process) ?? [];
+    return tellings.findLast(({ completed }) => completed.step < note.invoked.step)?.invoked ?? note.invoked;
   }
 
   /** Whether the group may have ended and begun anew between two moments, so that its generations count from the start. */
@@ -129,6 +179,10 @@ export class GroupStory {
     if (this.#beginnings.some((op) => op.invoked.step < to.step && op.completed.step > from.step)) return true;
     return this.#endings.some((op) => op.invoked.step < to.step && this.endOf(op) > from.step);
   }
+}
+
+function toldMember(told: Telling): string {
+  return told.kind === 'join' ? told.result.member : told.call.member;
 }
 
 export function groupNames({ operations }: History): string[] {

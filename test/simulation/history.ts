@@ -1,3 +1,5 @@
+import { invariant } from '../../src/base/invariant.ts';
+
 /**
  * What the clients of a simulated broker asked and were told, in the order in which they asked; the checkers judge nothing else.
  *
@@ -216,7 +218,7 @@ export interface History {
   readonly operations: readonly Operation[];
 }
 
-/** The end of an operation. One that is never ended is `info`. */
+/** The end of an operation, told once. One that is never ended is `info`. */
 export interface Pending<K extends Kind> {
   ok(result: Result<K>): void;
   fail(error: string): void;
@@ -241,7 +243,12 @@ export class HistoryRecorder {
     const put = (how: object): void => {
       this.#operations[begun.index] = { ...begun, ...how } as unknown as Operation;
     };
-    const end = (how: object): void => put({ completed: this.#now(), ...how });
+    let isEnded = false;
+    const end = (how: object): void => {
+      invariant(!isEnded, 'an operation ended twice', { kind, process, ...how });
+      isEnded = true;
+      put({ completed: this.#now(), ...how });
+    };
     put({ outcome: 'info', completed: null, error: 'never answered' });
     return {
       ok: (result) => end({ outcome: 'ok', result }),
