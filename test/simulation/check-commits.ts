@@ -103,12 +103,13 @@ function zombieCommit(story: GroupStory, commit: OkOperation<'commit'>): Violati
   if (left !== undefined) return zombie(left, `${as.member} had left the group`);
   const own = story.joins.findLast(({ result }) => result.member === as.member);
   const successor = story.joins.find(
-    ({ call, result, invoked, completed }) =>
+    (join) =>
       as.instance !== undefined &&
-      call.instance === as.instance &&
-      result.member !== as.member &&
-      completed.step < begun &&
-      invoked.step > (own?.completed.step ?? Infinity),
+      join.call.instance === as.instance &&
+      join.result.member !== as.member &&
+      join.completed.step < begun &&
+      join.invoked.step > (own?.completed.step ?? Infinity) &&
+      story.lasts(join, commit.completed),
   );
   if (successor !== undefined)
     return zombie(successor, `the instance ${as.instance} is ${successor.result.member} by now`);

@@ -220,6 +220,21 @@ describe('a commit', () => {
     expect(wrong).toEqual(['zombie commit 1']);
   });
 
+  test('of a static member is good again when the broker ended before its successor was given anything', () => {
+    const wrong = (fate: { crash?: boolean; given?: boolean; protocol?: 'consumer' }) =>
+      found((g) => {
+        g.joined('a', 4, { ...fate, instance: 'i' });
+        g.joined('b', 5, { ...fate, instance: 'i' });
+        if (fate.given) g.owns(as('b', 5, 'i'));
+        if (fate.crash) g.crash('power');
+        g.committed('1', 0, as('a', 4, 'i'));
+      });
+    expect(wrong({ crash: true })).toEqual([]);
+    expect(wrong({})).toEqual(['zombie commit 0']);
+    expect(wrong({ crash: true, given: true })).toEqual(['zombie commit 0']);
+    expect(wrong({ crash: true, protocol: 'consumer' })).toEqual(['zombie commit 0']);
+  });
+
   test('of a member that has left is refused', () => {
     const wrong = found((g) => {
       g.handled(as('a', 1), 0, 'v');
@@ -380,6 +395,20 @@ describe('a group whose members speak both protocols', () => {
       });
     expect(wrong(6)).toEqual([]);
     expect(wrong(2)).toEqual(['generation went back']);
+  });
+
+  test('forgets a generation that had begun when the broker ended, and that gave nobody anything', () => {
+    const wrong = (fate: { crash?: boolean; given?: boolean }) =>
+      found((g) => {
+        g.joined('b', 4, consumer);
+        g.joined('a', 6);
+        if (fate.given) g.owns(as('a', 6));
+        if (fate.crash) g.crash('power');
+        g.joined('a', 5);
+      });
+    expect(wrong({ crash: true })).toEqual([]);
+    expect(wrong({})).toEqual(['generation went back']);
+    expect(wrong({ crash: true, given: true })).toEqual(['generation went back']);
   });
 
   test('gives a partition to one member, whatever it speaks', () => {

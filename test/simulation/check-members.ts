@@ -89,7 +89,10 @@ function* checkGenerations(story: GroupStory): Generator<Violation> {
 function* checkMixedGenerations(story: GroupStory): Generator<Violation> {
   for (const join of story.joins) {
     const { generation, member } = join.result;
-    const own = story.joins.findLast(({ index, result }) => index < join.index && result.member === member);
+    const own = story.joins.findLast(
+      (earlier) =>
+        earlier.index < join.index && earlier.result.member === member && story.lasts(earlier, join.completed),
+    );
     if (own !== undefined && own.result.generation > generation && !story.mayBeginAnew(own.invoked, join.completed)) {
       const says = `that of ${member} from ${own.result.generation} to ${generation}`;
       yield violationOf(story, 'generation went back', null, [own, join], says);

@@ -159,6 +159,20 @@ export class GroupStory {
     return this.#crashSteps.some((step) => step > from.step && step < to.step);
   }
 
+  /**
+   * Whether what a join told still holds at some moment. A generation of the classic protocol is stored when its work is given
+   * out: one that had only begun is forgotten when the broker goes down, with the static members that came back in it, and
+   * the generation before is that of the group again. Kafka forgets it as well.
+   */
+  lasts(join: OkOperation<'join'>, until: Moment): boolean {
+    if (join.call.protocol === 'consumer' || !this.wentDown(join.invoked, until)) return true;
+    const { member, generation } = join.result;
+    return this.holdings.some(
+      ({ note: { call, invoked } }) =>
+        call.member === member && call.generation === generation && invoked.step > join.completed.step,
+    );
+  }
+
   /** What may have taken a place's offset away. */
   removalsOf(place: Place): Removal[] {
     return this.#removals.filter((op) => {
