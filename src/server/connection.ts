@@ -100,6 +100,7 @@ export class Connection {
   end(): void {
     this.#inbox = [];
     this.#end();
+    this.#closeIfDone();
   }
 
   /** The client has said all it has to say: what it has asked for is answered. */
@@ -393,12 +394,12 @@ export class Connection {
    */
   #refuse(error: Error, slot?: Slot): void {
     const index = slot === undefined ? this.#slots.length : this.#slots.indexOf(slot);
-    for (const dropped of this.#slots.splice(index)) this.#forget(dropped);
+    const dropped = this.#slots.splice(index);
     this.#tell(error.message);
-    // What waits to be started came after the request at fault, but before bytes that are none.
+    // What waits to be started came after the request at fault, but before bytes that are none. It would take the room of those dropped.
     if (slot !== undefined) this.end();
     else this.#end();
-    this.#closeIfDone();
+    for (const one of dropped) this.#forget(one);
   }
 
   /** Ends a connection whose peer does not do its part; nothing more can be told to it. */

@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream';
 import { describe, expect, test, vi } from 'vitest';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { batchesIn } from '../../src/record/batch.ts';
 import { encodeRequest } from '../../src/wire/codec.ts';
 import {
@@ -30,6 +31,18 @@ async function fill(target: TestBroker, batches: number): Promise<void> {
 
 /** Everything from the start, as much as one may ask for. */
 const everything = fetchOf('large', { maxBytes: 0x7fffffff, partitionMaxBytes: 0x7fffffff });
+
+/** Clients that ask for everything so often, and whose operating systems take nothing. */
+function stalledClients(target: TestBroker, count: number, requests: number): Duplex[] {
+  return Array.from({ length: count }, () => {
+    const socket = Object.assign(new Duplex({ read() {}, write() {} }), { bytesRead: 0 });
+    target.server.accept(socket, { host: '127.0.0.1', port: target.port });
+    const asked = Array.from({ length: requests }, (_, i) => encodeRequest('Fetch', 12, i, 'stalled', everything));
+    socket.push(Buffer.concat(asked.flat()));
+    atEnd(() => socket.destroy());
+    return socket;
+  });
+}
 
 describe('a client that asks for megabytes and reads nothing', () => {
   test('makes the broker hold no more than the budget, and keeps nobody waiting', async () => {
@@ -173,15 +186,7 @@ test('clients that ask on and read nothing do not keep others from what they ask
   const records = batch(['x'.repeat(100_000)]);
   for (let i = 0; i < 60; i += 1) await produce(writer, 'large', records);
   const read = vi.spyOn(target.broker.topics.get('large').partitions[0]!.reader, 'read');
-  for (let client = 0; client < 40; client += 1) {
-    // Its operating system takes nothing.
-    const socket = Object.assign(new Duplex({ read() {}, write() {} }), { bytesRead: 0 });
-    target.server.accept(socket, { host: '127.0.0.1', port: target.port });
-    socket.push(
-      Buffer.concat(Array.from({ length: 12 }, (_, i) => encodeRequest('Fetch', 12, i, 'stalled', everything)).flat()),
-    );
-    atEnd(() => socket.destroy());
-  }
+  stalledClients(target, 40, 12);
   // Until no more is read for them: they have what may be held for them.
   for (let before = -1; before !== read.mock.calls.length; ) {
     before = read.mock.calls.length;
@@ -203,14 +208,7 @@ test('those who waited for room are all answered once there is some, also when t
   const writer = await target.client();
   await makeTopic(writer, 'empty');
   const read = vi.spyOn(target.broker.topics.get('large').partitions[0]!.reader, 'read');
-  const stalled = Array.from({ length: 3 }, () => {
-    // Its operating system takes nothing.
-    const socket = Object.assign(new Duplex({ read() {}, write() {} }), { bytesRead: 0 });
-    target.server.accept(socket, { host: '127.0.0.1', port: target.port });
-    socket.push(Buffer.concat([0, 1].flatMap((i) => encodeRequest('Fetch', 12, i, 'stalled', everything))));
-    atEnd(() => socket.destroy());
-    return socket;
-  });
+  const stalled = stalledClients(target, 3, 2);
   await until(() => read.mock.calls.length >= 2);
   const waiting = await Promise.all(Array.from({ length: 20 }, () => target.client()));
   const nothing = fetchOf('empty', { maxWaitMs: 0, minBytes: 0 });
@@ -222,4 +220,24 @@ test('those who waited for room are all answered once there is some, also when t
     const { errorCode } = client.decode('Fetch', 12, await client.answerTo(id));
     expect(errorCode).toBe(0);
   }
+});
+
+test('a client that has gone while it waited for room does not keep the broker from stopping', async () => {
+  // It is not cut off for the stop's sake.
+  const after: Clock['after'] = (ms, act) => systemClock.after(ms === 10_000 ? 3e8 : ms, act);
+  const clock = { ...systemClock, after };
+  const target = await startBroker({ tailCacheBytesMax: 256 * 1024, budgets: { responseBytes: 8 * MIB }, clock });
+  await fill(target, 10);
+  const read = vi.spyOn(target.broker.topics.get('large').partitions[0]!.reader, 'read');
+  const stalled = stalledClients(target, 3, 2);
+  await until(() => read.mock.calls.length >= 2);
+  const waiting = await target.client();
+  for (let i = 0; i < 2; i += 1) waiting.post('Fetch', 12, everything);
+  waiting.socket.end();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(waiting.isClosed).toBe(false);
+  const stopped = target.stop();
+  await waiting.closed;
+  for (const socket of stalled) socket.destroy();
+  await stopped;
 });

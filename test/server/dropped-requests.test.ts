@@ -8,6 +8,7 @@ import {
   atEnd,
   batch,
   fetchFrom,
+  fetchOf,
   makeTopic,
   produce,
   produceOf,
@@ -85,4 +86,20 @@ test('a request that was dropped with its connection gives back what it held, al
   vi.restoreAllMocks();
   expect(client.isClosed).toBe(false);
   expect(await sizeOfFetch()).toBe(before);
+});
+
+test('nothing that came behind a refused request is begun with the room that this gives back', async () => {
+  const { client } = await startBroker({ budgets: { requestBytes: 100 * KIB } });
+  const other = await client();
+  await makeTopic(other, 't');
+  const refused = await client();
+  // In one piece, which takes all the room: the second fetch waits for the first, and the last for that.
+  refused.socket.cork();
+  refused.post('Produce', 9, produceOf('no-such-topic', batch(['x'.repeat(90 * KIB)]), 0));
+  for (let i = 0; i < 2; i += 1) refused.post('Fetch', 12, fetchOf('t', { maxWaitMs: 200, minBytes: 1 }));
+  refused.post('Produce', 9, produceOf('t', batch(['y'.repeat(20 * KIB)])));
+  refused.socket.uncork();
+  await refused.closed;
+  expect(refused.answers).toEqual([]);
+  expect(Buffer.concat((await fetchFrom(other, 't')).records ?? []).length).toBe(0);
 });
