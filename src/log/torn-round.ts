@@ -4,6 +4,7 @@ import type { Disk } from '../disk/disk.ts';
 import { crc32c } from '../record/crc32c.ts';
 import { ROUND_HEADER_BYTES } from './journal-round.ts';
 import { QUARANTINE_FOLDER } from './quarantine.ts';
+import { readWhole } from './sealed-file.ts';
 import { writeAside } from './torn-tail.ts';
 
 /** What is taken of a round whose header does not say how long it is: as much as most rounds have at most. */
@@ -40,7 +41,9 @@ export async function keepTornRound(
     await disk.makeFolder(keptIn);
     const checksum = crc32c(bytes).toString(16).padStart(8, '0');
     const path = `${keptIn}/${file.slice(slash + 1)}-at-${position}-${checksum}.bytes`;
-    if ((await disk.size(path)) !== null) return;
+    if ((await readWhole(disk, path))?.equals(bytes)) return;
+    // A crash may have left a part.
+    await disk.remove(path);
     await writeAside(disk, path, (aside) => aside.write([bytes], 0));
     await disk.syncFolder(keptIn);
     logger.warn({ file, position, keptIn: path }, 'the round of the journal that is not whole was kept aside');

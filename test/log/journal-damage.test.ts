@@ -104,6 +104,21 @@ describe('the bytes of a last round that is not whole', () => {
     expect(found[0]).toContain('second.');
   });
 
+  test('are kept whole when a crash has left a part of them aside', async () => {
+    const [disk, whole] = [await torn(), await torn()];
+    await (await open(whole)).journal.settled();
+    const [name] = await whole.list('journal/quarantine');
+    // As the first start leaves it that crashes on the way.
+    await disk.makeFolder('journal/quarantine');
+    const aside = await disk.open(`journal/quarantine/${name}`, 'create');
+    await aside.write([Buffer.from('a part')], 0);
+    await aside.close();
+    await (await open(disk)).journal.settled();
+    const found = await kept(disk);
+    expect(found.length).toBe(1);
+    expect(found[0]).toContain('second.');
+  });
+
   test('are told of where a full disk has no room for them, and the start goes on', async () => {
     const disk = await torn();
     disk.fail({ fault: 'ENOSPC', of: (_, path) => path.startsWith('journal/quarantine'), from: 0, forEver: true });
