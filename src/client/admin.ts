@@ -26,6 +26,7 @@ import {
   settingOf,
   wireOwner,
 } from './settings.ts';
+import { checkedInt, checkedOffset } from './whole-numbers.ts';
 
 export interface NewTopic {
   name: string;
@@ -79,9 +80,11 @@ export class Admin {
     this.groups = new GroupAdmin(cluster, timeoutMs);
   }
 
-  /** Returns when the topic can be used. @throws Fault topicExists, invalidTopicName, invalidPartitions, invalidConfig and others. */
+  /** Returns when the topic can be used. @throws Fault topicExists, invalidTopicName, invalidPartitions, invalidArgument, invalidConfig and others. */
   async createTopic(topic: NewTopic, { validateOnly = false }: CheckOnly = {}): Promise<void> {
     const { name, partitions = -1, replicationFactor = -1, settings = {} } = topic;
+    checkedInt('partitions', partitions, 32);
+    checkedInt('replicationFactor', replicationFactor, 16);
     const configs = Object.entries(settings).map(([key, value]) => ({ name: key, value: String(value) }));
     await this.#ask(`creating topic ${name}`, async (connection) => {
       const { topics } = await connection.request('CreateTopics', {
@@ -144,9 +147,10 @@ export class Admin {
 
   /**
    * Raises a topic's number of partitions to `total`; records that are there stay where they are, so keys may part from their
-   * older records. @throws Fault unknownTopic, invalidPartitions.
+   * older records. @throws Fault unknownTopic, invalidPartitions, invalidArgument.
    */
   async addPartitions(name: string, total: number, { validateOnly = false }: CheckOnly = {}): Promise<void> {
+    checkedInt('the number of partitions', total, 32);
     await this.#ask(`adding partitions to topic ${name}`, async (connection) => {
       const { results } = await connection.request('CreatePartitions', {
         topics: [{ name, count: total, assignments: null }],
@@ -168,6 +172,7 @@ export class Admin {
    * begins afterwards. @throws Fault unknownTopic, invalidArgument, offsetOutOfRange, policyViolation on a compacted topic.
    */
   async trim(name: string, below: ReadonlyMap<number, number | 'latest'>): Promise<Map<number, number>> {
+    for (const offset of below.values()) if (offset !== 'latest') checkedOffset(offset);
     const open = new Map(below);
     const starts = new Map<number, number>();
     await this.#cluster.retrying(`trimming topic ${name}`, this.#timeoutMs, async () => {

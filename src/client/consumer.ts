@@ -22,6 +22,7 @@ import { joinGroup } from './join-group.ts';
 import { Ownership } from './ownership.ts';
 import type { ReadBatch, ReadRecord } from './read-record.ts';
 import { within } from './timing.ts';
+import { checkedOffset } from './whole-numbers.ts';
 
 export interface ConsumerParts {
   cluster: Cluster;
@@ -214,7 +215,7 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
    * else the broker refuses it with. @throws Fault commitFenced, and what is said against the member.
    */
   async commitEach(offsets: readonly NewOffset[]): Promise<readonly PartitionOutcome[]> {
-    for (const { offset } of offsets) checkOffset(offset);
+    for (const { offset } of offsets) checkedOffset(offset);
     return this.#commitOffsets(offsets);
   }
 
@@ -274,7 +275,7 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
 
   /** Goes on from an offset; what was fetched ahead is dropped. @throws Fault notAssigned, invalidArgument. */
   seek(partition: PartitionOfTopic, offset: number): void {
-    checkOffset(offset);
+    checkedOffset(offset);
     this.#ownership.seek(this.#ownership.cursor(partition), offset);
     this.#fetcher.assign();
   }
@@ -403,9 +404,4 @@ function throwWorst(outcomes: readonly PartitionOutcome[]): void {
   const faults = outcomes.flatMap(({ fault }) => fault ?? []);
   const worst = faults.find(({ fault }) => fault !== 'unknownTopic') ?? faults[0];
   if (worst !== undefined) throw worst;
-}
-
-function checkOffset(offset: number): void {
-  if (Number.isSafeInteger(offset) && offset >= 0) return;
-  throw new Fault('invalidArgument', { detail: `an offset is a whole number from 0 up, not ${offset}` });
 }

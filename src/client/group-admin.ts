@@ -15,6 +15,7 @@ import {
   type PartitionOfTopic,
   type PartitionOutcome,
 } from './group-offsets.ts';
+import { checkedOffset } from './whole-numbers.ts';
 
 export interface ListGroupsOptions {
   /** Only groups in one of these states; Apache Kafka 2.6 or later. */
@@ -126,10 +127,7 @@ export class GroupAdmin {
    */
   async setOffsets(group: string, offsets: readonly NewOffset[]): Promise<PartitionOutcome[]> {
     if (offsets.length === 0) return [];
-    for (const { offset } of offsets) {
-      if (Number.isSafeInteger(offset) && offset >= 0) continue;
-      throw new Fault('invalidArgument', { detail: `an offset is a whole number from 0 up, not ${offset}` });
-    }
+    for (const { offset } of offsets) checkedOffset(offset);
     return this.#coordinators.askOne(`setting offsets of group ${group}`, group, async (connection) => {
       try {
         return throwCommon(await commitOffsets(connection, group, offsets));

@@ -31,6 +31,10 @@ function timestampOf(target: OffsetTarget): number {
   if (target === 'latest') return -1;
   if (target === 'earliest') return -2;
   if (target === 'maxTimestamp') return -3;
+  if (typeof target !== 'object' || target === null || !('time' in target)) {
+    const detail = `a place is 'earliest', 'latest', { offset } or { time }, not ${JSON.stringify(target)}`;
+    throw new Fault('invalidArgument', { detail });
+  }
   const timestampMs = Number(target.time);
   if (Number.isSafeInteger(timestampMs) && timestampMs >= 0) return timestampMs;
   throw new Fault('invalidArgument', { detail: `time must be milliseconds since 1970 or a Date, not ${target.time}` });

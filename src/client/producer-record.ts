@@ -75,5 +75,13 @@ export function encodeRecord<K, V>(
 
 function headersOf(input: HeadersInput): RecordHeader[] {
   const pairs = Array.isArray(input) ? (input as readonly [string, HeaderValue][]) : Object.entries(input);
-  return pairs.map(([key, value]) => ({ key, value: typeof value === 'string' ? Buffer.from(value) : value }));
+  return pairs.map(([key, value]) => ({ key, value: headerValue(key, value) }));
+}
+
+function headerValue(name: string, value: unknown): Buffer | null {
+  if (value === null || Buffer.isBuffer(value)) return value;
+  if (typeof value === 'string') return Buffer.from(value);
+  throw new Fault('invalidArgument', {
+    detail: `header "${name}" must be text, a Buffer or null, not ${typeof value}`,
+  });
 }

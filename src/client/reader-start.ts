@@ -1,8 +1,8 @@
-import { Fault } from '../base/faults.ts';
 import type { Cluster } from './cluster.ts';
 import { type Cursor, cursorAt } from './cursor.ts';
 import { type FoundOffset, listOffsets, type OffsetTarget, topicWith } from './list-offsets.ts';
 import type { FetchSettings, ReadFrom, ReadTo } from './reader-options.ts';
+import { checkedOffset } from './whole-numbers.ts';
 
 /** Finds each partition's first offset and, where there is one, its last. @throws Fault unknownTopic, invalidArgument and others. */
 export async function startCursors(
@@ -62,9 +62,4 @@ async function resolve(
   const latest = await ask(new Map(beyond.map(([partition]) => [partition, 'latest'])));
   for (const [partition, { offset }] of [...found, ...latest]) offsets.set(partition, offset);
   return offsets;
-}
-
-function checkedOffset(offset: number): number {
-  if (Number.isSafeInteger(offset) && offset >= 0) return offset;
-  throw new Fault('invalidArgument', { detail: `an offset is a whole number from 0 up, not ${offset}` });
 }

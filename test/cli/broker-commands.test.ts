@@ -114,6 +114,18 @@ besideEachBroker('the commands', ({ name: brokerName, broker, folder, cli, done 
     expect((await cli(['offsets', name, '--at', '-1'])).code).toBe(2);
   });
 
+  test('a number that no request can carry is one line and exit code 2', async () => {
+    for (const flags of [
+      ['--partitions', '1.5'],
+      ['--partitions', '99999999999'],
+      ['--replicas', '99999'],
+    ]) {
+      const result = await cli(['topic', 'create', 'unmade', ...flags]);
+      expect([flags, result.code, isOneLine(result.err)]).toEqual([flags, 2, true]);
+      expect(result.err).toContain('an argument is out of range');
+    }
+  });
+
   test('what the broker refuses is one line and exit code 4', async () => {
     const name = await newTopic();
     const refused = [

@@ -49,6 +49,19 @@ export function adminSuite(client: () => Millrace): void {
     await expect(admin.deleteTopic(newTopic('missing'))).rejects.toMatchObject({ fault: 'unknownTopic' });
   });
 
+  test('a number that no request can carry is refused before it is asked', async () => {
+    const { admin } = client();
+    const name = newTopic('numbers');
+    const refused = { fault: 'invalidArgument' };
+    for (const partitions of [1.5, 2 ** 31, Number.NaN]) {
+      await expect(admin.createTopic({ name, partitions })).rejects.toMatchObject(refused);
+    }
+    await expect(admin.createTopic({ name, replicationFactor: 2 ** 15 })).rejects.toMatchObject(refused);
+    await expect(admin.describeTopic(name)).rejects.toMatchObject({ fault: 'unknownTopic' });
+    await admin.createTopic({ name, partitions: 2 });
+    await expect(admin.addPartitions(name, 2.5)).rejects.toMatchObject(refused);
+  });
+
   test('settings are set, read, returned to their default and refused', async () => {
     const { admin } = client();
     const topic = newTopic('settings');
@@ -102,6 +115,11 @@ export function adminSuite(client: () => Millrace): void {
     expect(await admin.trim(topic, new Map([[0, 4]]))).toEqual(new Map([[0, 4]]));
     expect((await admin.offsets(topic, 'earliest')).get(0)?.offset).toBe(4);
     await expect(admin.trim(topic, new Map([[0, 11]]))).rejects.toMatchObject({ fault: 'offsetOutOfRange' });
+    // Kafka's protocol has -1 stand for the end.
+    for (const offset of [-1, 4.5, 2 ** 53]) {
+      await expect(admin.trim(topic, new Map([[0, offset]]))).rejects.toMatchObject({ fault: 'invalidArgument' });
+    }
+    expect((await admin.offsets(topic, 'earliest')).get(0)?.offset).toBe(4);
     expect(await admin.trim(topic, new Map([[0, 'latest']]))).toEqual(new Map([[0, 10]]));
   });
 

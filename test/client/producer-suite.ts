@@ -216,12 +216,15 @@ export function producerSuite(client: () => Millrace): void {
     await send;
   });
 
-  test('a value that its codec cannot hold rejects its send and no other', async () => {
+  test('a value that its codec cannot hold, or a header, rejects its send and no other', async () => {
     const topic = await create('codec');
     await using producer = client().producer({ value: text });
     const bad = producer.send({ topic, value: 7 as never });
+    const badHeader = producer.send({ topic, value: 'y', headers: { retries: 3 as never } });
     const good = producer.send({ topic, value: 'x' });
     await expect(bad).rejects.toMatchObject({ fault: 'invalidArgument' });
+    await expect(badHeader).rejects.toMatchObject({ fault: 'invalidArgument' });
+    await expect(badHeader).rejects.toThrow(/header "retries" must be text, a Buffer or null, not number/);
     expect(await good).toMatchObject({ offset: 0 });
   });
 }

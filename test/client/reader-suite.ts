@@ -179,6 +179,15 @@ export function readerSuite(client: () => Millrace): void {
     await expect(values({ topic, partitions: [4], to: 'end' })).rejects.toThrow(/partitions 0 to 0, not 4/);
   });
 
+  test('a place that is none is refused with what would be one', async () => {
+    const topic = await fill('places', 1);
+    for (const from of [7, 'first']) {
+      const reading = values({ topic, from: from as never, to: 'end' });
+      await expect(reading).rejects.toMatchObject({ fault: 'invalidArgument' });
+      await expect(reading).rejects.toThrow(/'earliest', 'latest'.*, not (7|"first")/);
+    }
+  });
+
   test('leaves out what was written in transactions that were aborted', async ({ skip }) => {
     const topic = newTopic('transactions');
     const { admin } = client();
