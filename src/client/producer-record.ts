@@ -61,8 +61,8 @@ export function encodeRecord<K, V>(
   valueCodec: Codec<V>,
   nowMs: number,
 ): EncodedRecord {
-  const key = record.key == null ? null : keyCodec.encode(record.key);
-  const value = record.value == null ? null : valueCodec.encode(record.value);
+  const key = record.key == null ? null : encodedBy(keyCodec, record.key);
+  const value = record.value == null ? null : encodedBy(valueCodec, record.value);
   const headers = record.headers === undefined ? NO_HEADERS : headersOf(record.headers);
   const { timestampMs = nowMs, partition = null } = record;
   if (!Number.isSafeInteger(timestampMs) || timestampMs < 0) {
@@ -71,6 +71,12 @@ export function encodeRecord<K, V>(
   let bytes = OVERHEAD_BYTES + (key?.length ?? 0) + (value?.length ?? 0);
   for (const header of headers) bytes += OVERHEAD_BYTES + header.key.length + (header.value?.length ?? 0);
   return { key, value, headers, timestampMs, partition, bytes };
+}
+
+function encodedBy<T>(codec: Codec<T>, value: T): Buffer {
+  const encoded = codec.encode(value);
+  if (Buffer.isBuffer(encoded)) return encoded;
+  throw new Fault('invalidArgument', { detail: "what a codec's encode returns must be a Buffer" });
 }
 
 function headersOf(input: HeadersInput): RecordHeader[] {

@@ -227,4 +227,11 @@ export function producerSuite(client: () => Millrace): void {
     await expect(badHeader).rejects.toThrow(/header "retries" must be text, a Buffer or null, not number/);
     expect(await good).toMatchObject({ offset: 0 });
   });
+
+  test('a codec that makes no Buffer rejects its send', async () => {
+    const codec = { encode: () => new Uint8Array(1) as Buffer, decode: String };
+    await using producer = client().producer({ value: codec });
+    const topic = await create('no-buffer');
+    await expect(producer.send({ topic, value: 'x' })).rejects.toThrow(/encode returns must be a Buffer/);
+  });
 }
