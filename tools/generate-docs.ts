@@ -104,7 +104,10 @@ function faultRow(name: FaultName): readonly Cell[] {
 /** The entries of the one constant object of a source file, with what its comments say of each: name, comment, value. */
 function documented(file: string): [name: string, says: string, value: string][] {
   const entry = /^ {2}(?:\/\*\* (.*) \*\/\n {2})?(\w+): ([\d_* ]+),$/gm;
-  return Array.from(readPage(file).matchAll(entry), ([, says, name, value]) => [name!, says ?? name!, value!]);
+  return Array.from(readPage(file).matchAll(entry), ([, says, name, value]) => {
+    invariant(says !== undefined || name === 'ok', 'an entry of the docs has no comment of one line', { file, name });
+    return [name!, says ?? name!, value!];
+  });
 }
 
 async function flagTables(): Promise<string> {

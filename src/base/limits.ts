@@ -11,10 +11,7 @@ export const limits = {
   arrayElementsMax: 1_000_000,
   /** Structs and strings in all arrays of one answer together. Each costs some 100 bytes of heap but as little as 2 of the frame. */
   responseElementsMax: 2_000_000,
-  /**
-   * The same of one request, which costs more to answer: who names all partitions of the largest broker has half as many. A process
-   * with a small heap takes fewer: all that are in work together may take a quarter of it, at 2 KiB each.
-   */
+  /** The same of one request, which costs more to answer. A small heap takes fewer: all in work may have a quarter of it, at 2 KiB each. */
   requestElementsMax: 200_000,
   /** Bytes of one record batch after decompression, whatever it claims. 1,000:1 bombs of a full frame end here. */
   decompressedBytesMax: 128 * 1024 * 1024,

@@ -56,7 +56,8 @@ class CommandLine {
         'Run millrace COMMAND --help for its flags and examples. Flags can also be given as environment\n' +
           'variables (MILLRACE_LOG_LEVEL for --log-level) or in a JSON file (--config).\n\n' +
           'Exit codes: 0 done, 1 other failure, 2 usage, 3 broker not reached, 4 refused, 5 data folder not usable,\n' +
-          '6 address not usable, 7 damage found, 8 the broker stopped itself, 9 a command failed, 130 Ctrl-C.',
+          '6 address not usable, 7 damage found, 8 the broker stopped itself, 9 a command failed, 10 torn end,\n' +
+          '130 Ctrl-C, 143 SIGTERM.',
       )
       .completion('completion', 'Print a completion script for your shell', completeNames(env))
       .demandCommand(1, 'no command is given');
