@@ -63,7 +63,7 @@ export function encodeRecord<K, V>(
 ): EncodedRecord {
   const key = record.key == null ? null : encodedBy(keyCodec, record.key);
   const value = record.value == null ? null : encodedBy(valueCodec, record.value);
-  const headers = record.headers === undefined ? NO_HEADERS : headersOf(record.headers);
+  const headers = record.headers == null ? NO_HEADERS : headersOf(record.headers);
   const { timestampMs = nowMs, partition = null } = record;
   if (!Number.isSafeInteger(timestampMs) || timestampMs < 0) {
     throw new Fault('invalidArgument', { detail: `timestampMs must be milliseconds since 1970, not ${timestampMs}` });
@@ -81,7 +81,10 @@ function encodedBy<T>(codec: Codec<T>, value: T): Buffer {
 
 function headersOf(input: HeadersInput): RecordHeader[] {
   const pairs = Array.isArray(input) ? (input as readonly [string, HeaderValue][]) : Object.entries(input);
-  return pairs.map(([key, value]) => ({ key, value: headerValue(key, value) }));
+  return pairs.map(([key, value]) => {
+    if (typeof key === 'string') return { key, value: headerValue(key, value) };
+    throw new Fault('invalidArgument', { detail: `the name of a header must be text, not ${typeof key}` });
+  });
 }
 
 function headerValue(name: string, value: unknown): Buffer | null {

@@ -221,7 +221,9 @@ export function producerSuite(client: () => Millrace): void {
     await using producer = client().producer({ value: text });
     const bad = producer.send({ topic, value: 7 as never });
     const badHeader = producer.send({ topic, value: 'y', headers: { retries: 3 as never } });
-    const good = producer.send({ topic, value: 'x' });
+    const badName = producer.send({ topic, value: 'y', headers: [[3 as never, 'x']] });
+    const good = producer.send({ topic, value: 'x', headers: null as never });
+    await expect(badName).rejects.toMatchObject({ fault: 'invalidArgument' });
     await expect(bad).rejects.toMatchObject({ fault: 'invalidArgument' });
     await expect(badHeader).rejects.toMatchObject({ fault: 'invalidArgument' });
     await expect(badHeader).rejects.toThrow(/header "retries" must be text, a Buffer or null, not number/);
