@@ -166,7 +166,8 @@ export class ModelledLog {
     const wholeEnd = [...batchesIn(bytes)].map((at) => nextOffset(bytes, at)).at(-1) ?? this.#firstBase(copy);
     expect(wholeEnd).toBeGreaterThanOrEqual(survivesTo);
     if (wholeEnd < this.endNext) this.seen.add('crash that lost some');
-    this.batches = this.batches.filter((batch) => batch.nextOffset <= wholeEnd);
+    // What ends before the log's start has nothing left: it begins anew there, and knows no producer any more, as in Kafka.
+    this.batches = wholeEnd < this.logStart ? [] : this.batches.filter((batch) => batch.nextOffset <= wholeEnd);
     this.root = copy;
     this.epoch += 1;
     await this.#open();
