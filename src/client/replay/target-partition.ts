@@ -35,9 +35,17 @@ export interface TargetSettings {
   readonly batchBytesMax: number;
   /** What the topic takes. */
   readonly storedBytesMax: number;
+  /** How far what the broker has of the replay goes, looked for behind a place that is known to be stored. */
+  readonly findStored: (partition: number, from: Stored) => Promise<Stored>;
   /** Called when bytes were stored, and with what cannot be cured. */
   readonly onStored: (bytes: number) => void;
   readonly onFailed: (error: unknown) => void;
+}
+
+/** A number of records, and an offset below which none of the later ones lies. */
+export interface Stored {
+  readonly records: number;
+  readonly offset: number;
 }
 
 interface Sealed {
@@ -61,7 +69,9 @@ const DELETE_HORIZON = 0x40;
 
 /**
  * Writes the replay's records to one partition, in order and numbered without a gap. A batch is sent, as it is, until the broker
- * says that it is stored. Once one fails, it and all after it are sent again: the broker knows those it has by their numbers.
+ * says that it is stored. Once one fails, it and all after it are sent again, but for those that are found stored: the broker knows
+ * what it has by the numbers only as long as it remembers them. Apache Kafka forgets a producer whose youngest record is a day old
+ * by its timestamp, as those of a replay may well be, at a start and from time to time.
  */
 export class TargetPartition {
   readonly partition: number;
@@ -74,8 +84,7 @@ export class TargetPartition {
   /** Records taken; the number of the next one. */
   #records: number;
   #stored: number;
-  /** A number of records, and an offset below which none of the later ones lies. */
-  #acknowledged: { records: number; offset: number };
+  #acknowledged: Stored;
   #session: Session | null = null;
   #opening = false;
   #failures = 0;
@@ -208,7 +217,11 @@ export class TargetPartition {
       const leader = cluster.topic(this.#settings.topic)?.partitions[this.partition]?.leader ?? -1;
       if (leader < 0)
         throw new Fault('brokerError', { detail: `${this.#where} has no leader`, kafka: 'LEADER_NOT_AVAILABLE' });
-      this.#session = { connection: await cluster.connection(leader, lane), sent: 0 };
+      const connection = await cluster.connection(leader, lane);
+      const found = this.#failures > 0 ? await this.#settings.findStored(this.partition, this.#acknowledged) : null;
+      if (this.#stopped) return;
+      if (found !== null) this.#dropStored(found);
+      this.#session = { connection, sent: 0 };
     } catch (error) {
       this.#failed(error);
     } finally {
@@ -242,15 +255,26 @@ export class TargetPartition {
 
   #onStored(session: Session, batch: Sealed, offset: number): void {
     invariant(this.#queue[0] === batch, 'answers come in the order of the requests');
-    this.#queue.shift();
     session.sent--;
     this.#failures = 0;
     this.#failingSinceMs = null;
-    this.#stored += batch.count;
+    this.#shift();
     if (offset >= 0) this.#acknowledged = { records: this.#stored, offset: offset + batch.count };
-    while (this.#waiting.length > 0 && this.#waiting[0]!.records <= this.#stored) this.#waiting.shift()!.resolve();
-    this.#settings.onStored(batch.bytes.length);
     this.#send();
+  }
+
+  /** What was sent and not answered, and is stored all the same. */
+  #dropStored(found: Stored): void {
+    while (this.#queue.length > 0 && this.#stored + this.#queue[0]!.count <= found.records) this.#shift();
+    if (this.#stored === found.records) this.#acknowledged = found;
+  }
+
+  /** The first batch of the queue is stored. */
+  #shift(): void {
+    const { bytes, count } = this.#queue.shift()!;
+    this.#stored += count;
+    while (this.#waiting.length > 0 && this.#waiting[0]!.records <= this.#stored) this.#waiting.shift()!.resolve();
+    this.#settings.onStored(bytes.length);
   }
 
   #failed(error: unknown): void {

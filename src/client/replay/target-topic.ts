@@ -3,6 +3,7 @@ import { compressionOf, recordCount } from '../../record/batch.ts';
 import type { Compression } from '../../record/compression.ts';
 import type { PackedRecord } from '../../record/records.ts';
 import type { Admin } from '../admin.ts';
+import type { ProducerIdentity } from '../producer-batch.ts';
 import { askIdentity } from '../producer-identity.ts';
 import type { TargetState, TopicState } from './checkpoint.ts';
 import type { Route } from './route.ts';
@@ -98,23 +99,23 @@ export class TargetTopic {
       identity: { producerId: state.producerId, epoch: state.producerEpoch },
       batchBytesMax: batchBytesMax(facts, state.partitions.length),
       storedBytesMax: facts.storedBytesMax,
+      findStored: async (partition, { records, offset }) => {
+        const only = { partitions: [partition] };
+        const bounds = {
+          earliest: (await admin.offsets(facts.topic, 'earliest', only)).get(partition)!.offset,
+          latest: (await admin.offsets(facts.topic, 'latest', only)).get(partition)!.offset,
+        };
+        const known = { partition, records, acknowledged: records, offset };
+        const tail = await tailOf(side, facts, settings.identity, known, bounds);
+        return { records: tail.end(), offset: tail.offsetNext };
+      },
       onStored: (bytes) => target.#onStored(bytes),
       onFailed: (error) => target.#onFailed(error),
     };
     for (const known of state.partitions) {
-      const { partition, offset } = known;
-      const range = { startNext: offset, endNext: latest.get(partition)!.offset };
-      if (range.endNext < offset) {
-        const detail = `topic ${facts.topic}, partition ${partition} ends at offset ${range.endNext}, and was written up to ${offset}`;
-        throw new Fault('replayDiverged', { detail });
-      }
-      const startMin = earliest.get(partition)!.offset;
-      const tail = new StoredTail(known, settings.identity, {
-        where: `topic ${facts.topic}, partition ${partition}`,
-        mayBeCut: startMin > offset,
-        withTimestamps: facts.keepsTimestamps,
-      });
-      await readTail(side, facts.topic, partition, { ...range, startNext: Math.max(offset, startMin) }, tail);
+      const { partition } = known;
+      const bounds = { earliest: earliest.get(partition)!.offset, latest: latest.get(partition)!.offset };
+      const tail = await tailOf(side, facts, settings.identity, known, bounds);
       const storedNext = tail.end();
       const start = { partition, records: storedNext, offset: tail.offsetNext };
       const slot = { target: new TargetPartition(side, settings, start), known, tail, storedNext, next: known.records };
@@ -230,23 +231,36 @@ function batchBytesMax({ storedBytesMax }: TargetFacts, partitions: number): num
   return Math.max(1, Math.min(BATCH_BYTES_MAX, share, storedBytesMax - OVERHEAD_BYTES));
 }
 
-async function readTail(
+/** What the target has of the replay in a partition behind what is known. @throws Fault replayDiverged and others */
+async function tailOf(
   side: ReplaySide,
-  topic: string,
-  partition: number,
-  range: { startNext: number; endNext: number },
-  tail: StoredTail,
-): Promise<void> {
-  const isolation = 'uncommitted' as const;
+  { topic, keepsTimestamps }: TargetFacts,
+  identity: ProducerIdentity,
+  known: TargetState,
+  { earliest, latest }: { earliest: number; latest: number },
+): Promise<StoredTail> {
+  const { partition, offset } = known;
+  const where = `topic ${topic}, partition ${partition}`;
+  if (latest < offset) {
+    const detail = `${where} ends at offset ${latest}, and was written up to ${offset}`;
+    throw new Fault('replayDiverged', { detail });
+  }
+  const tail = new StoredTail(known, identity, {
+    where,
+    mayBeCut: earliest > offset,
+    withTimestamps: keepsTimestamps,
+  });
   const source = new SourcePartition(side, {
     topic,
     partition,
-    ...range,
-    isolation,
+    startNext: Math.max(offset, earliest),
+    endNext: latest,
+    isolation: 'uncommitted',
     prefetchBytes: TAIL_PREFETCH_BYTES,
   });
   for (let batch = await source.peek(); batch !== null; batch = await source.peek()) {
     source.take();
     await tail.add(batch);
   }
+  return tail;
 }
