@@ -113,6 +113,8 @@ export class ConsumerMember extends GroupMember {
   }
 
   protected async refused(error: string): Promise<void> {
+    // What it said went with the refusal, also that it gave something up: as Kafka's client it says all of it again.
+    this.#saysAll = true;
     if (error === 'UNKNOWN_MEMBER_ID' || error === 'FENCED_MEMBER_EPOCH' || error === 'GROUP_ID_NOT_FOUND') this.lost();
     if (error === 'FENCED_INSTANCE_ID') {
       this.lost();
