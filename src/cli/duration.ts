@@ -9,10 +9,17 @@ const unitMs: Readonly<Record<string, number>> = {
   w: 604_800_000,
 };
 
-/** Milliseconds of `250`, `250ms`, `1.5s`, `10m`, `2h`, `7d` or `1w`. `flag` is for the message. @throws UsageError */
+/**
+ * Milliseconds of `250ms`, `1.5s`, `10m`, `2h`, `7d`, `1w` or `0`. Any other number needs its unit: some would mean seconds, some
+ * milliseconds. `flag` is for the message. @throws UsageError
+ */
 export function parseDurationMs(text: string, flag: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)?$/.exec(text);
-  const ms = match === null ? Number.NaN : Math.round(Number(match[1]) * unitMs[match[2] ?? 'ms']!);
+  if (text === '0') return 0;
+  const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)?$/.exec(text) ?? [];
+  if (number !== undefined && unit === undefined) {
+    throw new UsageError(`${flag}: "${text}" has no unit; write ${text}s or ${text}ms`);
+  }
+  const ms = Math.round(Number(number) * (unitMs[unit ?? ''] ?? Number.NaN));
   if (Number.isSafeInteger(ms)) return ms;
   throw new UsageError(`${flag}: "${text}" is no duration; write for example 500ms, 10s, 5m, 2h or 7d`);
 }

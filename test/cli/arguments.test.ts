@@ -10,9 +10,9 @@ import { parsePlaces } from '../../src/cli/read-places.ts';
 import { table } from '../../src/cli/table.ts';
 import { UsageError } from '../../src/cli/usage-error.ts';
 
-test('durations take a unit, or are milliseconds', () => {
+test('durations have a unit', () => {
   const texts = {
-    '250': 250,
+    '0': 0,
     '250ms': 250,
     '1.5s': 1500,
     '10m': 600_000,
@@ -24,6 +24,8 @@ test('durations take a unit, or are milliseconds', () => {
   for (const text of ['', '1y', '-1s', 's', '1 s', '1e3', '9'.repeat(30)]) {
     expect(() => parseDurationMs(text, '--x')).toThrow(UsageError);
   }
+  // Some would mean seconds, some milliseconds.
+  expect(() => parseDurationMs('5', '--x')).toThrow(new UsageError('--x: "5" has no unit; write 5s or 5ms'));
 });
 
 test('moments are milliseconds, ISO 8601, or so long ago', () => {
@@ -32,7 +34,7 @@ test('moments are milliseconds, ISO 8601, or so long ago', () => {
   expect(parseMomentMs('2026-05-01T12:00:00Z', nowMs, '--x')).toBe(Date.UTC(2026, 4, 1, 12));
   expect(parseMomentMs('2026-05-01', nowMs, '--x')).toBe(Date.UTC(2026, 4, 1));
   expect(parseMomentMs('-1d', nowMs, '--x')).toBe(Date.UTC(2026, 4, 1));
-  for (const text of ['', 'yesterday', '5/1/2026', '2026-13-01', '-1y', '1h']) {
+  for (const text of ['', 'yesterday', '5/1/2026', '2026-13-01', '-1y', '-5', '1h']) {
     expect(() => parseMomentMs(text, nowMs, '--x')).toThrow(UsageError);
   }
 });
