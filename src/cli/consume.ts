@@ -9,7 +9,7 @@ import { untilInterrupted } from './interrupted.ts';
 import { note } from './output.ts';
 import { parsePlaces, resolveStart } from './read-places.ts';
 import type { RecordPrinter } from './record-format.ts';
-import { printerFlags, printerOf } from './record-printer.ts';
+import { checkPrinterFlags, printerFlags, printerOf } from './record-printer.ts';
 import { UsageError } from './usage-error.ts';
 
 const flags = {
@@ -59,6 +59,7 @@ export const consume = defineCommand({
     if (args.count !== undefined && !(Number.isInteger(args.count) && args.count >= 0)) {
       throw new UsageError('--count must be a whole number from 0 up');
     }
+    checkPrinterFlags(args);
     await untilInterrupted((signal) => withBroker(args, (client) => print(client, args.topic, args, signal)));
   },
 });

@@ -4,6 +4,7 @@ import type { Flags, Values } from './command.ts';
 import { parseEscapes } from './escapes.ts';
 import { type EnvelopeFacts, jsonEnvelope } from './json-envelope.ts';
 import { delimitedFormat, parseFormat, type RecordPrinter } from './record-format.ts';
+import { UsageError } from './usage-error.ts';
 
 /** How to print records. */
 export const printerFlags = {
@@ -18,6 +19,11 @@ export const printerFlags = {
   },
   null: { alias: 'Z', type: 'boolean', default: false, describe: 'Print null keys and values as NULL' },
 } as const satisfies Flags;
+
+/** What is refused before anything is asked of a broker. @throws UsageError */
+export function checkPrinterFlags({ json, format }: Pick<Values<typeof printerFlags>, 'json' | 'format'>): void {
+  if (json && format !== undefined) throw new UsageError('give --json or --format, not both');
+}
 
 /** How the flags say to print the records of a topic. @throws UsageError */
 export async function printerOf(

@@ -13,7 +13,7 @@ import { note, write, writeJson } from './output.ts';
 import { Progress } from './progress.ts';
 import { RecordCommand } from './record-command.ts';
 import type { RecordPrinter } from './record-format.ts';
-import { printerFlags, printerOf } from './record-printer.ts';
+import { checkPrinterFlags, printerFlags, printerOf } from './record-printer.ts';
 import { parseFroms, parseTos } from './replay-places.ts';
 import { bytesText, table } from './table.ts';
 import { UsageError } from './usage-error.ts';
@@ -156,6 +156,7 @@ function checkArgs(args: Args): void {
   const wrong = (message: string): never => {
     throw new UsageError(message);
   };
+  checkPrinterFlags(args);
   if (isTopic(args) && args.exec !== undefined) wrong('--exec and --to-topic or --to-broker are two targets; give one');
   if (args.rate !== undefined && args.pace !== undefined) wrong('give --rate or --pace, not both');
   for (const [flag, value] of [

@@ -78,6 +78,9 @@ test('a line that cannot be understood is answered with one line and exit code 2
     ['topic', 'trim', 'x'],
     ['offsets', 'x', '--time', 'soon'],
     ['topic', 'list', '--timeout', 'long'],
+    ['topic', 'list', '--timeout', '5'],
+    ['consume', 'x', '-J', '-f', '%s'],
+    ['replay', 'x', '--json', '--format', '%s'],
     ['consume', 'x', '-b', 'nonsense:x'],
   ];
   for (const args of wrong) {
