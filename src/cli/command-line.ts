@@ -53,10 +53,10 @@ class CommandLine {
     const parser = this.#configured(yargs(this.#completing ? detached : withNamesMarked(detached)))
       .usage('millrace: a durable log and message broker that speaks the Kafka protocol\n\nUsage: $0 <command>')
       .epilogue(
-        'Run millrace COMMAND --help for its flags and examples. Flags can also be given as environment\n' +
+        'Run millrace COMMAND --help for its flags and examples. Flags can also be given as environment ' +
           'variables (MILLRACE_LOG_LEVEL for --log-level) or in a JSON file (--config).\n\n' +
-          'Exit codes: 0 done, 1 other failure, 2 usage, 3 broker not reached, 4 refused, 5 data folder not usable,\n' +
-          '6 address not usable, 7 damage found, 8 the broker stopped itself, 9 a command failed, 10 torn end,\n' +
+          'Exit codes: 0 done, 1 other failure, 2 usage, 3 broker not reached, 4 refused, 5 data folder not usable, ' +
+          '6 address not usable, 7 damage found, 8 the broker stopped itself, 9 a command failed, 10 torn end, ' +
           '130 Ctrl-C, 143 SIGTERM.',
       )
       .completion('completion', 'Print a completion script for your shell', completeNames(env))
@@ -105,6 +105,7 @@ class CommandLine {
   #addCommand(parser: Argv, command: Command, parent: string): void {
     const { env, file } = this.#surroundings;
     const flags: Flags = { ...commonFlags, ...command.flags };
+    const commonNames = Object.keys(commonFlags).filter((name) => !(name in command.flags));
     parser.command(
       command.syntax,
       command.describe,
@@ -116,7 +117,7 @@ class CommandLine {
         return one
           .options(flags)
           .group(Object.keys(command.flags), 'Flags:')
-          .group(Object.keys(commonFlags), COMMON_GROUP)
+          .group(commonNames, COMMON_GROUP)
           .config(configuredValues(flags, env, file));
       },
       async (args) => {

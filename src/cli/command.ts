@@ -57,7 +57,7 @@ interface CommandSpec<P extends Positionals, F extends Flags> {
   readonly positionals: P;
   readonly flags: F;
   readonly examples: readonly Example[];
-  /** Printed below the flags. */
+  /** Printed below the flags, and wrapped there: a line break only stands between sentences that are lines of their own. */
   readonly notes?: string;
   run(args: Values<P> & Values<F> & Values<typeof commonFlags>): Promise<void>;
 }

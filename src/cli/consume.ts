@@ -53,7 +53,7 @@ export const consume = defineCommand({
     },
   ],
   notes:
-    'Formats: %t topic, %p partition, %o offset, %T timestamp in ms, %k key, %K its bytes, %s value, %S its bytes, %R the same as\n' +
+    'Formats: %t topic, %p partition, %o offset, %T timestamp in ms, %k key, %K its bytes, %s value, %S its bytes, %R the same as ' +
     'big-endian int32, %h headers, %% a percent sign; \\n \\r \\t \\0 \\xNN bytes. Moments: milliseconds since 1970, ISO 8601, or -2h.',
   async run(args) {
     if (args.count !== undefined && !(Number.isInteger(args.count) && args.count >= 0)) {

@@ -15,7 +15,7 @@ export const groupOffsets = defineCommand({
     { run: '$0 group offsets billing --topic orders:0,2', does: 'In these two' },
   ],
   notes:
-    'OFFSET is that of the next record to be handled, - where none is committed. METADATA is what the consumer\n' +
+    'OFFSET is that of the next record to be handled, - where none is committed. METADATA is what the consumer ' +
     'added. A group that is not there has committed nothing, which is said, and is no failure.',
   async run(args) {
     const { offsets, none } = await withAdmin(args, async (admin) => {

@@ -60,8 +60,8 @@ export const groupSeek = defineCommand({
     { run: '$0 group seek billing-2 --from-group billing', does: 'A second group that goes on where the first is' },
   ],
   notes:
-    'Shows what changes, then asks at a terminal; a script is taken at its word. Without --topic every partition\n' +
-    'is moved in which the group has committed an offset. An offset that is not there is taken for the nearest\n' +
+    'Shows what changes, then asks at a terminal; a script is taken at its word. Without --topic every partition ' +
+    'is moved in which the group has committed an offset. An offset that is not there is taken for the nearest ' +
     'that is. A group with members is refused: stop its consumers first. A group that is not there is made.',
   async run(args) {
     const place = placeOf(args);

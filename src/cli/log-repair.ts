@@ -20,7 +20,7 @@ export const logRepair = defineCommand({
     { run: '$0 log repair data --topic orders', does: 'One topic' },
   ],
   notes:
-    'What is cut off is kept in quarantine/. Damaged records are left as they are and noted there, so that readers are led past\n' +
+    'What is cut off is kept in quarantine/. Damaged records are left as they are and noted there, so that readers are led past ' +
     'them where the topic has millrace.rot=skip; none can be mended. Nothing is done when the broker’s own records are damaged.\n' +
     'Exits with 0 when no record is damaged, with 7 when some are, with 5 when the folder was left alone.',
   async run(args) {

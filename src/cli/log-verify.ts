@@ -17,8 +17,8 @@ export const logVerify = defineCommand({
     { run: '$0 log verify data --topic orders --json', does: 'One topic, for a script' },
   ],
   notes:
-    'The digest is XXH64 over offsets, timestamps, keys, values and headers: equal digests, equal records. What only the journal\n' +
-    'has counts as stored. Exits with 7 when something is damaged, with 10 when a crash has left a torn end and nothing is\n' +
+    'The digest is XXH64 over offsets, timestamps, keys, values and headers: equal digests, equal records. What only the journal ' +
+    'has counts as stored. Exits with 7 when something is damaged, with 10 when a crash has left a torn end and nothing is ' +
     'worse, with 0 when all is sound. Files of Apache Kafka are read too. Nothing is ever changed.',
   async run(args) {
     const { checkLog } = await import('../log-check.ts');

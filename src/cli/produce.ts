@@ -83,7 +83,8 @@ export const produce = defineCommand({
     { run: '$0 produce state -k = -Z', does: 'A line KEY= is its key with a null value, not an empty one' },
   ],
   notes:
-    'Delimiters may hold \\n, \\r, \\t, \\0 and \\xNN. Every line is a record, empty ones too, and so is a last line without\nits delimiter; bytes are stored as they are.',
+    'Delimiters may hold \\n, \\r, \\t, \\0 and \\xNN. Every line is a record, empty ones too, and so is a last line without ' +
+    'its delimiter; bytes are stored as they are.',
   async run(args) {
     const options = producerOptions(args);
     const intake: Intake = {

@@ -138,7 +138,7 @@ export const replay = defineCommand({
   ],
   notes:
     'Places: earliest, end, an offset, -10 (the last ten; only to begin), -2h (that long ago), 2026-05-01T12:00:00Z, @MILLISECONDS.\n' +
-    'Keys, values, headers, timestamps and, unless told otherwise, partitions stay as they are. With a checkpoint each record is\n' +
+    'Keys, values, headers, timestamps and, unless told otherwise, partitions stay as they are. With a checkpoint each record is ' +
     'in the target topic once, however often the replay was interrupted or killed. Formats are those of consume.',
   async run(args) {
     checkArgs(args);

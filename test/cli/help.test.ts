@@ -63,6 +63,28 @@ test('help is printed for the program, a group and a command', async () => {
   expect(nothing.err).toContain('Commands:');
 });
 
+// Whoever breaks a paragraph by hand has it broken again at the width of the terminal.
+test('help wraps a paragraph once: no line ends before the next word has no room', async () => {
+  const columns = 110;
+  const paths = (await everyCommand()).map(({ path }) => path);
+  for (const path of [[], ...paths]) {
+    const { out } = await runCli([...path, '--help']);
+    // What is below the flags and examples, which are tables.
+    const lines = out.slice(out.lastIndexOf('\n  ')).split('\n').slice(2);
+    for (const [i, line] of lines.slice(0, -1).entries()) {
+      const [nextWord = ''] = lines[i + 1]!.split(' ');
+      const isSentenceEnd = /[.…]$/.test(line);
+      if (line === '' || nextWord === '' || isSentenceEnd) continue;
+      expect([path, line, `${line} ${nextWord}`.length > columns]).toEqual([path, line, true]);
+    }
+  }
+});
+
+test('a flag is listed once', async () => {
+  const { out } = await runCli(['consume', '--help']);
+  expect(out.match(/--json/g)).toHaveLength(1);
+});
+
 test('a line that cannot be understood is answered with one line and exit code 2', async () => {
   const wrong = [
     ['prodce', 'x'],
