@@ -7,7 +7,7 @@ import { brokerFlags, defineCommand, partitionFlag, type Values } from './comman
 import { withBroker } from './connect.ts';
 import { untilInterrupted } from './interrupted.ts';
 import { note } from './output.ts';
-import { parsePlaces, resolveStart } from './read-places.ts';
+import { type Places, parsePlaces, resolveStart } from './read-places.ts';
 import type { RecordPrinter } from './record-format.ts';
 import { checkPrinterFlags, printerFlags, printerOf } from './record-printer.ts';
 import { UsageError } from './usage-error.ts';
@@ -68,43 +68,50 @@ async function print(client: Millrace, topicName: string, args: Args, signal: Ab
   const topic = await client.admin.describeTopic(topicName);
   const output = new BufferedOutput();
   const printer = await printerOf(client, topic, args);
-  const reader = await readerOf(client, topic, args, signal);
+  const places = parsePlaces(args.offset ?? []);
+  const reader = await readerOf(client, topic, args, places, signal);
+  let isAllRead = false;
   try {
-    await printBatches(reader, printer, output, args.count ?? Number.POSITIVE_INFINITY);
+    isAllRead = await printBatches(reader, printer, output, args.count ?? Number.POSITIVE_INFINITY);
   } finally {
     await output.flush();
   }
-  if (!args.exitAtEnd || args.quiet) return;
+  // A moment at which to stop goes before the end.
+  if (!isAllRead || places.stop !== null || args.quiet) return;
   for (const partition of reader.partitions.toSorted((a, b) => a - b)) {
-    if (reader.lag(partition) === 0)
-      note(`% Reached end of topic ${topicName} [${partition}] at offset ${reader.position(partition)}`);
+    note(`% Reached end of topic ${topicName} [${partition}] at offset ${reader.position(partition)}`);
   }
 }
 
+/** Whether all there is to read was printed, and not just as many records as may be. */
 async function printBatches(
   reader: Reader<Buffer, Buffer>,
   printer: RecordPrinter,
   output: BufferedOutput,
   countMax: number,
-): Promise<void> {
+): Promise<boolean> {
   let left = countMax;
-  if (left === 0) return reader.close();
+  if (left === 0) {
+    await reader.close();
+    return false;
+  }
   for await (const { records } of reader.batches() as AsyncIterable<ReadBatch<Buffer, Buffer>>) {
     for (const record of records) {
       printer(record, output.writer);
-      if (--left === 0) return;
+      if (--left === 0) return false;
     }
     await output.keepPace();
   }
+  return true;
 }
 
 async function readerOf(
   client: Millrace,
   topic: TopicMetadata,
   args: Args,
+  { start, stop }: Places,
   signal: AbortSignal,
 ): Promise<Reader<Buffer, Buffer>> {
-  const { start, stop } = parsePlaces(args.offset ?? []);
   const partitions = args.partition ?? topic.partitions.map((one) => one.partition);
   const from = await resolveStart(client.admin, topic.name, start, partitions);
   const to = stop ?? (args.exitAtEnd ? 'end' : null);

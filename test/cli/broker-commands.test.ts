@@ -246,6 +246,20 @@ besideEachBroker('the commands', ({ name: brokerName, broker, folder, cli, done 
     expect((await done(['consume', name, '-e', '-q'])).err).toBe('');
   });
 
+  test('the end is said of each partition, empty ones too, and of none when reading stops before', async () => {
+    const name = await newTopic('--partitions', '3');
+    await done(['produce', name, '-p', '1'], { input: 'a\nb\nc\n' });
+    const ends = (...at: [number, number][]) =>
+      at.map(([partition, offset]) => `% Reached end of topic ${name} [${partition}] at offset ${offset}\n`).join('');
+    const told = async (...flags: string[]) => (await done(['consume', name, ...flags])).err;
+    expect(await told('-e')).toBe(ends([0, 0], [1, 3], [2, 0]));
+    expect(await told('-e', '-o', 'end')).toBe(ends([0, 0], [1, 3], [2, 0]));
+    expect(await told('-e', '-p', '2', '-p', '1')).toBe(ends([1, 3], [2, 0]));
+    expect(await told('-e', '-c', '9')).toBe(ends([0, 0], [1, 3], [2, 0]));
+    expect(await told('-e', '-c', '2')).toBe('');
+    expect(await told('-e', '-o', 'e@1')).toBe('');
+  });
+
   test('-J prints an object per record, as kcat does', async () => {
     const name = await newTopic();
     await done(['produce', name, '-k', ':', '-H', 'a=1'], { input: 'k:v\n' });
