@@ -184,27 +184,38 @@ export class Accumulator {
     this.#wakeReady();
   }
 
+  /** What goes wrong with a record, a bug too, is told to its sender, who would wait for ever; nobody else waits for it. */
   #append(topic: TopicQueues, record: EncodedRecord, pending: Pending, expiresAtMs?: number): void {
-    let partition: number | null;
+    let queue: PartitionQueue;
     try {
-      partition = this.#choose(topic, record);
+      queue = this.#place(topic, record, pending, expiresAtMs);
     } catch (error) {
       pending.reject(error as Error);
       return;
     }
     this.#usedBytes += record.bytes;
+    const batch = queue.open!;
+    const isFull = batch.sizeBytes >= queue.batchBytesMax;
+    if (isFull) queue.closeOpen();
+    if (isFull || batch.count === 1) this.#options.onBatch(batch);
+  }
+
+  /** Puts a record into the open batch of the queue that is returned. @throws Fault invalidArgument, unknownTopic. */
+  #place(topic: TopicQueues, record: EncodedRecord, pending: Pending, expiresAtMs?: number): PartitionQueue {
+    const partition = this.#choose(topic, record);
     const bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0);
     let queue = this.#queueOf(topic, partition ?? this.#stickyOf(topic, bytes));
-    if (this.#tryAppend(queue, record, pending)) return;
+    if (queue.open?.tryAppend(record, pending)) return queue;
     if (partition === null && queue.open !== null) {
       // A full batch is where records without a key turn to another partition, whose batch may have room.
       queue.closeOpen();
       topic.sticky = null;
       queue = this.#queueOf(topic, this.#stickyOf(topic, bytes));
-      if (this.#tryAppend(queue, record, pending)) return;
+      if (queue.open?.tryAppend(record, pending)) return queue;
     }
     queue.closeOpen();
     this.#startBatch(queue, record, pending, expiresAtMs ?? this.#expiry());
+    return queue;
   }
 
   /** Null: whichever is being filled with records without a key. @throws Fault invalidArgument, unknownTopic. */
@@ -240,13 +251,6 @@ export class Accumulator {
     return (topic.partitions[partition] ??= new PartitionQueue(topic.name, partition, this.#options.batchBytesMax));
   }
 
-  #tryAppend(queue: PartitionQueue, record: EncodedRecord, pending: Pending): boolean {
-    const { open } = queue;
-    if (open === null || !open.tryAppend(record, pending)) return false;
-    if (open.sizeBytes >= queue.batchBytesMax) this.#full(queue, open);
-    return true;
-  }
-
   #startBatch(queue: PartitionQueue, record: EncodedRecord, pending: Pending, expiresAtMs: number): void {
     const { topic, partition, nextOrder: order } = queue;
     const createdAtMs = this.#options.clock.monotonicMs();
@@ -260,13 +264,6 @@ export class Accumulator {
     queue.add(batch);
     this.active.add(queue);
     this.#track(batch);
-    if (batch.sizeBytes >= queue.batchBytesMax) this.#full(queue, batch);
-    else this.#options.onBatch(batch);
-  }
-
-  #full(queue: PartitionQueue, batch: ProducerBatch): void {
-    queue.closeOpen();
-    this.#options.onBatch(batch);
   }
 
   /** Gives back the room of a batch whose records have been told their outcome. */

@@ -113,6 +113,21 @@ describe('sends wait', () => {
     expect(bench.batches().flat().sort()).toEqual(['a', 'b', 'c']);
   });
 
+  test('and one that meets a bug is rejected with it, alone: others neither wait for it nor lack its room', async () => {
+    let calls = 0;
+    const below = (): number => {
+      if (calls++ === 0) throw new Error('a bug');
+      return 0;
+    };
+    const bench = new Bench({ bufferBytesMax: 100, random: { bytes: (size) => Buffer.alloc(size), below } });
+    bench.send('t', 'a');
+    bench.send('t', 'b');
+    await bench.find(topicOf('t', 1));
+    await bench.accumulator.whenAdmitted();
+    expect(bench.outcomes).toEqual(['a: a bug']);
+    expect(bench.batches()).toEqual([['b']]);
+  });
+
   test('in vain when the topic is not found; the next send looks for it again', async () => {
     const bench = new Bench();
     bench.send('t', 'a');
