@@ -50,8 +50,14 @@ export async function fetch(
   const deadlineMs = clock.monotonicMs() + limits.maxWaitMs;
   for (;;) {
     const seen = parts.map(({ log }) => (log instanceof Fault ? 0 : log.marks.highWatermark));
-    const gathered = gather(parts, limits);
-    const fetched = gathered instanceof Promise ? await gathered : gathered;
+    const fetched: Fetched[] = [];
+    try {
+      const rest = gather(parts, limits, fetched);
+      if (rest !== null) await rest;
+    } catch (bug) {
+      letGo(fetched);
+      throw bug;
+    }
     const bytes = fetched.reduce((sum, part) => sum + part.bytes, 0);
     const ended = fetched.some(({ fault, divergence }) => fault !== null || divergence !== null);
     // Nothing to wait for, or more to wait for than may be answered: what there is must do.
@@ -60,7 +66,7 @@ export async function fetch(
     const leftMs = deadlineMs - clock.monotonicMs();
     if (done || leftMs <= 0) return fetched;
     const moved = parts.some(({ log }, i) => !(log instanceof Fault) && log.marks.highWatermark > seen[i]!);
-    for (const { release } of fetched) release();
+    letGo(fetched);
     limits.hold(-bytes);
     if (!moved) await move(parts, leftMs, clock, signal);
   }
@@ -80,36 +86,39 @@ function move(parts: readonly FetchPart[], waitMs: number, clock: Clock, signal:
   });
 }
 
-/** One pass over the partitions; without a promise when all that is asked for is in memory. */
-function gather(parts: readonly FetchPart[], limits: FetchLimits): Fetched[] | Promise<Fetched[]> {
-  const fetched: Fetched[] = [];
+function letGo(fetched: readonly Fetched[]): void {
+  for (const { release } of fetched) release();
+}
+
+/** One pass over the partitions, into `fetched`; null, and no promise, when all that is asked for is in memory. */
+function gather(parts: readonly FetchPart[], limits: FetchLimits, fetched: Fetched[]): Promise<void> | null {
   let bytes = 0;
-  for (let i = 0; i < parts.length; i += 1) {
-    const read = readPart(parts[i]!, bytes, limits);
-    if (read instanceof Promise) return gatherRest(parts, i, read, fetched, bytes, limits);
+  for (const part of parts) {
+    const read = readPart(part, bytes, limits);
+    if (read instanceof Promise) return gatherRest(parts, read, bytes, limits, fetched);
     fetched.push(read);
     limits.hold(read.bytes);
     bytes += read.bytes;
   }
-  return fetched;
+  return null;
 }
 
+/** `first`: what is being read of the part that comes next. */
 async function gatherRest(
   parts: readonly FetchPart[],
-  index: number,
   first: Promise<Fetched>,
-  fetched: Fetched[],
   bytesBefore: number,
   limits: FetchLimits,
-): Promise<Fetched[]> {
+  fetched: Fetched[],
+): Promise<void> {
   let bytes = bytesBefore;
+  const index = fetched.length;
   for (let i = index; i < parts.length; i += 1) {
     const read = await (i === index ? first : readPart(parts[i]!, bytes, limits));
     fetched.push(read);
     limits.hold(read.bytes);
     bytes += read.bytes;
   }
-  return fetched;
 }
 
 /** `bytes` have been read from the partitions before. */

@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import type { Broker } from '../../src/broker/broker.ts';
+import type { LogRead } from '../../src/log/log-reader.ts';
 import type { Draft } from '../../src/wire/codec.ts';
 import type { ApiName, Messages } from '../../src/wire/messages.generated.ts';
 import { batch, fetchOf, makeTopic, produce, type RawClient, startBroker } from './support.ts';
@@ -82,6 +83,35 @@ test('where the answer has no place for an error the connection ends, and the br
   remove();
   expect(warnings.map(({ message }) => message)).toContainEqual(expect.stringContaining('a bug'));
   expect((await produce(other, 't', batch())).errorCode).toBe(0);
+});
+
+test('a bug in the read of one partition lets go of what was read of those before it', async () => {
+  const { broker, client: connect } = await startBroker();
+  const client = await connect();
+  await makeTopic(client, 't', 2);
+  await produce(client, 't', batch());
+  const [first, second] = [0, 1].map((partition) => broker.topics.get('t').partition(partition).reader);
+  const readFirst = first!.read.bind(first);
+  const released: boolean[] = [];
+  vi.spyOn(first!, 'read').mockImplementation((...asked) => {
+    const found = readFirst(...asked) as LogRead;
+    const index = released.push(false) - 1;
+    const release = (buffer?: Buffer): void => {
+      released[index] = true;
+      found.release(buffer);
+    };
+    return { ...found, release };
+  });
+  const bugAtOnce = (): never => {
+    throw new TypeError('planted');
+  };
+  for (const bug of [bugAtOnce, async () => bugAtOnce()]) {
+    vi.spyOn(second!, 'read').mockImplementation(bug);
+    const partitions = [0, 1].map((partition) => ({ partition, fetchOffset: 0, partitionMaxBytes: 1 << 20 }));
+    const answer = await client.request('Fetch', 12, { ...fetchOf('t'), topics: [{ topic: 't', partitions }] });
+    expect(answer.errorCode).toBe(UNKNOWN_SERVER_ERROR);
+  }
+  expect(released).toEqual([true, true]);
 });
 
 test('a bug in what changes something stops the broker', async () => {
