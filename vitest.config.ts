@@ -21,9 +21,6 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: [...quick, 'test/foreign/**'],
           globalSetup: 'test/build.ts',
-          // Most of these run beside a real Apache Kafka, which answers in its own time. Whoever develops sees each failure; a
-          // build is told of it, and tries once more.
-          retry: process.env['CI'] ? 1 : 0,
         },
       },
     ],
