@@ -47,7 +47,7 @@ export interface RunningServer {
 
 /**
  * A broker with open doors. @throws Fault folderInUse, folderTooNew, damagedMetadata, invalidConfig, portInUse,
- * addressUnavailable, diskFullAtStart, notAFolder, readOnlyDisk, diskError
+ * addressUnavailable, diskFullAtStart, notAFolder, foreignFolder, readOnlyDisk, diskError
  */
 export async function startServer(setup: ServerSetup): Promise<RunningServer> {
   const listen = setup.listen ?? LOOPBACK;

@@ -60,6 +60,7 @@ export type { ScannedPiece };
 /** Kafka's default. */
 const INDEX_INTERVAL_BYTES = 4096;
 const IDENTITY_FILE = 'millrace.json';
+const CLUSTER_LEDGER = path.join('ledger', 'cluster');
 const SEGMENT_FILE = /^(\d{20})\.(?:log|index|timeindex)$/;
 const PARTITION_FOLDER = /^topics[/\\]([^/\\]+)[/\\](\d+)$/;
 const LEDGER_FOLDER = /^ledger[/\\][^/\\]+$/;
@@ -108,9 +109,10 @@ export function piecesOf(log: Pick<StoredLog, 'mayHaveGaps'>, segment: Segment):
   return scanSegment(segment, { hasGaps: log.mayHaveGaps });
 }
 
+/** Also one that has lost its identity: its ledger of the cluster tells. */
 function dataFolderAbove(folder: string): string | null {
   for (let at = folder; ; at = path.dirname(at)) {
-    if (existsSync(path.join(at, IDENTITY_FILE))) return at;
+    if (existsSync(path.join(at, IDENTITY_FILE)) || existsSync(path.join(at, CLUSTER_LEDGER))) return at;
     if (at === path.dirname(at)) return null;
   }
 }
@@ -210,7 +212,7 @@ function byPlace(a: StoredLog, b: StoredLog): number {
 /** What the cluster ledger tells of topics and settings. It is read as it lies, without the repairs of a broker's start. */
 async function readCluster(disk: Disk, proofs: StoredProofs, warnings: string[]): Promise<ClusterState> {
   const state = new ClusterState(new Map());
-  const ledger = await storedLog(disk, path.join('ledger', 'cluster'), { cluster: state, proofs });
+  const ledger = await storedLog(disk, CLUSTER_LEDGER, { cluster: state, proofs });
   try {
     for (const segment of ledger.segments) {
       await walkBatches(segment, 0, (batch) => {

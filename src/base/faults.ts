@@ -186,6 +186,11 @@ export const faults = {
     retriable: false,
     says: 'what is there is no folder; choose another place for the data',
   },
+  foreignFolder: {
+    kafka: 'KAFKA_STORAGE_ERROR',
+    retriable: false,
+    says: 'the folder holds something else than the data of a Millrace; choose another place for the data',
+  },
   brokerStopped: { kafka: 'BROKER_NOT_AVAILABLE', retriable: true, says: 'the broker is stopping or has stopped' },
   folderInUse: {
     kafka: 'KAFKA_STORAGE_ERROR',

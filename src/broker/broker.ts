@@ -96,7 +96,7 @@ export class Broker {
 
   /**
    * Takes the folder's lock and reads what is in it. @throws Fault folderInUse, folderTooNew, damagedMetadata,
-   * invalidConfig, diskFullAtStart, notAFolder, readOnlyDisk, diskError
+   * invalidConfig, diskFullAtStart, notAFolder, foreignFolder, readOnlyDisk, diskError
    */
   static async open(options: BrokerOptions): Promise<Broker> {
     const settings = new BrokerSettings(options.settings);

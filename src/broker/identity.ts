@@ -4,6 +4,10 @@ import type { LogContext } from '../log/partition-log.ts';
 import { readWhole, writeWhole } from '../log/sealed-file.ts';
 import { crc32c } from '../record/crc32c.ts';
 
+/** The broker's own ledgers, and what else lies in its folder: a folder that has one of these names may have been a broker's. */
+const LEDGERS = ['cluster', 'groups'];
+const BESIDE_LEDGERS = ['topics', 'journal'];
+
 /** The version of everything in the data folder. A newer one is refused. */
 const FORMAT = 1;
 const FILE = 'millrace.json';
@@ -16,19 +20,39 @@ export interface Identity {
 
 /**
  * Who this broker is: written once, when its folder is new. @throws Fault folderTooNew; damagedMetadata when the file is
- * there and unreadable, or is missing where data is: nothing is made up for data that exists
+ * there and unreadable, or is missing where data is: nothing is made up for data that exists; foreignFolder where what is
+ * there cannot be a broker's
  */
 export async function loadIdentity(disk: LogContext['disk'], random: Random): Promise<Identity> {
   const bytes = await readWhole(disk, FILE);
   if (bytes !== null) return parse(bytes.toString('utf8'));
-  if ((await disk.list('ledger')).length > 0) {
-    throw new Fault('damagedMetadata', { detail: `${FILE} is missing; put it back from a backup` });
-  }
+  await checkIsNew(disk);
   const identity: Identity = { format: FORMAT, clusterId: randomUuid(random), nodeId: 1 };
   const sealed = { ...identity, checksum: checksumOf(identity) };
   await writeWhole(disk, FILE, Buffer.from(`${JSON.stringify(sealed, null, 2)}\n`));
   await disk.syncFolder('.');
   return identity;
+}
+
+/** @throws Fault damagedMetadata, foreignFolder */
+async function checkIsNew(disk: LogContext['disk']): Promise<void> {
+  const inLedger = await namesIn(disk, 'ledger');
+  if (inLedger?.length === 0) return;
+  const beside = await disk.list('.');
+  const isOurs =
+    LEDGERS.some((name) => inLedger?.includes(name)) || BESIDE_LEDGERS.some((name) => beside.includes(name));
+  if (isOurs) throw new Fault('damagedMetadata', { detail: `${FILE} is missing; put it back from a backup` });
+  throw new Fault('foreignFolder', { detail: `"ledger" in it is not a broker's` });
+}
+
+/** Null when there is a file in place of the folder. */
+async function namesIn(disk: LogContext['disk'], folder: string): Promise<readonly string[] | null> {
+  try {
+    return await disk.list(folder);
+  } catch (error) {
+    if (error instanceof Fault && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOTDIR') return null;
+    throw error;
+  }
 }
 
 /** So that no changed letter passes for another cluster's id. */

@@ -13,7 +13,7 @@ export const exitCodes = {
   unreachable: 3,
   /** The broker refused: it does not know the topic, has it already, does not allow it. */
   refused: 4,
-  /** The data folder cannot be used: in use, of a newer format, damaged, read-only, its disk full. */
+  /** The data folder cannot be used: in use, of a newer format, damaged, somebody else's, read-only, its disk full. */
   dataFolder: 5,
   /** The address to listen on is in use, or none of this machine's. */
   address: 6,
@@ -46,6 +46,7 @@ const byFault: Partial<Record<FaultName, number>> = {
   diskFull: exitCodes.dataFolder,
   diskFullAtStart: exitCodes.dataFolder,
   notAFolder: exitCodes.dataFolder,
+  foreignFolder: exitCodes.dataFolder,
   readOnlyDisk: exitCodes.dataFolder,
   folderInUse: exitCodes.dataFolder,
   folderTooNew: exitCodes.dataFolder,

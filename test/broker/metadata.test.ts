@@ -135,3 +135,39 @@ describe('lost metadata is noticed where data is', () => {
     expect(JSON.parse(await factsOf(folder))).toMatchObject({ topics: [], epoch: 0 });
   });
 });
+
+describe("a folder whose `ledger` is somebody else's", () => {
+  const foreign: Record<string, (ledger: string) => void> = {
+    'a file': (ledger) => fs.writeFileSync(ledger, 'accounts'),
+    'a folder': (ledger) => {
+      fs.mkdirSync(ledger);
+      fs.writeFileSync(path.join(ledger, '2025.txt'), 'accounts');
+    },
+  };
+  const places = Object.entries(foreign);
+
+  test.each(places)('is refused as such, and not made a broker’s: %s', async (_, make) => {
+    const folder = tempFolder();
+    make(path.join(folder, 'ledger'));
+    expect(await factsOf(folder)).toBe('refused: foreignFolder');
+    expect(fs.existsSync(path.join(folder, 'millrace.json'))).toBe(false);
+  });
+
+  test.each(places)('is damaged where anything may be a broker’s: %s', async (_, make) => {
+    for (const ours of ['topics', 'journal']) {
+      const folder = tempFolder();
+      make(path.join(folder, 'ledger'));
+      fs.mkdirSync(path.join(folder, ours));
+      expect([ours, await factsOf(folder)]).toEqual([ours, 'refused: damagedMetadata']);
+    }
+  });
+
+  test('is damaged where a name in it is that of a ledger', async () => {
+    for (const name of ['cluster', 'groups']) {
+      const folder = tempFolder();
+      foreign['a folder']!(path.join(folder, 'ledger'));
+      fs.mkdirSync(path.join(folder, 'ledger', name));
+      expect([name, await factsOf(folder)]).toEqual([name, 'refused: damagedMetadata']);
+    }
+  });
+});

@@ -269,6 +269,17 @@ test('a place without logs is said to be one', async () => {
   expect((await runCli(['log', 'dump', sound, '--topic', 'none'])).code).toBe(2);
 });
 
+test('a data folder that has lost its identity is damaged, and no place without logs', async () => {
+  const { data, partition } = await copy();
+  await rm(path.join(data, 'millrace.json'));
+  for (const target of [data, partition]) {
+    const { code, logs, err } = await verify(target);
+    expect([target, code, err]).toEqual([target, 7, expect.stringContaining('millrace.json')]);
+    expect(logs.map(({ label }) => label)).toContain('plain-0');
+  }
+  expect((await runCli(['log', 'repair', data])).code).toBe(5);
+});
+
 test('a damaged identity or ledger does not stand in the way of looking', async () => {
   const { data } = await copy();
   await writeFile(path.join(data, 'millrace.json'), '{');
