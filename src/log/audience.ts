@@ -93,6 +93,7 @@ export class Audience {
   }
 
   #wake(): void {
+    if (this.#watchers.size === 0) return;
     for (const onMove of [...this.#watchers]) onMove();
   }
 }

@@ -1,3 +1,4 @@
+import { writeInt64 } from '../record/int64.ts';
 import type { Checksum } from './checksum.ts';
 
 /*
@@ -70,8 +71,10 @@ export function encodeRound(target: Buffer, entries: readonly JournalEntry[]): v
   for (const { folder, segmentBase, position, nextOffset, batches, bytes } of entries) {
     const folderBytes = target.write(folder, at + 2);
     at = target.writeUInt16BE(folderBytes, at) + folderBytes;
-    for (const value of [segmentBase, position, nextOffset]) at = target.writeBigUInt64BE(BigInt(value), at);
-    at = target.writeUInt32BE(bytes, at);
+    writeInt64(target, at, segmentBase);
+    writeInt64(target, at + 8, position);
+    writeInt64(target, at + 16, nextOffset);
+    at = target.writeUInt32BE(bytes, at + 24);
     for (const batch of batches) at += batch.copy(target, at);
   }
   target.writeUInt32BE(MAGIC, 0);

@@ -8,11 +8,9 @@ import { JOURNAL_FOLDER, type JournalReplay, PROOFS_PATH, type Proofs } from './
 import { makeReserve } from './journal-reserve.ts';
 import {
   encodeRound,
-  entryBytes,
   JOURNAL_BLOCK_BYTES,
   type JournalEntry,
   padded,
-  ROUND_HEADER_BYTES,
   sealRound,
   UNUSED_GENERATION,
 } from './journal-round.ts';
@@ -225,18 +223,18 @@ export class Journal {
   }
 
   /**
-   * Makes one round durable; one at a time. False when the disk refused it: none of it is stored, nor will be after a crash.
+   * Makes one round of `bytes` durable; one at a time. False when the disk refused it: none of it is stored, nor will be after a crash.
    * @throws what is fatal to the broker: the round may be stored or not
    */
-  write(entries: readonly JournalEntry[], logs: readonly JournaledLog[]): Promise<boolean> {
-    const writing = this.#write(entries, logs);
+  write(entries: readonly JournalEntry[], logs: readonly JournaledLog[], bytes: number): Promise<boolean> {
+    const writing = this.#write(entries, logs, bytes);
     // Its caller is told of a failure.
     this.#writing = writing.catch(() => {});
     return writing;
   }
 
-  async #write(entries: readonly JournalEntry[], logs: readonly JournaledLog[]): Promise<boolean> {
-    const roundBytes = padded(entries.reduce((sum, entry) => sum + entryBytes(entry), ROUND_HEADER_BYTES));
+  async #write(entries: readonly JournalEntry[], logs: readonly JournaledLog[], bytes: number): Promise<boolean> {
+    const roundBytes = padded(bytes);
     if (this.#round.length < roundBytes) this.#round = Buffer.allocUnsafeSlow(roundBytes * 2);
     // At once: a log that is synced in place while a file is opened lets go of its batches, and their memory is used again.
     encodeRound(this.#round, entries);
@@ -262,7 +260,7 @@ export class Journal {
     active.position += roundBytes;
     // One is ready before it is needed, and none is made for a broker that does not come so far.
     if (this.#free.length === 0 && active.position > active.file.sizeBytes / 2) this.#makeUnlessRefused();
-    for (const [i, { nextOffset }] of entries.entries()) active.logs.set(logs[i]!, nextOffset);
+    for (let i = 0; i < logs.length; i += 1) active.logs.set(logs[i]!, entries[i]!.nextOffset);
     return true;
   }
 

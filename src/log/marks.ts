@@ -39,7 +39,7 @@ export class Marks {
   }
 
   accept(next: number): void {
-    invariant(next > this.#acceptedNext, 'an offset was given twice', this.facts());
+    this.#must(next > this.#acceptedNext, 'an offset was given twice', next);
     this.#acceptedNext = next;
   }
 
@@ -49,26 +49,30 @@ export class Marks {
   }
 
   written(next: number): void {
-    invariant(next <= this.#acceptedNext && next >= this.#writtenNext, 'written ran wild', { next, ...this.facts() });
+    this.#must(next <= this.#acceptedNext && next >= this.#writtenNext, 'written ran wild', next);
     this.#writtenNext = next;
   }
 
   durable(next: number): void {
-    invariant(next <= this.#writtenNext, 'durable ran ahead', { next, ...this.facts() });
+    this.#must(next <= this.#writtenNext, 'durable ran ahead', next);
     this.#durableNext = Math.max(this.#durableNext, next);
   }
 
   /** Moves the high watermark; true when it moved. It never goes back, also when a setting changes what it follows. */
   show(next: number): boolean {
-    invariant(next <= this.#writtenNext, 'the high watermark ran ahead', { next, ...this.facts() });
+    this.#must(next <= this.#writtenNext, 'the high watermark ran ahead', next);
     if (next <= this.#highWatermark) return false;
     this.#highWatermark = next;
     return true;
   }
 
   trim(logStart: number): void {
-    invariant(logStart <= this.#highWatermark, 'trimmed past the high watermark', { to: logStart, ...this.facts() });
+    this.#must(logStart <= this.#highWatermark, 'trimmed past the high watermark', logStart);
     this.#logStart = Math.max(this.#logStart, logStart);
+  }
+
+  #must(holds: boolean, message: string, next: number): void {
+    if (!holds) invariant(false, message, { next, ...this.facts() });
   }
 
   facts(): object {

@@ -1,7 +1,19 @@
 import type { Disk } from '../disk/disk.ts';
+import { maxTimestamp } from '../record/batch.ts';
+import type { LogSettings } from './log-settings.ts';
 import { writeProducers } from './producer-snapshot.ts';
 import type { ProducerState } from './producer-state.ts';
 import { Segment } from './segment.ts';
+import type { WrittenBatch } from './unsynced-batches.ts';
+
+/** Whether a batch is to be the first of another segment; `active` is ready. */
+export function mustRoll({ batch, nextOffset }: WrittenBatch, active: Segment, settings: LogSettings): boolean {
+  if (active.sizeBytes === 0) return false;
+  // Entries of the indexes hold offsets relative to the segment's base in 31 bits.
+  if (nextOffset - active.baseOffset > 0x7fffffff) return true;
+  if (active.readyAgeAt(maxTimestamp(batch, 0)) > settings.segmentMs) return true;
+  return active.sizeBytes + batch.length > settings.segmentBytes;
+}
 
 /** Makes the segment that follows, durably, with the producers' state at its start beside it; or leaves nothing of it. */
 export async function nextSegment(

@@ -1,5 +1,5 @@
 import { Fault, isFault } from '../base/faults.ts';
-import { baseOffset, lastOffset, lastOffsetDelta, leaderEpoch, maxTimestamp, stamp } from '../record/batch.ts';
+import { baseOffset, lastOffset, lastOffsetDelta, leaderEpoch, stamp } from '../record/batch.ts';
 import { type Codecs, threadedCodecs } from '../record/compression.ts';
 import { AppendGroup } from './append-group.ts';
 import { Audience } from './audience.ts';
@@ -8,10 +8,11 @@ import { CompactedSegments } from './compacted-segments.ts';
 import type { JournalEntry } from './journal-round.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
 import type { LogContext } from './log-context.ts';
+import { LogFiling } from './log-filing.ts';
 import { LogReader } from './log-reader.ts';
 import type { LogSettings } from './log-settings.ts';
 import { Marks } from './marks.ts';
-import { nextSegment } from './next-segment.ts';
+import { mustRoll, nextSegment } from './next-segment.ts';
 import { type PendingBatch, PendingBatches } from './pending-batches.ts';
 import type { ProducerState, StoredBatch, Undo } from './producer-state.ts';
 import { proveAll, type RecoveredLog, recoverLog } from './recovery.ts';
@@ -21,6 +22,7 @@ import type { Appended } from './syncer.ts';
 import { CachedTail } from './tail-cache.ts';
 import { JOURNAL_ENTRY_BYTES_MAX, UnsyncedBatches } from './unsynced-batches.ts';
 import type { WriteAhead } from './write-ahead.ts';
+import { WriteTurn } from './write-turn.ts';
 
 export type { LogContext };
 
@@ -51,12 +53,12 @@ export class PartitionLog {
   /** Taken from the pending ones for a round of the journal: not in the segment before that is durable. */
   #held: PendingBatch[] = [];
   readonly #unsynced = new UnsyncedBatches();
-  /** A full disk has refused what the journal holds: until it is in the file, nothing is added to it. */
-  #isFilingRefused = false;
+  readonly #filing: LogFiling;
   /** Where in the active segment the last record before writtenNext ends. */
   #writtenPosition: number;
-  #writing: Promise<void> | null = null;
-  /** The write loop makes way for `roll`: under load it would not come to its end. */
+  /** Of the write loop, of a round of the journal for what is pending, or of `roll`. */
+  readonly #turn = new WriteTurn();
+  /** What is pending makes way for `roll`: under load it would not come to its end. */
   #isRollWaiting = false;
   #syncing = Promise.resolve(0);
   readonly #checkpoint: CheckpointKeeper;
@@ -74,16 +76,17 @@ export class PartitionLog {
     this.epochs = log.epochs;
     this.epochs.cutStart(log.logStart);
     this.producers = log.producers;
+    this.#filing = new LogFiling(this, context);
     this.#tail = new CachedTail(context.cache);
     this.#audience = new Audience(this.marks, settings, context.clock, () => context.syncer.request(this));
     this.codecs = context.codecs ?? threadedCodecs;
     this.reader = new LogReader(log, this.#tail, this.marks, context, () => this.#settings.rot);
-    this.#writtenPosition = this.#active.sizeBytes;
+    this.#writtenPosition = this.activeSegment.sizeBytes;
     this.#checkpoint = new CheckpointKeeper(
       context,
       folder,
       log,
-      { segmentBase: this.#active.baseOffset, position: this.#writtenPosition, durableNext: log.endNext },
+      { segmentBase: this.activeSegment.baseOffset, position: this.#writtenPosition, durableNext: log.endNext },
       () => ({ logStart: this.marks.logStart, epochs: this.epochs.starts }),
     );
     this.compacted = new CompactedSegments(context.disk, folder, this.#removal, this.#checkpoint, this.#tail);
@@ -132,7 +135,7 @@ export class PartitionLog {
     return this.#context.syncer.hasJournal && this.#settings.flushMessages === 1;
   }
 
-  get #active(): Segment {
+  get activeSegment(): Segment {
     return this.#segments.at(-1)!;
   }
 
@@ -156,7 +159,7 @@ export class PartitionLog {
     this.marks.accept(nextOffset);
     this.#pending.push({ batch: copy, page, nextOffset, undo: this.#applyProducer(copy), ahead });
     this.#audience.add(nextOffset, group);
-    this.#writing ??= this.#writeLoop();
+    this.#proceed();
     return { baseOffset, nextOffset, duplicate: false };
   }
 
@@ -184,7 +187,7 @@ export class PartitionLog {
   /** For the journal, which needs what it holds up to `nextOffset` no more then. @throws Fault diskFull */
   async syncInPlace(nextOffset: number): Promise<void> {
     if (this.#checkpoint.value.durableNext < nextOffset) await this.sync();
-    if (this.#isFilingRefused) throw this.#notFiled();
+    if (this.#filing.isRefused) throw this.#filing.refusal;
   }
 
   /**
@@ -195,7 +198,18 @@ export class PartitionLog {
     if (this.#stopped !== null || !this.#unsynced.isWhole) return null;
     if (withPending) this.#held = this.#takeRun(JOURNAL_ENTRY_BYTES_MAX - this.#unsynced.bytes);
     if (this.#unsynced.bytes === 0 && this.#held.length === 0) return null;
-    return this.#unsynced.entry(this.folder, this.#active.baseOffset, this.#writtenPosition, this.#held);
+    return this.#unsynced.entry(this.folder, this.activeSegment.baseOffset, this.#writtenPosition, this.#held);
+  }
+
+  /** For the journal's next round, which this log has joined; null when it is to write to its file instead. */
+  roundEntry(): JournalEntry | null {
+    return this.#goesToJournal ? this.entry(true) : null;
+  }
+
+  /** The round that this log has joined has ended. */
+  roundEnded(isDurable: boolean): void {
+    if (isDurable) this.#endTurn();
+    else void this.#writeLoop(true);
   }
 
   /** The round of the journal that was to hold the last entry has not come about. */
@@ -210,24 +224,11 @@ export class PartitionLog {
     const run = this.#held;
     this.#held = [];
     if (run.length > 0) {
-      this.#active.append(run);
+      this.activeSegment.append(run);
       this.#advance(run);
-      this.#noteUnfiled();
+      this.#filing.note();
     }
     this.#durable(nextOffset);
-  }
-
-  /** Writes what only the journal has to the segment's file; false when the disk has no room for it. Never rejects. */
-  async file(): Promise<boolean> {
-    const active = this.#active;
-    try {
-      if (this.#stopped === null) await active.file();
-      this.#isFilingRefused = false;
-    } catch (error) {
-      await this.#filingFailed(active, error);
-    }
-    this.#noteUnfiled();
-    return !this.#isFilingRefused;
   }
 
   /** Takes over changed settings; what is written already feels them too. */
@@ -268,16 +269,16 @@ export class PartitionLog {
 
   /** Ends the active segment, unless another is active by now or it is empty. @throws Fault */
   async roll(active: Segment): Promise<void> {
-    for (; this.#writing !== null; await this.#writing) this.#isRollWaiting = true;
+    for (; this.#turn.isTaken; await this.#turn.released()) this.#isRollWaiting = true;
     this.#isRollWaiting = false;
-    const isDue = active === this.#active && active.sizeBytes > 0 && this.#closing === null && this.#stopped === null;
-    const rolling = isDue ? this.#roll() : Promise.resolve();
-    this.#writing = rolling
-      .catch(() => {})
-      .then(() => {
-        this.#writing = this.#pending.first !== undefined ? this.#writeLoop() : null;
-      });
-    await rolling;
+    const isDue =
+      active === this.activeSegment && active.sizeBytes > 0 && this.#closing === null && this.#stopped === null;
+    this.#turn.take();
+    try {
+      if (isDue) await this.#roll();
+    } finally {
+      this.#endTurn();
+    }
     if (this.#stopped !== null) throw this.#stopped;
   }
 
@@ -289,8 +290,8 @@ export class PartitionLog {
 
   /** Ends at once: nothing more is written, everyone who waits is refused. After a fatal failure, or before deletion. */
   abort(fault: Fault): void {
-    this.#isFilingRefused = false;
     this.#end(fault);
+    this.#filing.done();
   }
 
   #end(fault: Fault): void {
@@ -298,7 +299,7 @@ export class PartitionLog {
     for (const { ahead } of this.#pending.takeAll()) ahead?.refuse(fault);
     this.#held = [];
     this.#unsynced.drop();
-    this.#noteUnfiled();
+    this.#filing.note();
     this.#audience.stop(fault);
   }
 
@@ -308,14 +309,14 @@ export class PartitionLog {
   }
 
   async #close(): Promise<void> {
-    while (this.#writing !== null || this.#pending.first !== undefined) await this.#writing;
+    while (this.#turn.isTaken || this.#pending.first !== undefined) await this.#turn.released();
     await this.sync();
     const clean = this.#stopped === null;
     this.#end(new Fault('brokerStopped'));
     await Promise.all([this.compacted.stop(), this.reader.quarantine.stop()]);
     try {
       // What the journal alone has, the next start takes from there.
-      if (clean && this.#isFilingRefused) throw this.#notFiled();
+      if (clean && this.#filing.isRefused) throw this.#filing.refusal;
       const { logStart, writtenNext: endNext } = this.marks;
       const { segments, epochs, producers } = this;
       if (clean) await proveAll(this.#context.disk, this.folder, { segments, logStart, endNext, epochs, producers });
@@ -328,57 +329,75 @@ export class PartitionLog {
     return this.producers.apply(batch, baseOffset(batch, 0), lastOffset(batch, 0), this.#context.clock.monotonicMs());
   }
 
-  async #writeLoop(): Promise<void> {
+  /** Brings what is pending on its way, unless it is. Nothing is awaited when the journal can take it as it is. */
+  #proceed(): void {
+    const next = this.#pending.first;
+    if (next === undefined || this.#turn.isTaken || this.#isRollWaiting) return;
+    this.#turn.take();
+    const mayJoin =
+      next.ahead === null &&
+      this.activeSegment.isReady &&
+      !mustRoll(next, this.activeSegment, this.#settings) &&
+      this.#goesToJournal;
+    if (mayJoin) this.#context.syncer.joinRound(this);
+    else void this.#writeLoop(false);
+  }
+
+  #endTurn(): void {
+    this.#turn.release();
+    this.#proceed();
+  }
+
+  async #writeLoop(isRefused: boolean): Promise<void> {
     // A pause to gather what arrives in the same turn, and so that nothing is thrown into `accept`.
     await null;
     try {
-      for (let next = this.#pending.first; next !== undefined && !this.#isRollWaiting; next = this.#pending.first) {
-        const ageMs = this.#active.ageAt(maxTimestamp(next.batch, 0));
-        if (this.#mustRoll(next, typeof ageMs === 'number' ? ageMs : await ageMs)) await this.#roll();
-        if (!this.#active.isOpen) await this.#active.open();
-        const ahead = this.#pending.first?.ahead;
-        if (ahead) await this.#writeAhead(ahead);
-        else if (!this.#goesToJournal || !(await this.#context.syncer.nextRound(this))) await this.#write();
-      }
+      if (await this.#writePending(isRefused)) return this.#context.syncer.joinRound(this);
     } catch (error) {
       this.#rollBack([], error);
-    } finally {
-      this.#writing = null;
     }
+    this.#endTurn();
   }
 
-  #mustRoll(next: PendingBatch, ageMs: number): boolean {
-    const { sizeBytes, baseOffset: base } = this.#active;
-    if (sizeBytes === 0) return false;
-    // Entries of the indexes hold offsets relative to the segment's base in 31 bits.
-    if (next.nextOffset - base > 0x7fffffff || ageMs > this.#settings.segmentMs) return true;
-    return sizeBytes + next.batch.length > this.#settings.segmentBytes;
+  /** True when what is left is for the journal's next round. `isRefused`: the last one has not taken what is first. */
+  async #writePending(isRefused: boolean): Promise<boolean> {
+    let toFile = isRefused;
+    for (let next = this.#pending.first; next !== undefined && !this.#isRollWaiting; next = this.#pending.first) {
+      if (!this.activeSegment.isReady) await this.activeSegment.makeReady();
+      else if (mustRoll(next, this.activeSegment, this.#settings)) await this.#roll();
+      else if (next.ahead !== null) await this.#writeAhead(next.ahead);
+      else if (!toFile && this.#goesToJournal) return true;
+      else {
+        await this.#write();
+        toFile = false;
+      }
+    }
+    return false;
   }
 
   /** Whether what is pending is to be durable before it is in the file: somebody waits for that, and it is no bulk. */
   get #goesToJournal(): boolean {
-    if (!this.canBeJournaled || !this.#audience.isWaiting || this.#isFilingRefused) return false;
+    if (!this.canBeJournaled || !this.#audience.isWaiting || this.#filing.isRefused) return false;
     const bytes = this.#unsynced.bytes + this.#pending.bytesUpTo(JOURNAL_ENTRY_BYTES_MAX);
     return bytes <= JOURNAL_ENTRY_BYTES_MAX && this.#context.syncer.takesRound(bytes);
   }
 
   /** The pending batches that go into the active segment together. */
   #takeRun(bytesMax: number): PendingBatch[] {
-    return this.#pending.takeRun(Math.min(bytesMax, this.#settings.segmentBytes - this.#active.sizeBytes));
+    return this.#pending.takeRun(Math.min(bytesMax, this.#settings.segmentBytes - this.activeSegment.sizeBytes));
   }
 
   async #write(): Promise<void> {
     const run = this.#takeRun(WRITE_BYTES_MAX);
     if (run.length === 0) return;
-    const active = this.#active;
+    const active = this.activeSegment;
     try {
       await this.#context.syncer.writes.run(() => active.write(run.map((pending) => pending.batch)));
     } catch (error) {
       await active.cutBack().catch((fatal) => this.fail(fatal));
       return this.#rollBack(run, error);
     }
-    this.#isFilingRefused = false;
-    this.#noteUnfiled();
+    this.#filing.done();
     this.#unsynced.add(run, this.#usesJournal);
     this.#advance(run);
     this.#audience.moved();
@@ -396,8 +415,8 @@ export class PartitionLog {
   /** Holds a part of a group back until the group is durable as a whole. */
   async #writeAhead(ahead: WriteAhead): Promise<void> {
     try {
-      const mustFile = this.#isFilingRefused || this.#context.syncer.isFilingFull;
-      if (mustFile && !(await this.file())) throw this.#notFiled();
+      const mustFile = this.#filing.isRefused || this.#context.syncer.isFilingFull;
+      if (mustFile && !(await this.#filing.file())) throw this.#filing.refusal;
       // What precedes it must not be durable later than it.
       if (!this.#unsynced.isWhole) await this.sync();
       if (this.#stopped !== null) throw this.#stopped;
@@ -429,34 +448,15 @@ export class PartitionLog {
     this.#context.onFatal(error);
   }
 
-  async #filingFailed(active: Segment, error: unknown): Promise<void> {
-    if (this.#stopped !== null) return;
-    if (!isFault(error, 'diskFull')) return this.fail(error);
-    await active.cutBack().catch((fatal) => this.fail(fatal));
-    const facts = { folder: this.folder, bytes: active.unfiledBytes, err: error };
-    if (!this.#isFilingRefused) this.#context.logger.error(facts, 'the disk is full: a partition takes no appends');
-    this.#isFilingRefused = true;
-    this.#context.syncer.refused(error);
-  }
-
-  #notFiled(): Fault {
-    const { unfiledBytes } = this.#active;
-    return new Fault('diskFull', { detail: `${unfiledBytes} bytes of ${this.folder} are in the journal alone` });
-  }
-
-  #noteUnfiled(): void {
-    this.#context.syncer.filing?.note(this, this.#stopped === null ? this.#active.unfiledBytes : 0);
-  }
-
   async #syncWritten(): Promise<number> {
     const { writtenNext } = this.marks;
     const before = this.#checkpoint.value;
     if (this.#stopped !== null || before.durableNext >= writtenNext) return 0;
     this.#audience.syncBegins();
-    const [active, position] = [this.#active, this.#writtenPosition];
+    const [active, position] = [this.activeSegment, this.#writtenPosition];
     const aid = this.#checkpoint.aid.prepare(active, position, writtenNext);
     try {
-      if (!(await this.file()) || this.#stopped !== null) return 0;
+      if (!(await this.#filing.file()) || this.#stopped !== null) return 0;
       await active.sync();
     } catch (error) {
       this.fail(error);
@@ -479,8 +479,8 @@ export class PartitionLog {
     const base = this.marks.writtenNext;
     await this.sync();
     if (this.#stopped !== null) throw this.#stopped;
-    if (this.#isFilingRefused) throw this.#notFiled();
-    await this.#checkpoint.aid.finish(this.#active);
+    if (this.#filing.isRefused) throw this.#filing.refusal;
+    await this.#checkpoint.aid.finish(this.activeSegment);
     const { indexIntervalBytes } = this.#settings;
     const fresh = await nextSegment(disk, this.folder, base, indexIntervalBytes, () => this.#producersWritten());
     this.#segments.push(fresh);

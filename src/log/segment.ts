@@ -121,6 +121,11 @@ export class Segment {
     return `${this.#path}.producers`;
   }
 
+  /** How much older than `timestampMs` the first batch is, of a segment that is ready; 0 when there is none. */
+  readyAgeAt(timestampMs: number): number {
+    return this.#sizeBytes === 0 ? 0 : timestampMs - this.#firstTimestampMs!;
+  }
+
   /** How much older than `timestampMs` the segment's first batch is; negative when it is younger, 0 when there is none. */
   ageAt(timestampMs: number): number | Promise<number> {
     if (this.#sizeBytes === 0) return 0;
@@ -131,13 +136,15 @@ export class Segment {
     });
   }
 
-  get isOpen(): boolean {
-    return this.#file.isOpen;
+  /** Whether batches can be appended, and judged by their age, without waiting. */
+  get isReady(): boolean {
+    return this.#file.isOpen && (this.#sizeBytes === 0 || this.#firstTimestampMs !== null);
   }
 
   /** Opens the file, for what is to be written to it later and must not fail for want of a handle then. */
-  async open(): Promise<void> {
+  async makeReady(): Promise<void> {
     await this.#file.open();
+    await this.ageAt(0);
   }
 
   /** Says, before anything is read, that this is the segment that is appended to. */
@@ -150,14 +157,14 @@ export class Segment {
     return this.#file.exclusively(async () => {
       await this.#writeUnfiledAnd(batches);
       // Not before they are written, since a reader may have the index built again in the meantime.
-      this.#note(batches);
+      for (const batch of batches) this.#note(batch);
     });
   }
 
   /** Appends whole batches that the journal has, in memory alone, with their pins: `file` writes them. */
   append(run: readonly WrittenBatch[]): void {
     this.#unfiled.add(run);
-    this.#note(run.map(({ batch }) => batch));
+    for (const { batch } of run) this.#note(batch);
   }
 
   /** Writes what is in memory alone to the file. When it fails nothing is lost: `cutBack`. */
@@ -172,13 +179,11 @@ export class Segment {
     this.#unfiled.filed(unfiled.length);
   }
 
-  #note(batches: readonly Buffer[]): void {
-    this.#firstTimestampMs ??= maxTimestamp(batches[0]!, 0);
-    for (const batch of batches) {
-      this.index.note(batch, this.#sizeBytes);
-      this.#sizeBytes += batch.length;
-      this.endNext = nextOffset(batch, 0);
-    }
+  #note(batch: Buffer): void {
+    this.#firstTimestampMs ??= maxTimestamp(batch, 0);
+    this.index.note(batch, this.#sizeBytes);
+    this.#sizeBytes += batch.length;
+    this.endNext = nextOffset(batch, 0);
   }
 
   /** Removes what a failed write left in the file behind the last whole batch. */

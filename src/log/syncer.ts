@@ -52,8 +52,8 @@ export class Syncer {
   #journal: Journal | null = null;
   /** Null without a journal: what is durable is in the segment files then. */
   filing: Filing | null = null;
-  /** For the next round; those that hold something back for it are told whether it is durable. */
-  readonly #waiting = new Map<PartitionLog, ((isDurable: boolean) => void) | null>();
+  /** For the next round; true for those that have left their turn to write to it. */
+  readonly #waiting = new Map<PartitionLog, boolean>();
   readonly #groups: WriteAhead[] = [];
   readonly #inPlace = new Set<PartitionLog>();
   readonly #inPlaceRunning = new Set<PartitionLog>();
@@ -78,6 +78,7 @@ export class Syncer {
    * @throws Fault invalidProducerEpoch, outOfOrderSequence, batchTooLarge, brokerStopped
    */
   append(group: readonly Append[], until: AppendStage): { parts: Appended[]; settled: Promise<void> } {
+    if (group.length === 1) return appendOne(group[0]!, until);
     const stored = group.map(({ log, batch }) => log.check(batch));
     const ahead = this.#writeAhead(group.filter((_, i) => stored[i] === null));
     const ticket = new AppendGroup(group.length, until);
@@ -108,7 +109,7 @@ export class Syncer {
   request(log: PartitionLog): void {
     if (this.#journal === null || !log.canBeJournaled) this.#syncInPlace(log);
     else if (!this.#inPlace.has(log) && !this.#waiting.has(log)) {
-      this.#waiting.set(log, null);
+      this.#waiting.set(log, false);
       this.#startRounds();
     }
   }
@@ -118,15 +119,10 @@ export class Syncer {
     return !this.filing!.isFull && this.#journal!.canWrite(bytes);
   }
 
-  /**
-   * Makes durable what a log has pending when the next round begins. Resolves to false when that is not durable: the log
-   * writes it to its file then, and asks again.
-   */
-  nextRound(log: PartitionLog): Promise<boolean> {
-    return new Promise((resolve) => {
-      this.#waiting.set(log, resolve);
-      this.#startRounds();
-    });
+  /** Makes durable what a log has pending when the next round begins; its `roundEnded` is called afterwards. */
+  joinRound(log: PartitionLog): void {
+    this.#waiting.set(log, true);
+    this.#startRounds();
   }
 
   /** A log had to refuse appends. On a full disk, what the journal can do without is room for the next. */
@@ -194,29 +190,28 @@ export class Syncer {
   /** One round of what logs have for it; when the journal cannot take it, each of them is synced in place. */
   async #round(): Promise<void> {
     const logs: PartitionLog[] = [];
-    const answers: (((isDurable: boolean) => void) | null)[] = [];
+    const joined: boolean[] = [];
     const entries: JournalEntry[] = [];
-    let bytes = 0;
-    for (const [log, answer] of this.#waiting) {
+    let bytes = ROUND_HEADER_BYTES;
+    for (const [log, hasJoined] of this.#waiting) {
       if (bytes >= ROUND_BYTES_MAX) break;
       this.#waiting.delete(log);
-      const entry = log.entry(answer !== null);
-      if (entry === null) {
-        answer?.(false);
-        continue;
-      }
-      logs.push(log);
-      answers.push(answer);
-      entries.push(entry);
-      bytes += entryBytes(entry);
+      const entry = hasJoined ? log.roundEntry() : log.entry(false);
+      if (entry !== null) {
+        logs.push(log);
+        joined.push(hasJoined);
+        entries.push(entry);
+        bytes += entryBytes(entry);
+      } else if (hasJoined) log.roundEnded(false);
     }
     if (logs.length === 0) return;
-    const isDurable = await this.#write(entries, logs);
-    for (const [i, log] of logs.entries()) {
+    const isDurable = await this.#write(entries, logs, bytes);
+    for (let i = 0; i < logs.length; i += 1) {
+      const log = logs[i]!;
       if (isDurable) log.journaled(entries[i]!.nextOffset);
       else log.notJournaled();
-      if (!isDurable && answers[i] === null) this.#syncInPlace(log);
-      answers[i]?.(isDurable);
+      if (joined[i]) log.roundEnded(isDurable);
+      else if (!isDurable) this.#syncInPlace(log);
     }
   }
 
@@ -232,7 +227,7 @@ export class Syncer {
     }
     if (!group.begin()) return;
     const entries = logs.map((log) => log.entry(true)!);
-    const isDurable = await this.#write(entries, logs);
+    const isDurable = await this.#write(entries, logs, roundBytes(entries));
     for (const [i, log] of logs.entries()) {
       if (isDurable) log.journaled(entries[i]!.nextOffset);
       else log.notJournaled();
@@ -241,19 +236,25 @@ export class Syncer {
   }
 
   /** False when the journal has no room. A failure of any other kind ends the broker. */
-  async #write(entries: readonly JournalEntry[], logs: readonly PartitionLog[]): Promise<boolean> {
+  async #write(entries: readonly JournalEntry[], logs: readonly PartitionLog[], bytes: number): Promise<boolean> {
     const journal = this.#journal!;
-    if (!journal.canWrite(roundBytes(entries))) {
+    if (!journal.canWrite(bytes)) {
       journal.makeRoom();
       return false;
     }
     try {
-      return await journal.write(entries, logs);
+      return await journal.write(entries, logs, bytes);
     } catch (error) {
       for (const log of logs) log.fail(error);
       return false;
     }
   }
+}
+
+function appendOne({ log, batch }: Append, until: AppendStage): { parts: Appended[]; settled: Promise<void> } {
+  const stored = log.check(batch);
+  const ticket = new AppendGroup(1, until);
+  return { parts: [log.accept(batch, stored, ticket, null)], settled: ticket.settled };
 }
 
 function roundBytes(entries: readonly JournalEntry[]): number {

@@ -115,7 +115,7 @@ export class CachedTail {
 
   #dropEvicted(): void {
     // Pages go oldest first, so what is gone is a prefix.
-    const evicted = lastIndexWhere(this.#regions.length, (i) => this.#regions[i]!.page.bytes === null) + 1;
-    if (evicted > 0) this.#regions.splice(0, evicted);
+    if (this.#regions[0]?.page.bytes !== null) return;
+    this.#regions.splice(0, lastIndexWhere(this.#regions.length, (i) => this.#regions[i]!.page.bytes === null) + 1);
   }
 }

@@ -41,15 +41,15 @@ export class UnsyncedBatches {
     endPosition: number,
     following: readonly Pick<WrittenBatch, 'batch' | 'nextOffset'>[],
   ): JournalEntry {
-    const all = [...this.#batches, ...following];
-    return {
-      folder,
-      segmentBase,
-      position: endPosition - this.#bytes,
-      nextOffset: all.at(-1)!.nextOffset,
-      batches: all.map(({ batch }) => batch),
-      bytes: following.reduce((sum, { batch }) => sum + batch.length, this.#bytes),
-    };
+    const batches: Buffer[] = [];
+    let bytes = this.#bytes;
+    for (const { batch } of this.#batches) batches.push(batch);
+    for (const { batch } of following) {
+      batches.push(batch);
+      bytes += batch.length;
+    }
+    const { nextOffset } = following.at(-1) ?? this.#batches.at(-1)!;
+    return { folder, segmentBase, position: endPosition - this.#bytes, nextOffset, batches, bytes };
   }
 
   /** Takes what was written, with its pins; `forJournal` says whether it may be wanted there. */

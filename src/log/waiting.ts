@@ -21,6 +21,11 @@ export class WaitingAppends {
 
   /** A retry waits for less than what was appended before it. */
   add(nextOffset: number, group: AppendGroup): void {
+    const last = this.#waiting.at(-1);
+    if (last === undefined || last.nextOffset <= nextOffset) {
+      this.#waiting.push({ nextOffset, group });
+      return;
+    }
     const after = lastIndexWhere(this.#waiting.length, (i) => this.#waiting[i]!.nextOffset <= nextOffset);
     this.#waiting.splice(after + 1, 0, { nextOffset, group });
   }
@@ -31,7 +36,8 @@ export class WaitingAppends {
     while (count < this.#waiting.length && this.#waiting[count]!.nextOffset <= next) {
       this.#waiting[count++]!.group.reached(this.#stage);
     }
-    if (count > 0) this.#waiting.splice(0, count);
+    if (count === this.#waiting.length) this.#waiting = [];
+    else if (count > 0) this.#waiting.splice(0, count);
   }
 
   /** Refuses those that wait for more than `next`. */

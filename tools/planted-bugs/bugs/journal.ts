@@ -142,7 +142,7 @@ export const journalBugs: readonly PlantedBug[] = [
     wrong:
       'A segment file is synced without the batches that wait to be written to it, and the journal’s copy is given up.',
     file: 'src/log/partition-log.ts',
-    find: 'if (!(await this.file()) || this.#stopped !== null) return 0;',
+    find: 'if (!(await this.#filing.file()) || this.#stopped !== null) return 0;',
     replace: 'if (this.#stopped !== null) return 0;',
     caughtBy: [POWER_CUTS],
   },
