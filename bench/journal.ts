@@ -1,6 +1,6 @@
 /*
  * The shared journal beside a sync per file, alternating in one run, in this process with no socket between:
- *   node bench/journal.ts [--rounds 5] [--partitions 1000] [--others 100] [--every-ms 20] [--dir DIR]
+ *   node bench/journal.ts [--rounds 4] [--partitions 1000] [--others 100] [--every-ms 20] [--dir DIR]
  * many: one 100-byte record to each of 1,000 partitions at once, all with acks=all, ten times, each after half a second of rest: caches
  * are cold and the processor sleeps. many on end: thirty times, each when the last of the one before is acknowledged. one: one record
  * after another to one partition, of a broker that has nothing else to do. one beside: the same while 100 other partitions get a record
@@ -31,7 +31,7 @@ import {
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '4' },
     partitions: { type: 'string', default: '1000' },
     others: { type: 'string', default: '100' },
     'every-ms': { type: 'string', default: '20' },
