@@ -149,6 +149,6 @@ export const groupBugs: readonly PlantedBug[] = [
     file: 'src/broker/groups/consumer/migration.ts',
     find: 'generation: group.epoch,',
     replace: 'generation: 1,',
-    caughtBy: [simulation(1, 8)],
+    caughtBy: [simulation(9, 24)],
   },
 ];
