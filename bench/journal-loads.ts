@@ -19,8 +19,8 @@ const SETTLE_MS = 500;
 const BULK_BYTES = 256 * 1024 * 1024;
 
 /**
- * Large batches to one partition. What is on the way with the first two goes through the journal, and so is written twice; with the
- * others it is more than the journal takes of one log, also with 64 KB, since a batch is a little more than its record.
+ * Large batches to one partition. What is on the way with the first goes through the journal, and so is written twice; with the
+ * others it is more than the journal takes of one log, also with 32 KB, since a batch is a little more than its record.
  */
 export const BULKS = [
   { batchBytes: 16 * 1024, inFlight: 16 },

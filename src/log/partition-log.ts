@@ -30,9 +30,9 @@ export type { LogContext };
 const WRITE_BYTES_MAX = 8 * 1024 * 1024;
 
 /**
- * One partition on disk. Appends go: accept (offset given, copy in the tail cache) → write loop → the journal's next round →
- * the high watermark moves, which answers appenders and wakes readers → the segment's file, in the background. What nobody
- * waits to be durable, and bulk, goes to the file first.
+ * One partition on disk. Appends go: accept (offset given, copy in the tail cache) → the journal's next round → the high
+ * watermark moves, which answers appenders and wakes readers → the segment's file, in the background. What nobody waits to be
+ * durable, and bulk, goes to the file first, by the write loop, which also does what has to be done before any of it.
  */
 export class PartitionLog {
   readonly folder: string;

@@ -128,8 +128,7 @@ export class Segment {
 
   /** How much older than `timestampMs` the segment's first batch is; negative when it is younger, 0 when there is none. */
   ageAt(timestampMs: number): number | Promise<number> {
-    if (this.#sizeBytes === 0) return 0;
-    if (this.#firstTimestampMs !== null) return timestampMs - this.#firstTimestampMs;
+    if (this.#sizeBytes === 0 || this.#firstTimestampMs !== null) return this.readyAgeAt(timestampMs);
     return this.read(0, BATCH_HEADER_BYTES).then((header) => {
       this.#firstTimestampMs = maxTimestamp(header, 0);
       return timestampMs - this.#firstTimestampMs;
@@ -141,7 +140,10 @@ export class Segment {
     return this.#file.isOpen && (this.#sizeBytes === 0 || this.#firstTimestampMs !== null);
   }
 
-  /** Opens the file, for what is to be written to it later and must not fail for want of a handle then. */
+  /**
+   * Opens the file, for what is to be written to it later and must not fail for want of a handle then, and looks up what its age
+   * goes by.
+   */
   async makeReady(): Promise<void> {
     await this.#file.open();
     await this.ageAt(0);

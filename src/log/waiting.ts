@@ -36,8 +36,9 @@ export class WaitingAppends {
     while (count < this.#waiting.length && this.#waiting[count]!.nextOffset <= next) {
       this.#waiting[count++]!.group.reached(this.#stage);
     }
+    if (count === 0) return;
     if (count === this.#waiting.length) this.#waiting = [];
-    else if (count > 0) this.#waiting.splice(0, count);
+    else this.#waiting.splice(0, count);
   }
 
   /** Refuses those that wait for more than `next`. */
