@@ -372,6 +372,23 @@ describe('a group whose members speak both protocols', () => {
     expect(wrong(true)).toEqual(['two owners']);
   });
 
+  test('had members of both where one of the other protocol was not answered, or was only given its id', () => {
+    const wrong = (ended: string) =>
+      found((g) => {
+        g.joined('a', 5, consumer);
+        g.owns(as('a', 5), P);
+        const join = g.by('b').begin('join', { group: 'g', protocol: 'classic' });
+        if (ended === 'disconnected') join.info(ended);
+        else join.fail(ended);
+        g.joined('c', 2, consumer);
+        g.owns(as('c', 2), P);
+        g.committed('1', 0, as('c', 2));
+      });
+    expect(wrong('disconnected')).toEqual([]);
+    expect(wrong('MEMBER_ID_REQUIRED')).toEqual([]);
+    expect(wrong('INCONSISTENT_GROUP_PROTOCOL')).toEqual(['zombie commit 0', 'generation went back']);
+  });
+
   test('does not begin anew beside a member that it goes on to accept', () => {
     const wrong = (rejoins: boolean) =>
       found((g) => {

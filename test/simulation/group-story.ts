@@ -43,6 +43,7 @@ export class GroupStory {
   readonly #tellings: ReadonlyMap<number, readonly Telling[]>;
   /** Those to which a member joins or leaves, whatever came of them. */
   readonly #moves: readonly Operation<'join' | 'leave'>[];
+  readonly #protocols: ReadonlySet<string>;
   readonly #crashSteps: readonly number[];
   /** Joins by which a group that had become empty began anew in another protocol. */
   readonly #beginnings: readonly OkOperation<'join'>[];
@@ -74,6 +75,7 @@ export class GroupStory {
       op.outcome === 'ok' && (op.kind === 'join' || op.kind === 'heartbeat') && op.call.group === group;
     this.#tellings = Map.groupBy(operations.filter(isTelling), ({ process }) => process);
     this.#moves = [...ofKind(operations, 'join'), ...ofKind(operations, 'leave')].filter(isOurs);
+    this.#protocols = protocolsOf(ofKind(operations, 'join').filter(isOurs));
     this.#beginnings = this.isMixed ? this.joins.filter((join) => this.#mayBegin(join)) : [];
   }
 
@@ -139,12 +141,12 @@ export class GroupStory {
 
   /** Whether its members spoke both protocols. */
   get isMixed(): boolean {
-    return new Set(this.joins.map(({ call }) => call.protocol)).size > 1;
+    return this.#protocols.size > 1;
   }
 
   /** Whether its members are all of the classic protocol, so that a generation is the whole group's. */
   get isClassic(): boolean {
-    return this.joins.every(({ call }) => call.protocol === 'classic');
+    return !this.#protocols.has('consumer');
   }
 
   /** The step after which an operation cannot take effect any more: a request that was given up dies with the broker. */
@@ -193,6 +195,15 @@ export class GroupStory {
     if (this.#beginnings.some((op) => op.invoked.step < to.step && op.completed.step > from.step)) return true;
     return this.#endings.some((op) => op.invoked.step < to.step && this.endOf(op) > from.step);
   }
+}
+
+/**
+ * What those who joined spoke. One that was not answered may be a member all the same; and one that is only given its id makes
+ * a classic group of one of the new protocol that is empty, as with Kafka.
+ */
+function protocolsOf(joins: readonly Operation<'join'>[]): Set<string> {
+  const mayCount = joins.filter((join) => join.outcome !== 'fail' || join.error === 'MEMBER_ID_REQUIRED');
+  return new Set(mayCount.map(({ call }) => call.protocol));
 }
 
 function toldMember(told: Telling): string {
