@@ -415,15 +415,19 @@ describe('a group whose members speak both protocols', () => {
   });
 
   test('forgets a generation that had begun when the broker ended, and that gave nobody anything', () => {
-    const wrong = (fate: { crash?: boolean; given?: boolean }) =>
+    const wrong = (fate: { crash?: boolean; given?: boolean; comesAgain?: boolean }) =>
       found((g) => {
         g.joined('b', 4, consumer);
         g.joined('a', 6);
         if (fate.given) g.owns(as('a', 6));
         if (fate.crash) g.crash('power');
         g.joined('a', 5);
+        if (fate.comesAgain) g.joined('a', 6);
+        if (fate.comesAgain) g.owns(as('a', 6));
       });
     expect(wrong({ crash: true })).toEqual([]);
+    expect(wrong({ crash: true, comesAgain: true })).toEqual([]);
+    expect(wrong({ crash: true, given: true, comesAgain: true })).toEqual(['generation went back']);
     expect(wrong({})).toEqual(['generation went back']);
     expect(wrong({ crash: true, given: true })).toEqual(['generation went back']);
   });

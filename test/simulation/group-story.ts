@@ -169,9 +169,15 @@ export class GroupStory {
   lasts(join: OkOperation<'join'>, until: Moment): boolean {
     if (join.call.protocol === 'consumer' || !this.wentDown(join.invoked, until)) return true;
     const { member, generation } = join.result;
+    // Its work may have been given out in answer to a later join, when the generation had come again.
+    const next = this.joins.find(({ index, result }) => index > join.index && result.member === member);
+    const endStep = next?.invoked.step ?? Infinity;
     return this.holdings.some(
       ({ note: { call, invoked } }) =>
-        call.member === member && call.generation === generation && invoked.step > join.completed.step,
+        call.member === member &&
+        call.generation === generation &&
+        invoked.step > join.completed.step &&
+        invoked.step < endStep,
     );
   }
 
