@@ -175,24 +175,28 @@ export class LogReader {
           continue;
         }
         if (!(error instanceof Fault) || error.fault !== 'corruptBatch') throw error;
-        const place = await this.#damageAt(segment, this.#segments[index + 1]?.baseOffset ?? segment.endNext, offset);
+        const place = await this.#damageAt(segment, offset);
         if (place !== null) return place;
-        if (attempt === 2) throw error;
+        if (!this.#segments.includes(segment)) attempt = 0;
+        else if (attempt === 2) throw error;
       }
     }
   }
 
-  /** The damaged place that has an offset, known before or found now; null when there is none. */
-  #damageAt(segment: Segment, endNext: number | null, offset: number): Promise<QuarantinedPlace | null> {
+  /** The damaged place that has an offset, known before or found now; null when there is none, or no such segment any more. */
+  #damageAt(segment: Segment, offset: number): Promise<QuarantinedPlace | null> {
     const search = this.#searching.then(async () => {
       const known = this.quarantine.find(offset);
       if (known !== null) return known;
       const start = await segment.index.startOf(offset);
       const { offsets } = await segment.index.loaded();
+      const index = this.#segments.indexOf(segment);
+      if (index < 0) return null;
       const pieces = scanSegment(segment, {
         start: this.quarantine.endBefore(segment, offset) ?? start,
+        // Both as they are at this moment: what is appended meanwhile would be taken for damaged with one older than the other.
         endPosition: segment.sizeBytes,
-        endNext,
+        endNext: this.#segments[index + 1]?.baseOffset ?? segment.endNext,
         hasGaps: segment.hasGaps,
         epochAt: (at) => this.#epochs.at(at),
         startsAfter: (position) => offsets.after(position),

@@ -51,11 +51,12 @@ async function rottenLog(isHeld: (name: string, path: string) => boolean) {
   for (let i = 0; i < 3; i += 1) await append(context, log, { tag: i });
   dropCache(context);
   disk.flip(log.segments[0]!.logPath, 75, 0x10);
-  return { disk, gate, log };
+  return { disk, gate, log, context };
 }
 
-const readFirst = async (log: PartitionLog): Promise<unknown> =>
-  log.reader.read(0, { endNext: 3, bytesMax: 1, atLeastOne: true });
+const readAt = async (log: PartitionLog, offset: number) =>
+  log.reader.read(offset, { endNext: log.marks.writtenNext, bytesMax: 1, atLeastOne: true });
+const readFirst = (log: PartitionLog): Promise<unknown> => readAt(log, 0);
 
 test('a log is closed only when no write of its damaged places is under way any more', async () => {
   const { disk, gate, log } = await rottenLog((name, path) => name === 'write' && path.includes('places'));
@@ -99,4 +100,35 @@ test('whenever a read comes upon damage while its log is closed and removed, it 
   // Held at the first it does not come upon it, and at the last it does.
   expect(faults.length).toBeGreaterThan(2);
   expect([faults[0], faults.at(-2)]).toEqual(['brokerStopped', 'corruptBatch']);
+});
+
+test('what is appended while the extent of damage is looked for is no part of it', async () => {
+  for (let held = 0, isOver = false; !isOver; held += 1) {
+    let reads = 0;
+    const { disk, gate, log, context } = await rottenLog((name, path) => {
+      return name === 'read' && isLogFile(path) && reads++ === held;
+    });
+    // The last one too: what comes meanwhile lies right behind it.
+    disk.flip(log.segments[0]!.logPath, log.segments[0]!.sizeBytes - 1, 0x10);
+    gate.close();
+    const found = Promise.all([failureOf(readAt(log, 0)), failureOf(readAt(log, 2))]).finally(() => {
+      isOver = gate.arrived === 0;
+    });
+    await until(() => gate.arrived > 0 || isOver);
+    const { sizeBytes } = log.segments[0]!;
+    await append(context, log, { tag: 'meanwhile' });
+    gate.open();
+    expect(await found).toMatchObject([{ fault: 'corruptBatch' }, { fault: 'corruptBatch' }]);
+    const places = log.reader.quarantine.places.map(({ firstOffset, nextOffset, position, bytes }) => {
+      return [firstOffset, nextOffset, position + bytes];
+    });
+    expect(places, `held at read ${held}`).toEqual([
+      [0, 1, expect.any(Number)],
+      [2, 3, sizeBytes],
+    ]);
+    dropCache(context);
+    const read = await readAt(log, 3);
+    expect(read.nextOffset, `held at read ${held}`).toBe(4);
+    await log.close();
+  }
 });
