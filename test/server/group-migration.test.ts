@@ -148,33 +148,63 @@ test('a leader that gave one partition to two, or one that there is not, does no
   expect(owned).toEqual([0, 1, 2, 3].filter((partition) => owned.includes(partition)));
 });
 
-test('a disk that refuses leaves the group as it was, of either kind; when it takes writes again all goes on', async () => {
+/** A broker on a disk that can be made full. */
+async function startOnDisk() {
   const folder = tempFolder();
-  let isFull = false;
+  const fullness = { isFull: false };
   const disk = hookedDisk(realDisk(folder), async (call, proceed) => {
-    if (isFull && call.name === 'write') throw new Fault('diskFull');
+    if (fullness.isFull && call.name === 'write') throw new Fault('diskFull');
     return proceed();
   });
-  const target = await startBroker({ folder, disk });
+  return { target: await startBroker({ folder, disk }), fullness };
+}
+
+test('a disk that refuses does not take back a generation that members were told', async () => {
+  const { target, fullness } = await startOnDisk();
+  const [client, other] = [await target.client(), await target.client()];
+  const first = await classicGroup(client);
+  const joining = other.request('JoinGroup', 3, joinRequest('', []));
+  await expect.poll(() => heartbeat(client, first), { timeout: 60_000 }).toBe(REBALANCE_IN_PROGRESS);
+  const [leader, follower] = [await joinClassic(client, first.memberId), await joining];
+  const { memberId, generationId } = follower;
+  // On the connection of what comes next, so that it waits by then.
+  const waiting = client.request('SyncGroup', 3, { groupId: 'g', memberId, generationId, assignments: [] });
+
+  fullness.isFull = true;
+  expect((await joinNew(client, 'new')).errorCode).toBe(COORDINATOR_NOT_AVAILABLE);
+  fullness.isFull = false;
+  expect((await waiting).errorCode).toBe(REBALANCE_IN_PROGRESS);
+  expect(await heartbeat(client, leader)).toBe(0);
+  const syncing = joinClassic(other, memberId).then((again) => syncClassic(other, again));
+  const given = new Map([
+    [leader.memberId, [0, 1]],
+    [memberId, [2, 3]],
+  ]);
+  expect(await syncClassic(client, leader, given)).toEqual(consumerAssignment(TOPIC, [0, 1]));
+  expect(await syncing).toEqual(consumerAssignment(TOPIC, [2, 3]));
+});
+
+test('a disk that refuses leaves the group as it was, of either kind; when it takes writes again all goes on', async () => {
+  const { target, fullness } = await startOnDisk();
   const client = await target.client();
   const classic = await classicGroup(client);
   const member = { groupId: 'g', memberId: 'new', memberEpoch: 0 };
 
-  isFull = true;
+  fullness.isFull = true;
   expect((await joinNew(client, 'new')).errorCode).toBe(COORDINATOR_NOT_AVAILABLE);
   expect(await typeOf(client)).toBe('classic');
-  isFull = false;
+  fullness.isFull = false;
   expect(await heartbeat(client, classic)).toBe(0);
 
   const { memberEpoch } = await joinNew(client, 'new');
   expect(await typeOf(client)).toBe('consumer');
   const before = await client.request('ConsumerGroupDescribe', 1, { groupIds: ['g'] });
-  isFull = true;
+  fullness.isFull = true;
   const change = { ...member, memberEpoch, subscribedTopicNames: [] };
   expect((await client.request('ConsumerGroupHeartbeat', 1, change)).errorCode).toBe(COORDINATOR_NOT_AVAILABLE);
   expect((await leaveNew(client, 'new')).errorCode).toBe(COORDINATOR_NOT_AVAILABLE);
   expect(await client.request('ConsumerGroupDescribe', 1, { groupIds: ['g'] })).toEqual(before);
-  isFull = false;
+  fullness.isFull = false;
   expect((await leaveNew(client, 'new')).errorCode).toBe(0);
   expect(await typeOf(client)).toBe('classic');
 });

@@ -72,18 +72,21 @@ export class ClassicGroup extends ClassicRebalance implements Group {
     return { id, generation, protocolType, protocol, members: [...this.roster] };
   }
 
-  /** Another kind of group takes its place: who waits is told to join that. */
-  dissolve(): readonly Effect[] {
+  /**
+   * Another kind of group is to take its place: who waits is told to join again, which is that one or, if the disk refuses it,
+   * still this one.
+   */
+  interrupt(nowMs: number): readonly Effect[] {
     const out: Effect[] = [];
-    for (const member of [...this.roster]) {
-      const again = new Fault('rebalanceInProgress');
+    const again = new Fault('rebalanceInProgress');
+    for (const member of this.roster) {
+      if (member.joinAsk === null && member.syncAsk === null) continue;
       if (member.joinAsk !== null) out.push(answer(member.joinAsk, refusedJoin(again, member.memberId)));
       if (member.syncAsk !== null) out.push(answer(member.syncAsk, refusedSync(again)));
-      this.remove(member.memberId);
+      member.joinAsk = member.syncAsk = null;
+      member.isNew = false;
+      this.keepAlive(member, nowMs);
     }
-    this.pending.clear();
-    this.joinDeadline = null;
-    this.state = 'Empty';
     return out;
   }
 

@@ -328,14 +328,20 @@ export class GroupCoordinator {
     }
   }
 
-  /** The events replace a classic group: none of its own comes after them. If the disk refuses, it is as it was stored. */
+  /**
+   * The events replace a classic group: none of its own comes after them. If the disk refuses, it goes on as it is: what it told
+   * its members is not all stored.
+   */
   async #appendInPlaceOf(group: ClassicGroup, events: readonly GroupEvent[]): Promise<void> {
     const { id } = group;
     this.#removing.add(id);
-    void this.#perform(group, group.dissolve());
+    void this.#perform(group, group.interrupt(this.#uptime.uptimeMs()));
     this.#groups.delete(id);
     try {
       await this.#append(events);
+    } catch (error) {
+      if (!group.isVoid) this.#groups.set(id, group);
+      throw error;
     } finally {
       this.#removing.delete(id);
     }

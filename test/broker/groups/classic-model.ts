@@ -219,6 +219,11 @@ export class ClassicModel {
     }
   }
 
+  /** A group of the new protocol was to take its place, and the disk refused that. */
+  interrupt(): void {
+    this.#perform(this.group.interrupt(this.nowMs));
+  }
+
   /** The broker goes and comes again: clients' requests are cut off, and generations may be given again that nobody stored. */
   restart(): void {
     this.#stores = [];

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { ClassicModel, REBALANCE_MS } from './classic-model.ts';
 
 /*
- * Any number of clients that join, leave, die, fall silent and commit at any time, over a disk that is full at times and a
- * broker that restarts: one generation has one division of the work, which is durable before it is told; nobody waits for
+ * Any number of clients that join, leave, die, fall silent and commit at any time, over a disk that is full at times, a broker
+ * that restarts and migrations that are refused: one generation has one division of the work, which is durable before it is told; nobody waits for
  * longer than a rebalance may take; no commit of who is out is taken; and when the churn ends, the group is at work after two
  * rebalances at most. The rules themselves are in classic-model.ts.
  */
@@ -26,7 +26,7 @@ const step = fc.oneof(
     arbitrary: fc.record({ type: fc.constant('wait' as const), ms: fc.constantFrom(0, 1, 500, 4000, 15_000) }),
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('disk' as const), full: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('restart' as const) }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constantFrom('restart' as const, 'interrupt' as const) }) },
   { weight: 8, arbitrary: fc.record({ type: fc.constant('round' as const) }) },
 );
 
