@@ -176,9 +176,8 @@ export class PartitionLog {
   }
 
   /**
-   * Syncs the segment file, with what is written now; returns how many bytes that was: 0 also when a full disk keeps it from
-   * being in the file. Never rejects: a failed sync is fatal to the broker. One runs at a time: of two at once the operating
-   * system may tell only one that bytes were lost.
+   * Syncs the segment file; returns how many bytes that was: 0 also when a full disk keeps them from being in it. Never rejects: a
+   * failed sync is fatal to the broker. One runs at a time: of two at once the operating system may tell only one of a loss.
    */
   sync(): Promise<number> {
     return (this.#syncing = this.#syncing.then(() => this.#syncWritten()));
@@ -394,7 +393,8 @@ export class PartitionLog {
     try {
       await this.#context.syncer.writes.run(() => active.write(run.map((pending) => pending.batch)));
     } catch (error) {
-      await active.cutBack().catch((fatal) => this.fail(fatal));
+      const takenBack = this.#syncing.then(() => active.takeBack().catch((fatal) => this.fail(fatal)));
+      await (this.#syncing = takenBack.then(() => 0));
       return this.#rollBack(run, error);
     }
     this.#filing.done();

@@ -193,10 +193,19 @@ export class Segment {
     return this.#file.exclusively(async () => (await this.#file.open()).truncate(this.#fileBytes));
   }
 
+  /**
+   * The same, durably. Else a power cut could bring back what was refused, or what an earlier one tore: also behind what is
+   * acknowledged meanwhile in the journal, where it would be taken for what came last.
+   */
+  async takeBack(): Promise<void> {
+    await this.cutBack();
+    await this.sync();
+  }
+
   /** Cuts the file to what recovery found whole. */
   async cutTo(sizeBytes: number): Promise<void> {
     this.#sizeBytes = sizeBytes;
-    await this.cutBack();
+    await this.takeBack();
   }
 
   async sync(): Promise<void> {

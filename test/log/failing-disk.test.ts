@@ -130,11 +130,13 @@ describe('a write fails', () => {
   test('a retry of what is stored, waiting behind what fails, is answered all the same', async () => {
     const root = tempFolder();
     let fail = false;
+    let failed = 0;
     const release = Promise.withResolvers<void>();
     const disk = hookedDisk(unsyncedDisk(realDisk(root)), async (call, proceed) => {
       if (call.name === 'sync' && isLogFile(call.path)) await release.promise;
-      if (isWrite(call) && fail) throw full();
-      return proceed();
+      if (!isWrite(call) || !fail) return proceed();
+      failed += 1;
+      throw full();
     });
     const context = contextOn(disk);
     const log = await openLog(context, oneSegment);
@@ -143,9 +145,10 @@ describe('a write fails', () => {
     fail = true;
     const second = failureOf(append(context, log, numbered(1)));
     const retry = append(context, log, numbered(0));
-    await second;
+    await until(() => failed === 1);
     release.resolve();
     await first;
+    await second;
     expect(await retry).toMatchObject({ duplicate: true, baseOffset: 0 });
     await kill(log);
   });

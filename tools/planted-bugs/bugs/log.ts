@@ -78,6 +78,21 @@ export const logBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'half write cut back in the page cache alone',
+    wrong:
+      'What a failed write left is cut off and that is not synced: a power cut brings records back that were refused, also behind what was acknowledged later.',
+    file: 'src/log/segment.ts',
+    find: 'await this.cutBack();\n    await this.sync();',
+    replace: 'await this.cutBack();',
+    caughtBy: [
+      test('log/refused', 'what a full disk has refused does not come back with a power cut that keeps prefix at once'),
+      test(
+        'log/power-cuts',
+        'whichever call of the disk fails, once or for ever, nothing that was acknowledged is lost, and nothing hangs',
+      ),
+    ],
+  },
+  {
     name: 'folder of a new partition not synced',
     wrong:
       'The name of a new partition’s folder is in the page cache alone: a power cut takes the partition with all its records.',
