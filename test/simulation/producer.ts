@@ -201,17 +201,14 @@ class Producer {
     }
   }
 
+  /** A refusal is for good. What may be stored all the same, a broker is not sure of: it stops itself, here before it can answer. */
   #answered(send: Send, { errorCode, baseOffset }: { errorCode: number; baseOffset: number }): void {
     if (errorCode === kafkaErrors.NONE.code) this.#stored(send, baseOffset);
     else if (errorCode === kafkaErrors.OUT_OF_ORDER_SEQUENCE_NUMBER.code && this.#mustFollow(send)) {
       const where = placeName(send.place);
       this.#context.onViolation(`${where}: a sequence is out of order, though all before it was acknowledged`);
       this.#giveUp(send, errorName(errorCode));
-    } else {
-      // What a disk refused in the middle is taken back in the page cache: a power cut soon after may bring it again, whole.
-      send.isUncertain ||= errorCode === kafkaErrors.KAFKA_STORAGE_ERROR.code;
-      if (!isRetriable(errorCode)) this.#giveUp(send, errorName(errorCode));
-    }
+    } else if (!isRetriable(errorCode)) this.#giveUp(send, errorName(errorCode));
   }
 
   /** Of damaged records the broker may not know any more who sent them. */
