@@ -143,6 +143,31 @@ export const groupBugs: readonly PlantedBug[] = [
     caughtBy: [simulation(1, 16)],
   },
   {
+    name: 'migration gives away what is being given up',
+    wrong:
+      'A classic group becomes one of the new protocol while a cooperative member is told to give up a partition: another one gets it, and both read it.',
+    file: 'src/broker/groups/consumer/migration.ts',
+    find: 'heldSince(epoch, owned, topics, taken)]',
+    replace: 'heldSince(epoch, owned.slice(owned.length), topics, taken)]',
+    caughtBy: [
+      test(
+        'server/group-migration',
+        'what a member was told to give up is given to nobody before it has, also when the group goes over meanwhile',
+      ),
+    ],
+  },
+  {
+    name: 'refused migration takes a generation back',
+    wrong:
+      'A disk is full when a classic group is to become one of the new protocol: its members are of an earlier generation again, or not known.',
+    file: 'src/broker/groups/group-coordinator.ts',
+    find: 'if (!group.isVoid) this.#groups.set(id, group);',
+    replace: '',
+    caughtBy: [
+      test('server/group-migration', 'a disk that refuses does not take back a generation that members were told'),
+    ],
+  },
+  {
     name: 'generation lowered by a migration',
     wrong:
       'A group that becomes a classic one begins with a low generation: what members of long ago commit is taken for that of today.',
