@@ -63,6 +63,10 @@ const joinNew = (client: RawClient, memberId: string) =>
     ...{ subscribedTopicNames: [TOPIC], topicPartitions: [] },
   });
 
+/** What a member of the new protocol is told to have. */
+const partitionsOf = ({ assignment }: Awaited<ReturnType<typeof joinNew>>): readonly number[] =>
+  assignment!.topicPartitions.flatMap(({ partitions }) => partitions);
+
 const leaveNew = (client: RawClient, memberId: string) =>
   client.request('ConsumerGroupHeartbeat', 1, { groupId: 'g', memberId, memberEpoch: -1 });
 
@@ -146,6 +150,27 @@ test('a leader that gave one partition to two, or one that there is not, does no
   );
   expect([...new Set(owned)].sort()).toEqual(owned.sort());
   expect(owned).toEqual([0, 1, 2, 3].filter((partition) => owned.includes(partition)));
+});
+
+test('what a member was told to give up is given to nobody before it has, also when the group goes over meanwhile', async () => {
+  const target = await startBroker();
+  const [client, other] = [await target.client(), await target.client()];
+  const first = await classicGroup(client);
+  const joining = other.request('JoinGroup', 3, joinRequest('', []));
+  await expect.poll(() => heartbeat(client, first), { timeout: 60_000 }).toBe(REBALANCE_IN_PROGRESS);
+  // A cooperative member: it keeps what it has until it hears what it is to give up.
+  const [leader, follower] = [await joinClassic(client, first.memberId, [0, 1, 2, 3]), await joining];
+  await syncClassic(client, leader, new Map([[leader.memberId, [0, 1]]]));
+  await syncClassic(other, follower);
+
+  const joined = await joinNew(client, 'new');
+  expect(partitionsOf(joined)).toEqual([]);
+  const beat = { groupId: 'g', memberId: 'new', memberEpoch: joined.memberEpoch, topicPartitions: [] };
+  expect(await heartbeat(client, leader)).toBe(REBALANCE_IN_PROGRESS);
+  await joinClassic(client, leader.memberId, [0, 1]);
+  const given = partitionsOf(await client.request('ConsumerGroupHeartbeat', 1, beat));
+  expect(given.length).toBeGreaterThan(0);
+  expect([2, 3]).toEqual(expect.arrayContaining([...given]));
 });
 
 /** A broker on a disk that can be made full. */

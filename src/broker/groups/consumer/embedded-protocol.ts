@@ -14,6 +14,8 @@ export interface EmbeddedSubscription {
   readonly version: number;
   readonly topics: readonly string[];
   readonly owned: readonly NamedPartitions[];
+  /** That in which it was given what it owns; -1 where it does not say. */
+  readonly generation: number;
   readonly rackId: string | null;
 }
 
@@ -83,9 +85,9 @@ export function decodeSubscription(bytes: Uint8Array): EmbeddedSubscription | nu
     const topics = reader.array(() => reader.string());
     reader.skipBytes();
     const owned = version >= 1 ? reader.partitions() : [];
-    if (version >= 2) reader.int32();
+    const generation = version >= 2 ? reader.int32() : -1;
     const rackId = version >= 3 ? reader.nullableString() : null;
-    return { version, topics, owned, rackId };
+    return { version, topics, owned, generation, rackId };
   });
 }
 

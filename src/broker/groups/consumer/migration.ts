@@ -26,18 +26,22 @@ export interface ClassicSource {
 
 /**
  * The events that make a group of the new protocol of a classic one: each member has what the last generation gave it, and
- * goes on speaking the classic protocol. Null when the members are no consumers, or cannot be understood.
+ * goes on speaking the classic protocol. What it had besides when it joined that, it is to give up: a cooperative member has it
+ * until it hears its assignment. (Apache Kafka gives it to others at once.) Null when the members are no consumers, or cannot
+ * be understood.
  */
 export function upgradeEvents(source: ClassicSource, topics: TopicsView): ConsumerGroupEvent[] | null {
   const { id, generation, protocol } = source;
   if (source.protocolType !== CONSUMER_PROTOCOL) return null;
   const taken = new Set<string>();
-  const members: ConsumerMember[] = [];
+  const given: ConsumerMember[] = [];
+  const said = new Map<string, EmbeddedSubscription>();
   for (const each of source.members) {
     const subscription = decodeSubscription(metadataOf(each, protocol ?? each.protocols[0]?.name ?? ''));
     const assignment = decodeAssignment(each.assignment);
     if (subscription === null || assignment === null) return null;
-    members.push({
+    said.set(each.memberId, subscription);
+    given.push({
       ...newMember(each.memberId),
       ...subscribing(subscription),
       instanceId: each.instanceId,
@@ -53,6 +57,11 @@ export function upgradeEvents(source: ClassicSource, topics: TopicsView): Consum
       assigned: heldSince(generation, assignment, topics, taken),
     });
   }
+  const claims = claimsOf(said, generation, topics, taken);
+  const members = given.map((member): ConsumerMember => {
+    const revoking = claims.get(member.memberId)!;
+    return revoking.size === 0 ? member : { ...member, state: 'unrevoked', revoking };
+  });
   const subscribed = new SubscribedTopics(topics);
   for (const member of members) subscribed.of(member);
   return [
@@ -71,15 +80,21 @@ export function subscribing({ topics, rackId }: EmbeddedSubscription): Pick<Cons
   return { topicNames: [...new Set(topics)].sort(), rackId };
 }
 
-/** What a leader gave out is only believed where it exists, and once. */
-function heldSince(
+/** What members say they have that was given to nobody. Of two who say so of one partition, it is the one who got it later. */
+function claimsOf(
+  said: ReadonlyMap<string, EmbeddedSubscription>,
   epoch: number,
-  assignment: readonly NamedPartitions[],
   topics: TopicsView,
   taken: Set<string>,
-): Holdings {
+): Map<string, Holdings> {
+  const youngestFirst = [...said].sort(([, a], [, b]) => b.generation - a.generation);
+  return new Map(youngestFirst.map(([memberId, { owned }]) => [memberId, heldSince(epoch, owned, topics, taken)]));
+}
+
+/** What a leader gave out, or a member claims, is only believed where it exists, and once. */
+function heldSince(epoch: number, named: readonly NamedPartitions[], topics: TopicsView, taken: Set<string>): Holdings {
   const held = new Map<Uuid, Map<number, number>>();
-  for (const [name, partitions] of assignment) {
+  for (const [name, partitions] of named) {
     const topic = topics.find(name);
     if (topic === null) continue;
     const good = partitions.filter((partition) => {
