@@ -66,7 +66,8 @@ export class JournalReplay {
   readonly #disk: Disk;
   readonly #logger: Logger;
   readonly #entries = new Map<string, StoredEntry[]>();
-  #proofs: Proofs = { releasedBefore: 0, logs: {} };
+  /** Before the first are written, the journal has all its rounds from the first one on. */
+  #proofs: Proofs = { releasedBefore: 0, logs: {}, firstNumber: 1 };
   #givenBack = 0;
   #tookReserve = false;
   /** Files that nothing is needed of. */

@@ -10,8 +10,9 @@ const settings = { segmentBytes: 1 << 20 };
 const open = (disk: SimulatedDisk): Promise<Opened> => openJournaled(disk, ['a', 'b'], settings);
 
 /** A disk after a power cut, on which the journal alone has the records: the rounds of a group, then of one record each. */
-async function journalAlone(tags: readonly string[]): Promise<SimulatedDisk> {
+async function journalAlone(tags: readonly string[], hasProofs = true): Promise<SimulatedDisk> {
   const disk = new SimulatedDisk(new SeededRandom(1));
+  if (!hasProofs) disk.fail({ fault: 'EIO', of: (_, path) => path === 'journal/proofs.new', from: 0, forEver: true });
   const opened = await open(disk);
   await warm(opened);
   for (const tag of tags) await append(opened.context, opened.logs[0]!, { tag });
@@ -37,6 +38,15 @@ test.each([16, 20, 23])(
     expect(messagesOf(await open(disk.afterPowerCut('nothing')))).not.toMatch(/journal/);
   },
 );
+
+test('the first round is missed also before anything was proven', async () => {
+  const disk = await journalAlone(['first', 'second'], false);
+  expect(disk.files().has('journal/proofs')).toBe(false);
+  const damaged = SimulatedDisk.holding(disk.files(), new SeededRandom(1));
+  damaged.flip('journal/1', 150, 1);
+  expect(messagesOf(await open(damaged))).toMatch(/journal is damaged before its end/);
+  expect(messagesOf(await open(disk))).toBe('');
+});
 
 test('a file in use that is gone, or cut, is told of', async () => {
   for (const damage of ['gone', 'cut']) {
