@@ -36,6 +36,12 @@ const SETTINGS = {
 const ADVERTISED = { host: 'broker', port: 9092 };
 /** A stop that takes longer has hung. */
 const STOP_MS_MAX = 120_000;
+/**
+ * How a stop fails that may have left the mark of a clean one, as the last event of the cluster's ledger: when all else was
+ * durable. It lacks then what spares the next start some reading, and no record that a client has seen, of which a higher epoch
+ * would tell. It is not so when the file of that ledger did not take the mark.
+ */
+const FAILS_BEHIND_MARK = /ledger\/cluster(?!\/\d+\.log)|journal\/proofs|: journal$/;
 
 /** Whether the broker of a run looks so often for groups that hold nothing any more that it finds some while others use them. */
 export const forgetsGroups = (streams: RandomStreams): boolean => oneIn(streams.of('forgetful'), 3);
@@ -199,6 +205,7 @@ export class Machine {
       },
       (error: unknown) => {
         this.#context.trace.add(`stop failed: ${error}`);
+        if (broker.failed === null && FAILS_BEHIND_MARK.test(String(error))) this.#stoppedCleanly = true;
         return true;
       },
     );
