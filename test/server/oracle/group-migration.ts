@@ -113,6 +113,18 @@ export const groupMigrationScenarios: Scenario[] = [
     seen.push(await classic.join([0, 1]), await classic.sync([3]), await classic.heartbeat());
     return plain(seen, classic);
   }),
+  {
+    ...scenario(
+      'a member of the new protocol that comes while a classic one is to give something up',
+      async (group, side) => {
+        const classic = new Classic(side, group.id);
+        const seen: unknown[] = [await classic.join(), await classic.sync([0, 1, 2, 3])];
+        seen.push(await classic.join([0, 1, 2, 3]), await classic.sync([0, 1]));
+        return plain([...seen, await group.join('new')], classic);
+      },
+    ),
+    differs: 'Kafka gives the new member at once what the classic one may not have given up yet',
+  },
   scenario('a classic member that joins a group of the new protocol, and leaves it', async (group, side) => {
     const seen: unknown[] = [await group.join('new')];
     const classic = new Classic(side, group.id);
