@@ -169,6 +169,15 @@ export const journalBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'first rounds not missed before there are proofs',
+    wrong:
+      'Before anything was proven, the journal is taken to begin with whatever whole round comes first: acknowledged records that a flipped bit takes are passed over in silence.',
+    file: 'src/log/journal-replay.ts',
+    find: 'logs: {}, firstNumber: 1 }',
+    replace: 'logs: {} }',
+    caughtBy: [test('log/journal-damage', 'the first round is missed also before anything was proven')],
+  },
+  {
     name: 'filing tried again each round',
     wrong: 'With 4 MiB that a full disk refuses, each round of the journal tries them again: the disk has no peace.',
     file: 'src/log/filing.ts',
