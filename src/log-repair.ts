@@ -111,7 +111,7 @@ class LogRepair {
     const damaged = await damageIn(segment, {
       endNext: segments[segments.indexOf(segment) + 1]?.baseOffset ?? endNext,
       hasGaps: this.#log.mayHaveGaps,
-      epochAt: (offset) => epochs.at(offset),
+      epochsAt: (offset) => epochs.knownAt(offset),
     });
     for (const damage of damaged) {
       if (this.#log.kind === 'ledger') {

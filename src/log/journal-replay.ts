@@ -1,7 +1,7 @@
 import { Fault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Disk, DiskFile } from '../disk/disk.ts';
-import { baseOffset } from '../record/batch.ts';
+import { baseOffset, leaderEpoch } from '../record/batch.ts';
 import { type Checkpoint, isCheckpoint } from './checkpoint.ts';
 import { type Checksum, loadChecksum } from './checksum.ts';
 import { RESERVE_PATH } from './journal-reserve.ts';
@@ -44,9 +44,16 @@ interface StoredEntry extends FoundEntry {
 /** A place in a log up to which all is durable. */
 export type ProvenPlace = Pick<Checkpoint, 'segmentBase' | 'position' | 'durableNext'>;
 
-/** The place up to which the journal proves a log durable, and the places at which batches begin, for sure, before it. */
+/** A place at which a batch begins for sure: the first of an entry. */
+export interface JournaledStart extends ProvenPlace {
+  /** The batch's leader epoch, and the offset with which that begins; null where the journal is of an earlier version. */
+  readonly epoch: number;
+  readonly epochStart: number | null;
+}
+
+/** The place up to which the journal proves a log durable, and what it has before that, ascending. */
 export interface JournaledPlace extends ProvenPlace {
-  readonly starts: readonly ProvenPlace[];
+  readonly starts: readonly JournaledStart[];
 }
 
 export interface JournalFound {
@@ -182,7 +189,7 @@ export class JournalReplay {
    * the place up to which the log is proven durable by the journal; null when it says nothing. May be repeated.
    */
   async restore(folder: string, checkpoint: Checkpoint | null): Promise<JournaledPlace | null> {
-    const starts: ProvenPlace[] = [];
+    const starts: JournaledStart[] = [];
     const start = { segmentBase: 0, position: 0, ...checkpoint };
     let proven = null as ProvenPlace | null;
     let target = null as { segmentBase: number; file: DiskFile | null } | null;
@@ -205,8 +212,9 @@ export class JournalReplay {
         const bytes = Buffer.allocUnsafe(entry.bytes);
         await source.read(bytes, entry.filePosition);
         await target.file.write([bytes], entry.position);
-        const { segmentBase, position } = entry;
-        starts.push({ segmentBase, position, durableNext: baseOffset(bytes, 0) });
+        const { segmentBase, position, epochStart } = entry;
+        const [durableNext, epoch] = [baseOffset(bytes, 0), leaderEpoch(bytes, 0)];
+        starts.push({ segmentBase, position, durableNext, epoch, epochStart });
       }
     } finally {
       await target?.file?.close();

@@ -22,12 +22,17 @@ import type { Checksum } from './checksum.ts';
  *       uint64   the offset after the last record
  *       uint32   bytes of batches
  *       …        record batches, end to end
+ *
+ * Behind the last entry, for each of them in turn; rounds of earlier versions end before it:
+ *
+ *       uint64   the offset with which the leader epoch of the entry's first batch begins
  */
 export const JOURNAL_BLOCK_BYTES = 4096;
 export const ROUND_HEADER_BYTES = 36;
 /** Of the round, with no entries, at the start of a file that was not used yet. Generations begin at 1. */
 export const UNUSED_GENERATION = 0;
 const ENTRY_FIXED_BYTES = 30;
+const EPOCH_START_BYTES = 8;
 const MAGIC = 0x4d4c4a31;
 
 /** Where batches lie in a log. */
@@ -39,12 +44,16 @@ export interface JournalPlace {
 }
 
 export interface JournalEntry extends JournalPlace {
+  /** The offset with which the leader epoch of the first batch begins: batches before it may be in the segment's file alone. */
+  readonly epochStart: number;
   readonly batches: readonly Buffer[];
   readonly bytes: number;
 }
 
 /** An entry as it was found: its batches lie at `start` of the round. */
 export interface FoundEntry extends JournalPlace {
+  /** Null in a round of an earlier version. */
+  readonly epochStart: number | null;
   readonly start: number;
   readonly bytes: number;
 }
@@ -62,7 +71,7 @@ export function padded(bytes: number): number {
 
 /** The most that an entry adds to a round. */
 export function entryBytes({ folder, bytes }: { folder: string; bytes: number }): number {
-  return ENTRY_FIXED_BYTES + Buffer.byteLength(folder) + bytes;
+  return ENTRY_FIXED_BYTES + EPOCH_START_BYTES + Buffer.byteLength(folder) + bytes;
 }
 
 /** Writes a round to the start of `target`, which has room for it; it is none before it is sealed. */
@@ -76,6 +85,10 @@ export function encodeRound(target: Buffer, entries: readonly JournalEntry[]): v
     writeInt64(target, at + 16, nextOffset);
     at = target.writeUInt32BE(bytes, at + 24);
     for (const batch of batches) at += batch.copy(target, at);
+  }
+  for (const { epochStart } of entries) {
+    writeInt64(target, at, epochStart);
+    at += EPOCH_START_BYTES;
   }
   target.writeUInt32BE(MAGIC, 0);
   target.writeUInt32BE(at, 4);
@@ -107,7 +120,7 @@ export function readHeader(bytes: Buffer): RoundHeader {
 
 /** The entries of a whole round whose checksum holds. Null when they lead out of it: then no version that we know wrote it. */
 export function decodeEntries(round: Buffer): FoundEntry[] | null {
-  const entries: FoundEntry[] = [];
+  const entries: Omit<FoundEntry, 'epochStart'>[] = [];
   let at = ROUND_HEADER_BYTES;
   for (let left = round.readUInt32BE(32); left > 0; left -= 1) {
     if (at + ENTRY_FIXED_BYTES > round.length) return null;
@@ -121,5 +134,10 @@ export function decodeEntries(round: Buffer): FoundEntry[] | null {
     entries.push({ folder, segmentBase: segmentBase!, position: position!, nextOffset: nextOffset!, start, bytes });
     at = start + bytes;
   }
-  return entries;
+  const isEarlier = at === round.length;
+  if (!isEarlier && at + entries.length * EPOCH_START_BYTES !== round.length) return null;
+  return entries.map((entry, i) => {
+    const epochStart = isEarlier ? null : Number(round.readBigUInt64BE(at + i * EPOCH_START_BYTES));
+    return { ...entry, epochStart };
+  });
 }

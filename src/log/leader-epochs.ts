@@ -5,6 +5,12 @@ export interface EpochStart {
   readonly startOffset: number;
 }
 
+/** Leader epochs of which a record may have any. */
+export interface EpochRange {
+  readonly lowest: number;
+  readonly highest: number;
+}
+
 /**
  * Which leader epoch begins at which offset (KIP-101). Clients ask for it to learn whether the log was cut behind what they
  * read. Epochs and start offsets both ascend.
@@ -22,6 +28,12 @@ export class LeaderEpochs {
 
   get latest(): number {
     return this.#starts.at(-1)?.epoch ?? -1;
+  }
+
+  /** Where an epoch begins that is the latest; null when it has no record yet. */
+  startOfLatest(epoch: number): number | null {
+    const last = this.#starts.at(-1);
+    return last?.epoch === epoch ? last.startOffset : null;
   }
 
   /** Notes that `epoch` begins at `startOffset`; false when it had begun already. */
@@ -50,6 +62,12 @@ export class LeaderEpochs {
   at(offset: number): number {
     const index = lastIndexWhere(this.#starts.length, (i) => this.#starts[i]!.startOffset <= offset);
     return index < 0 ? -1 : this.#starts[index]!.epoch;
+  }
+
+  /** The epoch of the record at `offset`, as the one that it must have; null when it is not known. */
+  knownAt(offset: number): EpochRange | null {
+    const epoch = this.at(offset);
+    return epoch < 0 ? null : { lowest: epoch, highest: epoch };
   }
 
   /** Forgets what lies before `startOffset`, which is the log's new start. */

@@ -198,7 +198,7 @@ export class LogReader {
         endPosition: segment.sizeBytes,
         endNext: this.#segments[index + 1]?.baseOffset ?? segment.endNext,
         hasGaps: segment.hasGaps,
-        epochAt: (at) => this.#epochs.at(at),
+        epochsAt: (at) => this.#epochs.knownAt(at),
         startsAfter: (position) => offsets.after(position),
       });
       for await (const { batch, damage } of pieces) {

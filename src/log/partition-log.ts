@@ -197,7 +197,7 @@ export class PartitionLog {
     if (this.#stopped !== null || !this.#unsynced.isWhole) return null;
     if (withPending) this.#held = this.#takeRun(JOURNAL_ENTRY_BYTES_MAX - this.#unsynced.bytes);
     if (this.#unsynced.bytes === 0 && this.#held.length === 0) return null;
-    return this.#unsynced.entry(this.folder, this.activeSegment.baseOffset, this.#writtenPosition, this.#held);
+    return this.#unsynced.entry(this, this.#writtenPosition, this.#held);
   }
 
   /** For the journal's next round, which this log has joined; null when it is to write to its file instead. */

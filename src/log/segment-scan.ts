@@ -16,6 +16,7 @@ import {
 } from '../record/batch.ts';
 import { crc32c } from '../record/crc32c.ts';
 import { scanCompacted } from './compacted-reads.ts';
+import type { EpochRange } from './leader-epochs.ts';
 import type { Segment } from './segment.ts';
 
 /** What is known of a segment from elsewhere. Each makes the scan surer; none is needed. */
@@ -28,8 +29,8 @@ export interface KnownOfSegment {
   readonly endNext?: number | null;
   /** Whether offsets may be missing between batches, as compaction leaves them. */
   readonly hasGaps?: boolean;
-  /** The leader epoch of the record at an offset; -1 where it is not known. */
-  readonly epochAt?: (offset: number) => number;
+  /** Which leader epochs the record at an offset may have; null where that is not known. */
+  readonly epochsAt?: (offset: number) => EpochRange | null;
   /** Places after one, ascending, at which a batch is said to begin that holds an offset: index entries, rounds of the journal. */
   readonly startsAfter?: (position: number) => Iterable<KnownStart>;
 }
@@ -151,13 +152,14 @@ class Scan {
       return `expected base offset ${expected}, found ${found}`;
     }
     const last = lastOffset(batch, 0);
-    const { endNext, epochAt } = this.#known;
+    const { endNext, epochsAt } = this.#known;
     if (last >= (endNext ?? Infinity)) return `expected an offset before ${endNext}, found ${last}`;
     // The indexes of a segment hold no more.
     if (last - this.#segment.baseOffset > 0x7fffffff) return `offset ${last} is too far from the segment's first`;
-    const epoch = epochAt?.(last) ?? -1;
-    if (epoch < 0 || leaderEpoch(batch, 0) === epoch) return null;
-    return `expected leader epoch ${epoch}, found ${leaderEpoch(batch, 0)}`;
+    const epoch = leaderEpoch(batch, 0);
+    const { lowest, highest } = epochsAt?.(last) ?? { lowest: epoch, highest: epoch };
+    if (lowest <= epoch && epoch <= highest) return null;
+    return `expected leader epoch ${lowest === highest ? lowest : `${lowest} to ${highest}`}, found ${epoch}`;
   }
 
   /** Where what is damaged at `position` ends, and the offset that comes there. */

@@ -2,7 +2,8 @@ import { Fault } from '../base/faults.ts';
 import { baseOffset, checkBatch, leaderEpoch, nextOffset } from '../record/batch.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { isBefore, type JournaledPlace, type ProvenPlace } from './journal-replay.ts';
-import { LeaderEpochs } from './leader-epochs.ts';
+import { type EpochRange, LeaderEpochs } from './leader-epochs.ts';
+import { lastIndexWhere } from './offset-index.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { RecoveryContext } from './recovery.ts';
 import { Segment } from './segment.ts';
@@ -124,6 +125,7 @@ export class TailScan {
       endPosition,
       endNext: isLast ? journaled.durableNext : (segments[segments.indexOf(segment) + 1]?.baseOffset ?? null),
       hasGaps: segment.hasGaps,
+      epochsAt: (offset) => this.#epochsAt(offset),
       startsAfter: (after) =>
         starts
           .filter((start) => start.position > after)
@@ -133,10 +135,24 @@ export class TailScan {
       if (damage === null) this.#take(segment, batch, at);
       else {
         await quarantine.add(segment, damage);
+        // Its records have an epoch all the same, or the first bytes of a log could say any.
+        const { lowest, highest } = this.#epochsAt(damage.firstOffset);
+        if (lowest === highest) this.epochs.begin(highest, damage.firstOffset);
         this.#endNext = damage.nextOffset;
       }
     }
     return endPosition;
+  }
+
+  /** Those from the latest one to that of what the journal has next: syncs in place may have begun some between them. */
+  #epochsAt(offset: number): EpochRange {
+    const { starts } = this.#files.journaled!;
+    const next = starts[lastIndexWhere(starts.length, (i) => starts[i]!.durableNext < offset) + 1];
+    const { latest } = this.epochs;
+    if (next === undefined) return { lowest: latest, highest: Infinity };
+    const { epoch, epochStart } = next;
+    if (epochStart === null) return { lowest: latest, highest: epoch };
+    return epochStart <= offset ? { lowest: epoch, highest: epoch } : { lowest: latest, highest: epoch - 1 };
   }
 
   #take(segment: Segment, batch: Buffer, position: number): void {

@@ -1,4 +1,6 @@
+import { baseOffset } from '../record/batch.ts';
 import type { JournalEntry } from './journal-round.ts';
+import type { LeaderEpochs } from './leader-epochs.ts';
 import type { Page } from './tail-cache.ts';
 
 /**
@@ -12,6 +14,14 @@ export interface WrittenBatch {
   /** Of the tail cache, where the batch lies; one pin on it is the batch's. */
   readonly page: Page;
   readonly nextOffset: number;
+}
+
+/** What an entry says of its log. */
+interface LogOfEntry {
+  readonly folder: string;
+  readonly activeSegment: { readonly baseOffset: number };
+  readonly epochs: LeaderEpochs;
+  readonly leaderEpoch: number;
 }
 
 /**
@@ -36,8 +46,7 @@ export class UnsyncedBatches {
 
   /** For the journal: these batches, which end at `endPosition` of the segment's file, and those that are to follow them. */
   entry(
-    folder: string,
-    segmentBase: number,
+    { folder, activeSegment, epochs, leaderEpoch }: LogOfEntry,
     endPosition: number,
     following: readonly Pick<WrittenBatch, 'batch' | 'nextOffset'>[],
   ): JournalEntry {
@@ -49,7 +58,11 @@ export class UnsyncedBatches {
       bytes += batch.length;
     }
     const { nextOffset } = following.at(-1) ?? this.#batches.at(-1)!;
-    return { folder, segmentBase, position: endPosition - this.#bytes, nextOffset, batches, bytes };
+    const segmentBase = activeSegment.baseOffset;
+    const position = endPosition - this.#bytes;
+    // Where no batch of it is written yet, it begins with this one.
+    const epochStart = epochs.startOfLatest(leaderEpoch) ?? baseOffset(batches[0]!, 0);
+    return { folder, segmentBase, position, epochStart, nextOffset, batches, bytes };
   }
 
   /** Takes what was written, with its pins; `forJournal` says whether it may be wanted there. */

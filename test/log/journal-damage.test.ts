@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { JournalReplay } from '../../src/log/journal-replay.ts';
 import { readWhole } from '../../src/log/sealed-file.ts';
+import { batchesIn } from '../../src/record/batch.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { closeAll, type Opened, openJournaled, tagsOf, warm } from './journaled.ts';
-import { append, contextOn } from './support.ts';
+import { append, contextOn, failureOf, readAll } from './support.ts';
 
 const settings = { segmentBytes: 1 << 20 };
 const open = (disk: SimulatedDisk): Promise<Opened> => openJournaled(disk, ['a', 'b'], settings);
@@ -83,6 +84,53 @@ test('a stop after which nothing is to be replayed, and files of other sizes the
   await disk.remove('journal/1');
   const again = await open(disk.afterKill());
   expect(messagesOf(again)).toBe('');
+});
+
+describe('a leader epoch that is not what was written, of what was synced in place before a round of the journal', () => {
+  const SEGMENT = 'a/00000000000000000000.log';
+
+  const large = { segmentBytes: 64 << 20 };
+  const at = (disk: SimulatedDisk, epoch: number) => openJournaled(disk, ['a', 'b'], large, { epoch });
+
+  /** Bulk, of which the journal has no byte, and a round after it, which alone proves that it was durable. */
+  async function unprovenBulk(): Promise<SimulatedDisk> {
+    const disk = new SimulatedDisk(new SeededRandom(1));
+    const before = await at(disk, 4);
+    await warm(before);
+    await closeAll(before);
+    const { context, logs, journal } = await at(disk, 7);
+    // The journal's first round since a start comes with proofs.
+    await append(context, logs[1]!, { tag: 'first' });
+    for (let i = 0; i < 3; i += 1) await append(context, logs[0]!, { valueBytes: 600 << 10 });
+    await append(context, logs[0]!, { tag: 'last' });
+    await journal.settled();
+    return disk.afterPowerCut('nothing');
+  }
+
+  test.each([0, 1, 2])('is damage of that batch alone, found again at each start: batch %i', async (batch) => {
+    const whole = await unprovenBulk();
+    const stored = whole.files().get(SEGMENT)!;
+    const positions = [...batchesIn(stored)];
+    for (const mask of [0x01, 0x02, 0x04, 0x80]) {
+      let disk = SimulatedDisk.holding(whole.files(), new SeededRandom(1));
+      disk.flip(SEGMENT, positions[1 + batch]! + 15, mask);
+      for (let start = 0; start < 2; start += 1) {
+        const { logs } = await at(disk, 8);
+        const log = logs[0]!;
+        const found = (await failureOf(readAll(log))) as Error;
+        const where = `bit ${mask}, start ${start}`;
+        expect(found.message, where).toMatch(/expected leader epoch 7, found/);
+        expect(
+          log.reader.quarantine.places.map(({ firstOffset }) => firstOffset),
+          where,
+        ).toEqual([1 + batch]);
+        expect(log.epochs.at(1 + batch), where).toBe(7);
+        expect(log.epochs.latest, where).toBe(7);
+        expect(log.marks.highWatermark, where).toBe(5);
+        disk = disk.afterPowerCut('nothing');
+      }
+    }
+  });
 });
 
 describe('the bytes of a last round that is not whole', () => {

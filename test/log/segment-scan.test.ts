@@ -62,7 +62,7 @@ async function scanned(content: Buffer, known: KnownOfSegment): Promise<{ sound:
   return { sound, damaged };
 }
 
-const known: KnownOfSegment = { endNext, epochAt: () => EPOCH };
+const known: KnownOfSegment = { endNext, epochsAt: () => ({ lowest: EPOCH, highest: EPOCH }) };
 
 describe('one byte of a segment changed, whichever and however', () => {
   test.each([

@@ -99,6 +99,7 @@ function roundOf(entryCount: number): Buffer {
       folder: `topics/AAAA/${i}`,
       segmentBase: 0,
       position: i * 100,
+      epochStart: 0,
       nextOffset: i,
       batches: [batch],
       bytes: batch.length,
