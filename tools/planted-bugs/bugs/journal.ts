@@ -116,8 +116,8 @@ export const journalBugs: readonly PlantedBug[] = [
     name: 'place in the segment counted without what is unsynced',
     wrong: 'Replay puts a batch at the wrong place of its segment: acknowledged records are overwritten.',
     file: 'src/log/unsynced-batches.ts',
-    find: 'position: endPosition - this.#bytes,',
-    replace: 'position: endPosition - (following.length > 0 ? 0 : this.#bytes),',
+    find: 'const position = endPosition - this.#bytes;',
+    replace: 'const position = endPosition - (following.length > 0 ? 0 : this.#bytes);',
     caughtBy: [POWER_CUTS],
   },
   {

@@ -104,6 +104,20 @@ export const recoveryBugs: readonly PlantedBug[] = [
     caughtBy: [test('log/retention', 'by age index files that are gone, cut or empty make nothing old')],
   },
   {
+    name: 'leader epoch not proven by the journal',
+    wrong:
+      'A start takes any leader epoch for what a later round of the journal proves durable: a flipped bit in one goes unseen, and sound batches behind it count as damaged.',
+    file: 'src/log/tail-scan.ts',
+    find: 'epochsAt: (offset) => this.#epochsAt(offset),',
+    replace: '',
+    caughtBy: [
+      test(
+        'log/journal-damage',
+        'a leader epoch that is not what was written, of what was synced in place before a round of the journal is damage of that batch alone, found again at each start: batch 0',
+      ),
+    ],
+  },
+  {
     name: 'leader epochs of the tail forgotten',
     wrong:
       'After a crash the broker knows no epoch that began since its last checkpoint: sound records count as damaged, and clients find a divergence.',
