@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { checkLog } from './check-log.ts';
 import { HandMade, P, sendOf } from './hand-made.ts';
-import type { History } from './history.ts';
+import type { History, Pending } from './history.ts';
 import { storyOf } from './violation.ts';
 
 /* Each anomaly in the smallest history that shows it, and beside it the nearest history in which nothing is wrong. */
@@ -143,6 +143,26 @@ describe('what was acknowledged', () => {
       );
     expect(found(again(1))).toEqual([]);
     expect(found(again(0))).toEqual(['silent gap 0', 'lost 0']);
+  });
+
+  test('of a compacted topic may go for an older one that its client sent again, a tombstone that went then', () => {
+    const again = (end: (send: Pending<'send'>) => void, timeMs = 1000) =>
+      made(
+        (h) => {
+          const send = h.begin('send', sendOf('k=1!', { retries: true, mayExpireFromMs: 1000 }));
+          h.read(0, 'k=1!');
+          h.sent(1, 'k=2');
+          end(send);
+          h.timeMs = timeMs;
+          return h.finallyRead(0, '', { next: 3 });
+        },
+        { isCompacted: true },
+      );
+    expect(found(again((send) => send.info('given up')))).toEqual([]);
+    expect(found(again((send) => send.ok({ offset: 0, askedBefore: true })))).toEqual([]);
+    // It was stored once, and lies before the other.
+    expect(found(again((send) => send.ok({ offset: 0 })))).toEqual(['silent gap 1', 'lost 1']);
+    expect(found(again((send) => send.info('given up'), 900))).toContain('lost 1');
   });
 
   test('of a compacted topic may not go for a record that went itself', () => {

@@ -83,8 +83,11 @@ interface OperationKinds {
       /** The true time from which retention may take the records; none when only a trim may. */
       readonly mayExpireFromMs?: number;
     };
-    /** `offset` is that of the first record; null with acks=0 (nothing was told). */
-    result: { readonly offset: number | null };
+    /**
+     * `offset` is that of the first record; null with acks=0 (nothing was told). `askedBefore`: nothing is known of an earlier
+     * attempt, which may have been stored too, or may be yet.
+     */
+    result: { readonly offset: number | null; readonly askedBefore?: boolean };
   };
   poll: {
     call: {

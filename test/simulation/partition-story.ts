@@ -132,7 +132,7 @@ export class PartitionStory {
 
   /**
    * The records of its key that may lie behind it, those that somebody saw and those of which nobody knows. One of them is it
-   * itself, when its client asked again and it lies there once more.
+   * itself, when its client asked again and it lies there once more; so may one that was seen before it.
    */
   successors({ offset, value }: Sighting, until: Moment): SentValue[] {
     const key = this.sentAs(value)?.record.key;
@@ -140,9 +140,15 @@ export class PartitionStory {
     return this.#byKey.get(key)!.filter(({ send, record }) => {
       if (send.outcome === 'fail' || send.invoked.step >= until.step) return false;
       const seen = this.byValue.get(record.value);
-      return seen === undefined || seen.some((other) => other.offset > offset);
+      return seen === undefined || mayLieAgain(send) || seen.some((other) => other.offset > offset);
     });
   }
+}
+
+/** Whether its client may have asked more than once, each time to be stored: without a sequence by which the broker could know it. */
+function mayLieAgain(send: Operation<'send'>): boolean {
+  if (send.call.retries !== true || send.call.producer !== undefined) return false;
+  return send.outcome !== 'ok' || send.result.askedBefore === true;
 }
 
 export function ofKind<K extends Operation['kind']>(operations: readonly Operation[], kind: K): Operation<K>[] {

@@ -218,7 +218,7 @@ class Producer {
 
   #stored(send: Send, offset: number | null): void {
     send.state = 'stored';
-    send.pending.ok({ offset });
+    send.pending.ok({ offset, ...(send.isUncertain && { askedBefore: true }) });
   }
 
   #giveUp(send: Send, error: string): void {
