@@ -11,8 +11,8 @@ import type { CachedTail } from './tail-cache.ts';
 
 export const COMPACTED_FILE = 'compacted';
 
-/** The log file of a segment that compaction is writing, or has just written. */
-const INTERIM_FILE = /^(\d{20})\.log(\.cleaned-(\d+))$/;
+/** A file of a segment that compaction is writing, or has just written. */
+const INTERIM_FILE = /^(\d{20})\.(log|sums)(\.cleaned-(\d+))$/;
 
 /** Which segments of a log are compacted, and how far: the content of `compacted`. */
 interface Content {
@@ -59,20 +59,20 @@ export async function recoverCompacted(
   const { segments } = await readCompacted(disk, folder);
   const proofs = new Map(segments.map(({ base, ...proof }) => [base, proof]));
   const names = await disk.list(folder);
-  // Segments with gaps would be taken for damaged ones. A .sums file is written after `compacted` alone.
+  // Segments with gaps would be taken for damaged ones. A .sums file gets its name after `compacted` alone.
   if (proofs.size === 0 && names.some((name) => name.endsWith('.sums'))) {
     if (!names.includes(COMPACTED_FILE)) throw new Fault('damagedMetadata', { detail: `${folder}/${COMPACTED_FILE}` });
   }
   let changed = false;
   for (const name of names) {
-    const [, base, ending, number] = INTERIM_FILE.exec(name) ?? [];
+    const [, base, kind, ending, number] = INTERIM_FILE.exec(name) ?? [];
     if (base === undefined) continue;
     changed = true;
     const isChosen = proofs.get(Number(base))?.number === Number(number);
     if (isChosen) {
       await disk.rename(`${folder}/${name}`, `${folder}/${name.slice(0, -ending!.length)}`);
       // Those are of the file that it replaces.
-      for (const cache of ['index', 'timeindex']) await disk.remove(`${folder}/${base}.${cache}`);
+      if (kind === 'log') for (const cache of ['index', 'timeindex']) await disk.remove(`${folder}/${base}.${cache}`);
     } else await disk.remove(`${folder}/${name}`);
   }
   // Before those go that it stands for.

@@ -10,7 +10,7 @@ import { SegmentIndex } from './segment-index.ts';
 /** What is written at once. */
 const WRITE_BYTES = 256 * 1024;
 
-/** Writes a segment of a log beside the others, under an interim name. */
+/** Writes a segment of a log beside the others, and what proves it, under interim names. */
 export class SegmentWriter {
   readonly #disk: Disk;
   readonly #folder: string;
@@ -50,7 +50,7 @@ export class SegmentWriter {
     intervalBytes: number,
   ): Promise<SegmentWriter> {
     const checksum = await loadChecksum();
-    const path = pathOf(folder, baseOffset, number);
+    const path = pathOf(folder, baseOffset, number, 'log');
     await disk.remove(path);
     const file = await disk.open(path, 'create');
     const sums = new BlockSumsBuilder(baseOffset, checksum);
@@ -69,12 +69,16 @@ export class SegmentWriter {
     if (this.#waitingBytes >= WRITE_BYTES) await this.#write();
   }
 
-  /** The segment, synced, which stands for all offsets before `endNext`. */
+  /**
+   * The segment, synced, which stands for all offsets before `endNext`. So are its block sums, before anything names it: without
+   * them one damaged byte would spoil all of it.
+   */
   async end(endNext: number): Promise<Segment> {
     await this.#write();
     await this.#file.sync();
     await this.#close();
     const sums = this.#sums.end();
+    await writeSynced(this.#disk, this.#pathOf('sums'), sums.toBytes());
     const proof = { endNext, bytes: this.#writtenBytes, number: this.#number, sums: sums.sum };
     const interim = interimName(this.#number);
     return Segment.rewritten(this.#disk, this.#folder, this.#index, this.#intervalBytes, proof, sums, interim);
@@ -83,7 +87,12 @@ export class SegmentWriter {
   /** Removes what was written. */
   async discard(): Promise<void> {
     await this.#close();
-    await this.#disk.remove(pathOf(this.#folder, this.#index.offsets.baseOffset, this.#number));
+    await this.#disk.remove(this.#pathOf('sums'));
+    await this.#disk.remove(this.#pathOf('log'));
+  }
+
+  #pathOf(ending: 'log' | 'sums'): string {
+    return pathOf(this.#folder, this.#index.offsets.baseOffset, this.#number, ending);
   }
 
   async #write(): Promise<void> {
@@ -101,6 +110,17 @@ export class SegmentWriter {
   }
 }
 
-function pathOf(folder: string, baseOffset: number, number: number): string {
-  return `${folder}/${segmentName(baseOffset)}.log${interimName(number)}`;
+function pathOf(folder: string, baseOffset: number, number: number, ending: 'log' | 'sums'): string {
+  return `${folder}/${segmentName(baseOffset)}.${ending}${interimName(number)}`;
+}
+
+async function writeSynced(disk: Disk, path: string, bytes: Buffer): Promise<void> {
+  await disk.remove(path);
+  const file = await disk.open(path, 'create');
+  try {
+    await file.write([bytes], 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }

@@ -4,7 +4,6 @@ import { BATCH_HEADER_BYTES, maxTimestamp, nextOffset } from '../record/batch.ts
 import type { BlockSums } from './block-sums.ts';
 import { LazyFile } from './lazy-file.ts';
 import { LazyIndex } from './lazy-index.ts';
-import { writeWhole } from './sealed-file.ts';
 import { removeFiles, segmentName } from './segment-files.ts';
 import type { SegmentIndex } from './segment-index.ts';
 import { type CompactedProof, loadSums } from './segment-sums.ts';
@@ -36,10 +35,12 @@ export class Segment {
   #sizeBytes: number;
   #firstTimestampMs: number | null = null;
   #sums: Promise<BlockSums> | null = null;
-  /** Whether the file has its name, and those of index and sums are written: these are not dropped before. */
+  /** Whether the file and that of its sums have their names, and the index is written: these are not dropped before. */
   #isPlaced: boolean;
+  /** The file of the sums as long as it has not its name. */
+  #interimSums: string | null;
 
-  /** `interim` is what the name of the file ends with until `takePlace`. */
+  /** `interim` is what the names of the file, and of its sums, end with until `takePlace`. */
   constructor(
     disk: Disk,
     folder: string,
@@ -59,6 +60,7 @@ export class Segment {
     this.#file = new LazyFile(disk, `${this.#path}.log${interim}`);
     this.index = new LazyIndex(disk, this, this.#path);
     this.#isPlaced = interim === '';
+    this.#interimSums = interim === '' ? null : `${this.#path}.sums${interim}`;
   }
 
   /** Makes the file of a new segment; the caller syncs the folder. */
@@ -71,7 +73,7 @@ export class Segment {
     return segment;
   }
 
-  /** What compaction wrote, under an interim name: `.log` followed by `interim`. */
+  /** What compaction wrote, under interim names: `.log` and `.sums` followed by `interim`. */
   static async rewritten(
     disk: Disk,
     folder: string,
@@ -264,14 +266,15 @@ export class Segment {
     });
   }
 
-  /** Gives the log file that `rewritten` took its name. After a failure it may be called again. */
+  /** Gives the files that `rewritten` took their names. After a failure it may be called again. */
   async takePlace(): Promise<void> {
     // Else its records were deleted meanwhile, and its file with them.
     if (!this.#file.hasEnded) {
       if (this.#hasInterimName) await this.#file.rename(`${this.#path}.log`);
+      if (this.#interimSums !== null) await this.#disk.rename(this.#interimSums, `${this.#path}.sums`);
+      this.#interimSums = null;
       await this.#disk.syncFolder(this.#folder);
       await this.index.write();
-      await writeWhole(this.#disk, `${this.#path}.sums`, (await this.sums()).toBytes());
     }
     this.#isPlaced = true;
   }
@@ -301,6 +304,7 @@ export class Segment {
   /** Removes the files. A read under way keeps its handle and ends as if nothing had happened. */
   async remove(): Promise<void> {
     await this.#file.end(new Fault('offsetOutOfRange', { detail: `${this.logPath} is deleted` }));
+    if (this.#interimSums !== null) await this.#disk.remove(this.#interimSums);
     if (this.#hasInterimName) await this.#disk.remove(this.logPath);
     else await removeFiles(this.#disk, this.#path);
   }

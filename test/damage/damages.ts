@@ -169,6 +169,7 @@ function kindOf(path: string): string {
   if (path === 'millrace.json') return path;
   if (path.includes('/quarantine/')) return 'quarantine';
   if (path.includes('.log.cleaned-')) return '.log.cleaned';
+  if (path.includes('.sums.cleaned-')) return '.sums';
   const place = path.startsWith('ledger/') ? 'ledger ' : '';
   return `${place}${path.slice(Math.max(path.lastIndexOf('.'), path.lastIndexOf('/') + 1))}`;
 }
