@@ -1,6 +1,10 @@
 import type { Fault } from '../../src/base/faults.ts';
+import { BlockSums } from '../../src/log/block-sums.ts';
 import { readCheckpoint } from '../../src/log/checkpoint.ts';
+import { loadChecksum } from '../../src/log/checksum.ts';
+import { interimName, readCompacted } from '../../src/log/compacted-segments.ts';
 import { JournalReplay } from '../../src/log/journal-replay.ts';
+import type { CompactedProof } from '../../src/log/segment-sums.ts';
 import { BATCH_HEADER_BYTES, baseOffset, batchBytes, checkBatch, nextOffset } from '../../src/record/batch.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
@@ -31,8 +35,10 @@ interface Flip {
   readonly before: Files;
 }
 
-/** A batch of a segment file. */
+/** A batch of a segment file, and the offsets that are lost with it. */
 interface Stored {
+  /** Where it lies now: a segment that compaction wrote last may not have its name yet. */
+  readonly path: string;
   readonly position: number;
   readonly bytes: Buffer;
   readonly from: number;
@@ -40,8 +46,6 @@ interface Stored {
 }
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
-/** An entry of a `.sums` file: where a block ends, the offset after it, and its checksum. */
-const SUM_BYTES = 16;
 /** Attempts to find a byte that means something. */
 const ATTEMPTS_MAX = 20;
 
@@ -70,6 +74,9 @@ export class Rot {
     const kind = oneIn(random, 4) && byKind.has('journal file') ? 'journal file' : pick(random, [...byKind.keys()]);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const path = pick(random, byKind.get(kind)!);
+      // With what proves it a damaged segment would lose all its records: that is two damages.
+      if (kind === '.sums' && this.#context.damages.all.some((one) => path.startsWith(withoutEnding(one.path))))
+        continue;
       const bytes = files.get(path)!;
       const size = path.endsWith('.log') ? await provenSizeOf(files, path) : bytes.length;
       if (size === 0) continue;
@@ -91,9 +98,7 @@ export class Rot {
       const path = pick(random, pick(random, byTopic));
       const place = this.#placeOf(path);
       if (place === null) continue;
-      const proven = await provenSizeOf(files, path);
-      const stored = storedBatches(files, path);
-      const batches = stored.filter(({ position, bytes }) => position + bytes.length <= proven);
+      const batches = await this.#batchesOf(files, path);
       if (batches.length === 0) continue;
       const batch = pick(random, batches);
       const { from, to } = batch;
@@ -102,7 +107,7 @@ export class Rot {
       const inBatch = random.below(oneIn(random, 2) ? BATCH_HEADER_BYTES : batch.bytes.length);
       const mask = 1 << random.below(8);
       const position = batch.position + inBatch;
-      machine.disk.flip(path, position, mask);
+      machine.disk.flip(batch.path, position, mask);
       const bytes = Buffer.from(batch.bytes);
       bytes[inBatch]! ^= mask;
       const pending = history.invoke(process, 'flip', { place, from, to });
@@ -110,6 +115,24 @@ export class Rot {
       return 'segment';
     }
     return null;
+  }
+
+  /** The batches that the next start finds in a segment, and must not take for a torn write. */
+  async #batchesOf(files: Files, path: string): Promise<Stored[]> {
+    const disk = SimulatedDisk.holding(files, new SeededRandom(1));
+    const base = baseOf(path);
+    const { segments } = await readCompacted(disk, folderOf(path));
+    // It goes with the next start.
+    if (segments.some((other) => other.base < base && base < other.endNext)) return [];
+    const compacted = segments.find((one) => one.base === base);
+    if (compacted === undefined) {
+      const proven = await provenSizeOf(files, path);
+      return storedBatches(files, path).filter(({ position, bytes }) => position + bytes.length <= proven);
+    }
+    const interim = path + interimName(compacted.number);
+    const stored = storedBatches(files, files.has(interim) ? interim : path);
+    const sums = await sumsOf(files, path, compacted);
+    return stored.map((batch) => ({ ...batch, ...lostWith(batch, base, compacted, sums) }));
   }
 
   /** Flips back some of what lies in segment files, where it lies there still. Returns how much. */
@@ -177,7 +200,7 @@ export class Rot {
  */
 async function provenSizeOf(files: Files, path: string): Promise<number> {
   const disk = SimulatedDisk.holding(files, new SeededRandom(1));
-  const [folder, segmentBase] = [path.slice(0, path.lastIndexOf('/')), Number(path.slice(-24, -4))];
+  const [folder, segmentBase] = [folderOf(path), baseOf(path)];
   const replay = await JournalReplay.read(disk, silent);
   const checkpoint = replay.latest(folder, await readCheckpoint(disk, folder));
   const proven = (await replay.restore(folder, checkpoint)) ?? checkpoint;
@@ -189,6 +212,9 @@ async function provenSizeOf(files: Files, path: string): Promise<number> {
 function kindOf(path: string): string {
   if (path.startsWith('journal/')) return /^journal\/\d+$/.test(path) ? 'journal file' : path;
   if (path.endsWith('.bytes') || path === 'lock' || path.endsWith('.new')) return 'aside';
+  // What takes the place of a segment at the next start is flipped as that segment.
+  if (path.includes('.log.cleaned-')) return 'aside';
+  if (path.includes('.sums.cleaned-')) return '.sums';
   const name = path.slice(path.lastIndexOf('/') + 1);
   const ending = name.includes('.') ? name.slice(name.lastIndexOf('.')) : name;
   if (path.startsWith('topics/')) {
@@ -206,22 +232,38 @@ function storedBatches(files: Files, path: string): Stored[] {
     const size = batchBytes(log, at);
     if (size > log.length - at || checkBatch(log, at, log.length) !== null) break;
     const [from, to] = [baseOffset(log, at), nextOffset(log, at)];
-    found.push({ position: at, bytes: log.subarray(at, at + size), ...(blockAt(files, path, at) ?? { from, to }) });
+    found.push({ path, position: at, bytes: log.subarray(at, at + size), from, to });
     at += size;
   }
   return found;
 }
 
-/** The offsets of what is proven together with a batch of a compacted segment, and so lost with it; null of one that is not. */
-function blockAt(files: Files, path: string, position: number): { from: number; to: number } | null {
-  const sums = files.get(path.replace(/log$/, 'sums'));
-  if (sums === undefined) return null;
-  const base = Number(path.slice(-24, -4));
-  let from = base;
-  for (let at = 0; at < sums.length; at += SUM_BYTES) {
-    const to = base + sums.readUInt32BE(at + 4);
-    if (position < sums.readUInt32BE(at)) return { from, to };
-    from = to;
+const folderOf = (path: string): string => path.slice(0, path.lastIndexOf('/'));
+const baseOf = (path: string): number => Number(path.slice(-24, -4));
+const withoutEnding = (path: string): string => path.slice(0, -'log'.length);
+
+/** What proves the blocks of a compacted segment; null when that is lost or flipped, and was not made again. */
+async function sumsOf(files: Files, path: string, { sums, number }: CompactedProof): Promise<BlockSums | null> {
+  const checksum = await loadChecksum();
+  const named = `${withoutEnding(path)}sums`;
+  for (const bytes of [files.get(named + interimName(number)), files.get(named)]) {
+    const found = bytes === undefined ? null : new BlockSums(bytes, baseOf(path), checksum);
+    if (found?.sum === sums) return found;
   }
   return null;
+}
+
+/**
+ * The offsets of what is proven together with a batch of a compacted segment: its block or, where nothing proves the blocks,
+ * the whole segment, of which nobody can tell any more which part is what was written.
+ */
+function lostWith(
+  { position }: Stored,
+  base: number,
+  { endNext }: CompactedProof,
+  sums: BlockSums | null,
+): { from: number; to: number } {
+  if (sums === null) return { from: base, to: endNext };
+  const number = sums.withPosition(position);
+  return { from: number === 0 ? base : sums.block(number - 1).nextOffset, to: sums.block(number).nextOffset };
 }
