@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { checkLog } from './check-log.ts';
-import { HandMade, P } from './hand-made.ts';
+import { HandMade, P, sendOf } from './hand-made.ts';
 
 /* A bit of b, at offset 1, is flipped in its file. */
 
@@ -83,5 +83,26 @@ describe('a damaged record', () => {
       finallyRead(h, 0, 'a b c');
     };
     expect(found(passed, { skipsRot: true })).toEqual(['damage never done 1']);
+  });
+
+  test('may be stored once more by a retry, also when the bit is flipped back by then, and by nothing else', () => {
+    const producer = { id: 7, epoch: 0, sequence: 0 };
+    const copies = (flips: (h: HandMade, part: 'before' | 'while it is sent' | 'behind') => void): string[] => {
+      const h = new HandMade();
+      h.sent(0, 'a');
+      flips(h, 'before');
+      const send = h.begin('send', sendOf('b', { producer, retries: true }));
+      h.crash('power');
+      flips(h, 'while it is sent');
+      send.ok({ offset: 2 });
+      h.read(0, 'a b b');
+      flips(h, 'behind');
+      h.finallyRead(0, 'a b b');
+      return checkLog(h.history()).map(({ anomaly, offsets }) => [anomaly, ...offsets].join(' '));
+    };
+    expect(copies((h, part) => part === 'while it is sent' && flip(h).ok({}))).toEqual([]);
+    for (const wrong of ['never', 'before', 'behind']) {
+      expect(copies((h, part) => part === wrong && flip(h).ok({}))).toEqual(['duplicate 1 2']);
+    }
   });
 });

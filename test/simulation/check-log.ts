@@ -88,7 +88,10 @@ function* checkCopies(story: PartitionStory): Generator<Violation> {
     for (const [i, second] of sightings.entries()) {
       const first = sightings
         .slice(0, i)
-        .find((each) => each.offset !== second.offset && !mayReplace(story, each, second) && !isHit(story, each));
+        .find(
+          (each) =>
+            each.offset !== second.offset && !mayReplace(story, each, second) && !isHit(story, send, [each, second]),
+        );
       if (first === undefined) continue;
       const offsets = [first.offset, second.offset].sort((a, b) => a - b);
       yield violation('duplicate', story.place, offsets, [send, first.by, second.by], `${value} lies at both`);
@@ -97,10 +100,15 @@ function* checkCopies(story: PartitionStory): Generator<Violation> {
   }
 }
 
-/** Of damaged records the broker may not know any more that they were sent: they may be stored once more. */
-function isHit(story: PartitionStory, { offset, by }: Sighting): boolean {
-  return story.flips.some(({ call, outcome, completed }) => {
-    const wasThere = outcome !== 'ok' || completed.step > by.invoked.step;
+/**
+ * Of damaged records the broker may not know any more that they were sent: a retry may be stored once more. So it may when they
+ * are sound again by then: what is kept of the producers was written without them.
+ */
+function isHit(story: PartitionStory, send: Operation<'send'>, copies: readonly [Sighting, Sighting]): boolean {
+  const offset = Math.min(...copies.map((copy) => copy.offset));
+  const bothSeen = Math.max(...copies.map(({ by }) => by.completed.step));
+  return story.flips.some(({ call, invoked, outcome, completed }) => {
+    const wasThere = (outcome !== 'ok' || completed.step > send.invoked.step) && invoked.step < bothSeen;
     return wasThere && call.from <= offset && offset < call.to;
   });
 }
