@@ -13,6 +13,7 @@ import { makeTopic, type RawClient, startBroker, tempFolder } from './support.ts
 const TOPIC = 't';
 const PARTITIONS = 4;
 const COORDINATOR_NOT_AVAILABLE = 15;
+const UNKNOWN_MEMBER = 25;
 const REBALANCE_IN_PROGRESS = 27;
 const INCONSISTENT_PROTOCOL = 23;
 const GROUP_NOT_FOUND = 69;
@@ -171,6 +172,16 @@ test('what a member was told to give up is given to nobody before it has, also w
   const given = partitionsOf(await client.request('ConsumerGroupHeartbeat', 1, beat));
   expect(given.length).toBeGreaterThan(0);
   expect([2, 3]).toEqual(expect.arrayContaining([...given]));
+});
+
+test('a classic member is not told that it is one while its removal is on its way to the disk', async () => {
+  const target = await startBroker();
+  const client = await target.client();
+  const classic = await classicGroup(client);
+  expect((await joinNew(client, 'new')).errorCode).toBe(0);
+  const leaving = client.request('LeaveGroup', 3, { groupId: 'g', members: [{ memberId: classic.memberId }] });
+  expect(await heartbeat(client, classic)).toBe(UNKNOWN_MEMBER);
+  expect((await leaving).errorCode).toBe(0);
 });
 
 /** A broker on a disk that can be made full. */

@@ -181,17 +181,21 @@ export class GroupCoordinator {
   }
 
   /** @throws Fault unknownMember, fencedInstance, illegalGeneration, rebalanceInProgress */
-  heartbeat(id: string, memberId: string, instanceId: string | null, generation: number): void {
+  async heartbeat(id: string, memberId: string, instanceId: string | null, generation: number): Promise<void> {
     this.#checkServing(id);
-    const group = this.find(id);
-    if (group instanceof LiveConsumerGroup) {
-      group.classic.heartbeat(memberId, instanceId, generation, this.#uptime.uptimeMs());
-      this.#alarms.watch(group);
+    const beat = (group: Group | null, nowMs: number): void => {
+      if (group instanceof LiveConsumerGroup) group.classic.heartbeat(memberId, instanceId, generation, nowMs);
+      else if (group instanceof ClassicGroup) group.heartbeat(memberId, instanceId, generation, nowMs);
+      else throw new Fault('unknownMember');
+    };
+    // In its turn: the member's removal may be on its way to the disk.
+    if (this.consumers.find(id) !== null) {
+      await this.change(id, (group, nowMs) => ({ events: [], result: beat(group, nowMs) }));
       return;
     }
-    if (!(group instanceof ClassicGroup)) throw new Fault('unknownMember');
-    group.heartbeat(memberId, instanceId, generation, this.#uptime.uptimeMs());
-    this.#alarms.watch(group);
+    const group = this.find(id);
+    beat(group, this.#uptime.uptimeMs());
+    if (group !== null) this.#alarms.watch(group);
   }
 
   /** What each leaver is told, in their order. @throws Fault coordinatorNotAvailable */

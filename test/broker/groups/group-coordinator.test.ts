@@ -66,7 +66,7 @@ describe('a restart', () => {
     );
     expect(found.sort()).toEqual(['g Stable consumer', 'left Empty consumer', 'outside Empty ']);
     // To the member nothing has happened.
-    second.groups.heartbeat('g', member.memberId, null, member.generation);
+    await second.groups.heartbeat('g', member.memberId, null, member.generation);
     await commit(second, 'g', 't', 6, member);
     expect(Buffer.from((await sync(second, 'g', member)).assignment).toString()).toBe('work');
     expect(await faultOf(() => commit(second, 'left', 't', 1, left))).toBe('unknownMember');
@@ -124,7 +124,7 @@ describe('a full disk', () => {
     expect(await faultOf(() => broker.groups.remove('new'))).toBe('groupNotFound');
     expect([committed(broker, 'g', 't'), committed(broker, 'new', 't')]).toEqual([5, null]);
     // A session is kept all the same.
-    broker.groups.heartbeat('g', member.memberId, null, member.generation);
+    await broker.groups.heartbeat('g', member.memberId, null, member.generation);
     const again = await join(broker, 'g', { memberId: member.memberId });
     const refused = await sync(broker, 'g', again, 'other work');
     expect(refused.refused?.fault).toBe('coordinatorNotAvailable');
@@ -138,7 +138,7 @@ describe('a full disk', () => {
     await broker.close();
     const next = await brokerOn({ disk: disk.afterKill() });
     expect([committed(next, 'g', 't'), committed(next, 'new', 't')]).toEqual([7, 8]);
-    next.groups.heartbeat('g', third.memberId, null, third.generation);
+    await next.groups.heartbeat('g', third.memberId, null, third.generation);
   });
 });
 
@@ -185,7 +185,7 @@ describe('time', () => {
       // Long enough for every timer to have run: a group with a session of its own ends by then.
       await atWork(broker, 'short', { sessionTimeoutMs: 200 });
       await until(() => broker.groups.find('short')?.stateName !== 'Stable');
-      broker.groups.heartbeat('g', member.memberId, null, member.generation);
+      await broker.groups.heartbeat('g', member.memberId, null, member.generation);
       expect(committed(broker, 'outside', 't')).toBe(5);
     },
   );
