@@ -19,12 +19,12 @@ const SETTLE_MS = 500;
 const BULK_BYTES = 256 * 1024 * 1024;
 
 /**
- * Large batches to one partition. What is on the way with the first goes through the journal, and so is written twice; with the
- * others it is more than the journal takes of one log, also with 32 KB, since a batch is a little more than its record.
+ * Much to one partition. What is on the way with the first goes through the journal, and so is written twice; with the others it
+ * is more than the journal takes of one log.
  */
 export const BULKS = [
+  { batchBytes: 4 * 1024, inFlight: 16 },
   { batchBytes: 16 * 1024, inFlight: 16 },
-  { batchBytes: 32 * 1024, inFlight: 16 },
   { batchBytes: 64 * 1024, inFlight: 16 },
   { batchBytes: 256 * 1024, inFlight: 16 },
 ].map((bulk) => ({ ...bulk, name: `bulk ${bulk.batchBytes / 1024} KB x ${bulk.inFlight}` }));

@@ -7,7 +7,7 @@ import type { Page } from './tail-cache.ts';
  * Bytes of one log in a round of the journal. What is more is synced in place: bulk is not worth writing twice. Measured: see
  * docs/decisions.
  */
-export const JOURNAL_ENTRY_BYTES_MAX = 512 * 1024;
+export const JOURNAL_ENTRY_BYTES_MAX = 128 * 1024;
 
 export interface WrittenBatch {
   readonly batch: Buffer;
