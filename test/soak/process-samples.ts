@@ -1,30 +1,38 @@
-import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { residentMb } from '../../bench/process-usage.ts';
 
 export interface Sample {
   readonly atMs: number;
   readonly rssMb: number;
-  /** What the JavaScript heap holds, garbage included. */
+  /** What the JavaScript heap holds, without garbage. */
   readonly heapMb: number;
+  /** Of buffers, which lie outside of it; without garbage likewise. */
+  readonly buffersMb: number;
   readonly descriptors: number;
   readonly sockets: number;
 }
 
 export type Measure = Exclude<keyof Sample, 'atMs'>;
 
-/** Lets a Node process write its heap's size on SIGUSR2. */
-export function reportOptions(folder: string): string {
-  return `--report-on-signal --report-compact --report-exclude-network --report-directory=${folder}`;
+/** The environment in which a Node process writes to `path`, on SIGUSR2, what memory it uses. */
+export function heapReports(path: string, ...alsoImports: string[]): Record<string, string> {
+  const imports = ['heap-report.mjs', ...alsoImports].map(
+    (name) => pathToFileURL(join(import.meta.dirname, name)).href,
+  );
+  return { SOAK_HEAP_REPORT: path, NODE_OPTIONS: imports.map((url) => `--import=${url}`).join(' ') };
 }
 
-export async function sampleOf(pid: number, reportFolder: string): Promise<Sample> {
+export async function sampleOf(pid: number, reportPath: string): Promise<Sample> {
+  const { heapUsed, arrayBuffers } = await heapReport(pid, reportPath);
   const descriptors = readdirSync(`/proc/${pid}/fd`);
   return {
     atMs: performance.now(),
     rssMb: residentMb(pid).nowMb,
-    heapMb: await heapMb(pid, reportFolder),
+    heapMb: heapUsed / 2 ** 20,
+    buffersMb: arrayBuffers / 2 ** 20,
     descriptors: descriptors.length,
     sockets: descriptors.filter((name) => isSocket(`/proc/${pid}/fd/${name}`)).length,
   };
@@ -39,31 +47,18 @@ function isSocket(path: string): boolean {
   }
 }
 
-const REPORT_ATTEMPTS = 100;
+const REPORT_ATTEMPTS = 200;
 
-async function heapMb(pid: number, folder: string): Promise<number> {
+async function heapReport(pid: number, path: string): Promise<{ heapUsed: number; arrayBuffers: number }> {
   process.kill(pid, 'SIGUSR2');
   for (let attempt = 0; attempt < REPORT_ATTEMPTS; attempt += 1) {
     await sleep(50);
-    for (const name of readdirSync(folder).filter((each) => each.endsWith('.json'))) {
-      const used = usedBytes(join(folder, name));
-      if (used === null) continue;
-      rmSync(join(folder, name));
-      return used / 2 ** 20;
-    }
+    if (!existsSync(path)) continue;
+    const report = JSON.parse(readFileSync(path, 'utf8')) as { heapUsed: number; arrayBuffers: number };
+    rmSync(path);
+    return report;
   }
-  throw new Error('the process wrote no report of its heap');
-}
-
-/** Null while it is being written. */
-function usedBytes(report: string): number | null {
-  try {
-    return (JSON.parse(readFileSync(report, 'utf8')) as { javascriptHeap: { usedMemory: number } }).javascriptHeap
-      .usedMemory;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
+  throw new Error('the process wrote no report of its memory');
 }
 
 export interface Trend {
@@ -75,7 +70,7 @@ export interface Trend {
   readonly perHour: number;
 }
 
-/** The line through the lowest value of each of so many windows: what lies above is garbage that was not collected yet. */
+/** The line through the lowest value of each of so many windows: what lies above is work under way. */
 export function trendOf(samples: readonly Sample[], measure: Measure, windows: number): Trend {
   const startMs = samples[0]!.atMs;
   const windowMs = (samples.at(-1)!.atMs - startMs) / windows;

@@ -5,11 +5,10 @@
  *   node test/soak/soak.ts [--minutes 60] [--rate 100] [--stalled 20] [--seed N] [--port N]
  * Exits with 1 when something was lost or something grew.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Fault, isFault } from '../../src/base/faults.ts';
 import { text } from '../../src/client/codecs.ts';
@@ -18,7 +17,7 @@ import { freePort } from '../../tools/broker-process.ts';
 import { BrokerUnderTest } from './broker-under-test.ts';
 import { GroupWatch } from './group-watch.ts';
 import { Load } from './load.ts';
-import { type Measure, reportOptions, type Sample, sampleOf, trendOf } from './process-samples.ts';
+import { heapReports, type Measure, type Sample, sampleOf, trendOf } from './process-samples.ts';
 import { SlowPeers } from './slow-peers.ts';
 
 const { values } = parseArgs({
@@ -51,17 +50,19 @@ const FINISH_MS = 300_000;
 const growthMax: Record<Measure, { share: number; least: number }> = {
   rssMb: { share: 0.1, least: 12 },
   heapMb: { share: 0.1, least: 4 },
+  buffersMb: { share: 0.1, least: 8 },
   descriptors: { share: 0.05, least: 8 },
   sockets: { share: 0.05, least: 8 },
 };
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-soak-'));
-const reports = join(folder, 'reports');
-mkdirSync(reports);
-const clock = pathToFileURL(join(import.meta.dirname, 'jumping-clock.mjs')).href;
-const broker = new BrokerUnderTest(folder, Number(values.port ?? (await freePort())), SETTINGS, {
-  NODE_OPTIONS: `${reportOptions(reports)} --import=${clock}`,
-});
+const report = join(folder, 'memory');
+const broker = new BrokerUnderTest(
+  folder,
+  Number(values.port ?? (await freePort())),
+  SETTINGS,
+  heapReports(report, 'jumping-clock.mjs'),
+);
 await broker.start();
 const client = await Millrace.connect(`127.0.0.1:${broker.port}`);
 const load = new Load(client, Number(values.rate));
@@ -94,7 +95,7 @@ const samples: Sample[] = [];
 const calmMs = elapsedMs();
 while (elapsedMs() < totalMs && !failing()) {
   await sleep(SAMPLE_EVERY_MS);
-  const sample = await sampleOf(broker.pid, reports);
+  const sample = await sampleOf(broker.pid, report);
   samples.push(sample);
   if (samples.length % 12 === 0) {
     await load.judge(load.toldNow());
