@@ -1,65 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { checkGroups } from './check-groups.ts';
 import { SESSION_TIMEOUT_MS } from './group-member.ts';
-import { HandMade, P } from './hand-made.ts';
-import type { History, Membership, Protocol } from './history.ts';
+import { P } from './hand-made.ts';
+import { as, found, type HandMadeGroup } from './hand-made-group.ts';
 
 /* Each anomaly in the smallest history that shows it, and beside it the nearest history in which nothing is wrong. */
 
 const Q = { ...P, partition: 1 };
-const as = (member: string, generation: number, instance?: string): Membership => ({
-  group: 'g',
-  member,
-  generation,
-  ...(instance === undefined ? {} : { instance }),
-});
-
-/** A group written by hand. The process of a member is its letter's place in the alphabet. */
-class HandMadeGroup extends HandMade {
-  constructor() {
-    super({ partitions: 2 });
-  }
-
-  by(member: string): this {
-    this.process = member.charCodeAt(0) - 96;
-    return this;
-  }
-
-  joined(member: string, generation: number, more: { instance?: string; protocol?: 'consumer' } = {}): void {
-    const { instance, protocol = 'classic' as Protocol } = more;
-    const call = { group: 'g', protocol, ...(instance === undefined ? {} : { instance }) };
-    this.by(member).did('join', call, { member, generation });
-  }
-
-  owns(who: Membership, ...places: (typeof P)[]): void {
-    this.by(who.member).did('owns', { ...who, places }, {});
-  }
-
-  committed(tag: string, offset: number, who?: Membership): void {
-    if (who !== undefined) this.by(who.member);
-    const by = who === undefined ? {} : { as: who };
-    this.did('commit', { group: 'g', tag, offsets: [{ ...P, offset }], ...by }, {});
-  }
-
-  fetched(tag: string | null, offset = 0): void {
-    const committed = tag === null ? null : { tag, offset };
-    this.did('fetchCommitted', { group: 'g', places: [P] }, { offsets: [{ ...P, committed }] });
-  }
-
-  handled(who: Membership, offset: number, values: string): void {
-    const records = values.split(' ').map((value, i) => ({ offset: offset + i, value }));
-    const next = offset + records.length;
-    const result = { records, next, highWatermark: next, logStart: 0 };
-    this.by(who.member).did('poll', { place: P, offset, as: who }, result);
-  }
-}
-
-function found(write: (group: HandMadeGroup) => void): string[] {
-  const group = new HandMadeGroup();
-  write(group);
-  const history: History = group.history();
-  return checkGroups(history).map(({ anomaly, offsets }) => [anomaly, ...offsets].join(' '));
-}
 
 describe('a committed offset', () => {
   test('stays, whatever becomes of the broker', () => {
@@ -292,50 +238,6 @@ describe('a group', () => {
     expect(rounds(3, P, Q)).toEqual([]);
     expect(rounds(4, P, Q)).toEqual(['unstable group']);
     expect(rounds(2, P)).toEqual(['unstable group']);
-  });
-});
-
-describe('a member that was heard less than a session ago', () => {
-  const refused = (
-    tell: {
-      after?: number;
-      error?: string;
-      instance?: string;
-      mustRejoin?: boolean;
-      crashes?: boolean;
-      beats?: number;
-    } = {},
-  ) =>
-    found((g) => {
-      const { after = 100, error = 'UNKNOWN_MEMBER_ID', instance, mustRejoin = false, crashes, beats = 2 } = tell;
-      const who = as('a', 1, instance);
-      for (let i = 1; i <= beats; i += 1) {
-        g.by('a').did('heartbeat', who, { generation: 1, mustRejoin: i === beats && mustRejoin });
-      }
-      g.timeMs += after;
-      if (crashes) g.crash('kill');
-      g.by('a').begin('heartbeat', who).fail(error);
-    });
-
-  test('is a member still', () => {
-    expect(refused()).toEqual(['session cut short']);
-    expect(refused({ error: 'GROUP_ID_NOT_FOUND' })).toEqual(['session cut short']);
-    expect(refused({ after: SESSION_TIMEOUT_MS - 10 })).toEqual(['session cut short']);
-    expect(refused({ after: SESSION_TIMEOUT_MS })).toEqual([]);
-  });
-
-  test('may be told that its generation is over', () => {
-    expect(refused({ error: 'ILLEGAL_GENERATION' })).toEqual([]);
-  });
-
-  test('may be removed for what it did not do: join a rebalance, or give up what it was told to', () => {
-    expect(refused({ mustRejoin: true })).toEqual([]);
-    expect(refused({ beats: 1 })).toEqual([]);
-  });
-
-  test('may be forgotten in a crash, or be replaced by another of its instance', () => {
-    expect(refused({ crashes: true })).toEqual([]);
-    expect(refused({ instance: 'i' })).toEqual([]);
   });
 });
 
