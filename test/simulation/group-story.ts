@@ -1,4 +1,4 @@
-import { SESSION_TIMEOUT_MS } from './group-member.ts';
+import { REBALANCE_TIMEOUT_MS, SESSION_TIMEOUT_MS } from './group-member.ts';
 import { type History, type Moment, type OkOperation, type Operation, type Place, placeName } from './history.ts';
 import { ofKind, okOfKind } from './partition-story.ts';
 
@@ -121,7 +121,7 @@ export class GroupStory {
    * Whether who sent two heartbeats, one behind the other, is a member until some moment: it was heard less than a session ago,
    * whatever time of day it is. It is heard at the earliest when it begins to ask. That both were accepted shows that it had
    * done what the group asks of it besides: it had joined the generation, and given up what it was to give up; for anything new
-   * it has longer than a session. In a static member's place may be another one by then.
+   * it has longer than a session. A sync alone it may owe all the while. In a static member's place may be another one by then.
    */
   keepsSession(
     first: Operation<'heartbeat'> | undefined,
@@ -131,7 +131,27 @@ export class GroupStory {
     if (first?.outcome !== 'ok' || last?.outcome !== 'ok' || last.result.mustRejoin) return false;
     if (last.call.instance !== undefined || first.call.member !== last.call.member) return false;
     const silentMs = until.timeMs - last.invoked.timeMs;
-    return silentMs < SESSION_TIMEOUT_MS - ROUNDING_MS && !this.wentDown(last.invoked, until);
+    if (silentMs >= SESSION_TIMEOUT_MS - ROUNDING_MS || this.wentDown(last.invoked, until)) return false;
+    return !this.#mayOweSync(last, until);
+  }
+
+  /**
+   * Whether a member may have been removed because it did not sync in time. In a group of the new protocol a classic member
+   * that joins may stay in its generation: if it did not hear the answer, or that of its sync, it goes on as before, and is
+   * accepted until its time for the sync is over. Kafka does the same. In a classic group a join that has a sync behind it
+   * begins a generation, and the member would be refused. After a start of the broker no sync is owed.
+   */
+  #mayOweSync({ process, invoked: { step } }: OkOperation<'heartbeat'>, until: Moment): boolean {
+    if (!this.isMixed) return false;
+    const joins = this.#moves.filter(
+      (move): move is Operation<'join'> =>
+        move.kind === 'join' && move.process === process && move.outcome !== 'fail' && move.invoked.step < step,
+    );
+    const synced = joins.findLastIndex((join) => join.outcome === 'ok' && this.#hasSynced(join, step));
+    return joins.slice(synced + 1).some(({ call, invoked }) => {
+      const isOver = until.timeMs - invoked.timeMs >= REBALANCE_TIMEOUT_MS - ROUNDING_MS;
+      return call.protocol === 'classic' && isOver && !this.wentDown(invoked, until);
+    });
   }
 
   /** Whether it is the first of its member. */
@@ -168,15 +188,19 @@ export class GroupStory {
    */
   lasts(join: OkOperation<'join'>, until: Moment): boolean {
     if (join.call.protocol === 'consumer' || !this.wentDown(join.invoked, until)) return true;
-    const { member, generation } = join.result;
+    return this.#hasSynced(join, Infinity);
+  }
+
+  /** Whether a classic member noted what it was given after a join, before some step. */
+  #hasSynced({ index, completed, result: { member, generation } }: OkOperation<'join'>, beforeStep: number): boolean {
     // Its work may have been given out in answer to a later join, when the generation had come again.
-    const next = this.joins.find(({ index, result }) => index > join.index && result.member === member);
-    const endStep = next?.invoked.step ?? Infinity;
+    const next = this.joins.find((later) => later.index > index && later.result.member === member);
+    const endStep = Math.min(next?.invoked.step ?? Infinity, beforeStep);
     return this.holdings.some(
       ({ note: { call, invoked } }) =>
         call.member === member &&
         call.generation === generation &&
-        invoked.step > join.completed.step &&
+        invoked.step > completed.step &&
         invoked.step < endStep,
     );
   }
