@@ -245,6 +245,24 @@ test('a disk that refuses leaves the group as it was, of either kind; when it ta
   expect(await typeOf(client)).toBe('classic');
 });
 
+test('a classic member is removed that does not sync in time; none whose join the disk refused', async () => {
+  const { target, fullness } = await startOnDisk();
+  const [client, other] = [await target.client(), await target.client()];
+  const refused = await classicGroup(client);
+  expect((await joinNew(client, 'new')).errorCode).toBe(0);
+  const inHaste = (memberId: string) => ({ ...joinRequest(memberId, [0, 1, 2, 3]), rebalanceTimeoutMs: 100 });
+
+  fullness.isFull = true;
+  const { errorCode } = await client.request('JoinGroup', 3, inHaste(refused.memberId));
+  expect(errorCode).toBe(COORDINATOR_NOT_AVAILABLE);
+  fullness.isFull = false;
+  // It is to sync later than the other would have had to.
+  const late = await other.request('JoinGroup', 3, inHaste(''));
+  expect(late.errorCode).toBe(0);
+  await expect.poll(() => heartbeat(other, late), { timeout: 60_000 }).toBe(UNKNOWN_MEMBER);
+  expect(await heartbeat(client, refused)).toBe(REBALANCE_IN_PROGRESS);
+});
+
 test.each([
   ['disabled', GROUP_NOT_FOUND, INCONSISTENT_PROTOCOL],
   ['downgrade', GROUP_NOT_FOUND, 0],

@@ -22,7 +22,7 @@ import {
 import type { ClassicSettings } from './classic-rebalance.ts';
 import { type OffsetCommit, offsetEvents } from './committed-offsets.ts';
 import { ConsumerGroups } from './consumer/consumer-groups.ts';
-import { LiveConsumerGroup } from './consumer/live-consumer-group.ts';
+import { type Decided, LiveConsumerGroup } from './consumer/live-consumer-group.ts';
 import type { Ask, Committer, Effect, Group } from './group.ts';
 import { GroupAlarms } from './group-alarms.ts';
 import { GroupClock } from './group-clock.ts';
@@ -301,23 +301,22 @@ export class GroupCoordinator {
 
   /**
    * One change of a group after the other: `decide` sees the group with all earlier changes folded in (null when there is
-   * none), and its events are folded before this resolves to its result. Changes of different groups share the disk's syncs.
+   * none), and its events are folded before this resolves to its result, and before `whenStored` is called. Changes of
+   * different groups share the disk's syncs.
    * @throws Fault what `decide` throws; coordinatorNotAvailable when the disk refuses
    */
   async change<Result>(
     id: string,
-    decide: (
-      group: Group | null,
-      nowMs: number,
-    ) => { events: readonly GroupEvent[]; result: Result; ends?: Group | null },
+    decide: (group: Group | null, nowMs: number) => Decided<Result> & { ends?: Group | null },
   ): Promise<Result> {
     const before = this.#changes.get(id);
     const change = (async () => {
       if (before !== undefined) await before.catch(() => {});
       this.#checkServing(id);
-      const { events, result, ends } = decide(this.find(id), this.#uptime.uptimeMs());
+      const { events, result, ends, whenStored } = decide(this.find(id), this.#uptime.uptimeMs());
       if (ends instanceof ClassicGroup) await this.#appendInPlaceOf(ends, events);
       else if (events.length > 0) await this.#append(events);
+      whenStored?.(this.#uptime.uptimeMs());
       return result;
     })();
     this.#changes.set(id, change);

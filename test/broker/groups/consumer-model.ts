@@ -108,7 +108,7 @@ export class TestGroup {
     return group;
   }
 
-  perform<Result>({ events, result }: Decided<Result>): Result {
+  perform<Result>({ events, result, whenStored }: Decided<Result>): Result {
     const { epoch, targetEpoch } = this.group;
     for (const event of events as readonly ConsumerGroupEvent[]) {
       this.events.push(event);
@@ -117,6 +117,7 @@ export class TestGroup {
     expect(this.group.epoch).toBeGreaterThanOrEqual(epoch);
     expect(this.group.targetEpoch).toBeGreaterThanOrEqual(targetEpoch);
     expect(this.group.targetEpoch).toBeLessThanOrEqual(this.group.epoch);
+    whenStored?.(this.nowMs);
     return result;
   }
 

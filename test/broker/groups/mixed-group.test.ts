@@ -15,6 +15,13 @@ import { exchange, plain, TestGroup, TestMember } from './consumer-model.ts';
 const TOPIC = 't';
 const PARTITIONS = 7;
 
+const joinRequest = (newMemberId: string, owned: readonly number[]) => ({
+  ...{ memberId: '', newMemberId, instanceId: null, clientId: 'classic', clientHost: '/host' },
+  ...{ sessionTimeoutMs: 30_000, rebalanceTimeoutMs: 30_000, protocolType: 'consumer' },
+  protocols: [{ name: 'range', metadata: owningMetadata(TOPIC, owned) }],
+  ...{ mustKnowId: false, maySkipAssignment: true },
+});
+
 /** A consumer of the classic protocol: cooperative ones keep what they have while they join, eager ones drop it all. */
 class ClassicClient {
   readonly isEager: boolean;
@@ -66,12 +73,7 @@ class ClassicClient {
     const owned = [...this.owned.values()].flat();
     const { memberId, generation } = this.group.perform(
       this.group.live.classic.join(
-        {
-          ...{ memberId: this.memberId, instanceId: null, clientId: 'classic', clientHost: '/host' },
-          ...{ sessionTimeoutMs: 30_000, rebalanceTimeoutMs: 30_000, protocolType: 'consumer' },
-          protocols: [{ name: 'range', metadata: owningMetadata(TOPIC, owned) }],
-          ...{ newMemberId: `classic-${ClassicClient.#born++}`, mustKnowId: false, maySkipAssignment: true },
-        },
+        { ...joinRequest(`classic-${ClassicClient.#born++}`, owned), memberId: this.memberId },
         this.group.nowMs,
       ),
     );
@@ -194,4 +196,16 @@ test('members of both protocols never have one partition, and all come to their 
     }),
     { numRuns: 100 },
   );
+});
+
+test('a classic member has its whole time for the sync, however long the disk took to store its join', () => {
+  const group = new TestGroup();
+  group.topics.make(TOPIC, PARTITIONS);
+  exchange(group, new TestMember('m0', [TOPIC], null));
+  const request = { ...joinRequest('late', []), sessionTimeoutMs: 5000, rebalanceTimeoutMs: 1000 };
+  const joining = group.live.classic.join(request, group.nowMs);
+  group.nowMs += 1500;
+  group.perform(joining);
+  expect(group.pass(999)).toEqual([]);
+  expect(group.pass(1)).toEqual(['late']);
 });

@@ -61,8 +61,6 @@ export class ClassicSpeakers {
     };
     const owned = this.#owned(subscription);
     const { member, events } = this.#group.step({ before, replaced, said, owned }, nowMs);
-    this.#deadlines.clear(memberId, 'join');
-    this.#deadlines.set(memberId, 'sync', nowMs + rebalanceTimeoutMs);
     const result: JoinAnswer = {
       refused: null,
       memberId,
@@ -76,7 +74,12 @@ export class ClassicSpeakers {
     if (replaced !== null && this.#group.becomesClassic(new Set([replaced.memberId]), [member])) {
       return { events: this.#group.asClassic(events, nowMs), result };
     }
-    return { events, result };
+    // Who was refused by the disk has not joined, and is to do that in the time it has; who joined can sync from then on.
+    const whenStored = (storedMs: number): void => {
+      this.#deadlines.clear(memberId, 'join');
+      this.#deadlines.set(memberId, 'sync', storedMs + rebalanceTimeoutMs);
+    };
+    return { events, result, whenStored };
   }
 
   /** @throws Fault unknownMember, fencedInstance, illegalGeneration, inconsistentGroupProtocol, rebalanceInProgress */

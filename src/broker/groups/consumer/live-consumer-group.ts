@@ -31,6 +31,8 @@ const REMOVAL_RETRY_MS = 1000;
 export interface Decided<Result> {
   readonly events: readonly GroupEvent[];
   readonly result: Result;
+  /** What else is so once the events are durable: what is not stored. */
+  readonly whenStored?: (nowMs: number) => void;
 }
 
 /** What a group of the new protocol knows of the broker around it. */
