@@ -5,6 +5,7 @@
  * are cold and the processor sleeps. many on end: thirty times, each when the last of the one before is acknowledged. one: one record
  * after another to one partition, of a broker that has nothing else to do. one beside: the same while 100 other partitions get a record
  * every 20 ms each. bulk: large batches to one partition. Each begins when what the one before has left to the background is done.
+ * Before the first round that counts, code and files are warm: a server that has run for some seconds needs half the time for a burst.
  * Figures are medians of the rounds; at the end, what is asked of their ratios, and for one partition what the disk itself would allow:
  * the same writes to a growing file and into one that is written already, with no broker between.
  */
@@ -41,6 +42,7 @@ const { values } = parseArgs({
 const PARTITIONS = Number(values.partitions);
 const OTHERS = Number(values.others);
 const EVERY_MS = Number(values['every-ms']);
+const WARM_UP_TIMES = 5;
 
 /** How many times as good as a sync per file the journal is to be. */
 const ASKED = [
@@ -80,6 +82,12 @@ async function enter(name: string, journaled: boolean): Promise<Contestant> {
     await broker.topics.create({ name: topic, partitions, replicationFactor: 1, settings: new Map() });
   }
   return { name, broker, journaled, folder, figures: {} };
+}
+
+/** Until bursts get no faster, and the journal has made its files. */
+async function warmUp({ broker }: Contestant): Promise<void> {
+  const many = broker.topics.get('many')!;
+  for (let time = 0; time < WARM_UP_TIMES; time += 1) await manyOnEnd(broker, many, () => {});
 }
 
 async function turn({ broker, journaled, folder }: Contestant, note: Note): Promise<void> {
@@ -123,7 +131,8 @@ function printVerdicts(journal: Contestant, inPlace: Contestant): void {
 
 const contestants = [await enter('journal', true), await enter('sync per file', false)] as const;
 try {
-  // The first round warms up, and lets the journal make its files.
+  for (const contestant of contestants) await warmUp(contestant);
+  // The first round warms up the other loads.
   for (let round = 0; round <= Number(values.rounds); round += 1) {
     for (const contestant of round % 2 === 0 ? contestants : contestants.toReversed()) {
       await turn(contestant, (figure, value) => {
