@@ -46,7 +46,7 @@ export type ProvenPlace = Pick<Checkpoint, 'segmentBase' | 'position' | 'durable
 
 /** A place at which a batch begins for sure: the first of an entry. */
 export interface JournaledStart extends ProvenPlace {
-  /** The batch's leader epoch, and the offset with which that begins; null where the journal is of an earlier version. */
+  /** The batch's leader epoch, and an offset from which on all have it; null where the journal is of an earlier version. */
   readonly epoch: number;
   readonly epochStart: number | null;
 }

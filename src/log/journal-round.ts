@@ -25,7 +25,7 @@ import type { Checksum } from './checksum.ts';
  *
  * Behind the last entry, for each of them in turn; rounds of earlier versions end before it:
  *
- *       uint64   the offset with which the leader epoch of the entry's first batch begins
+ *       uint64   an offset from which on all batches have the leader epoch of the entry's first one
  */
 export const JOURNAL_BLOCK_BYTES = 4096;
 export const ROUND_HEADER_BYTES = 36;
@@ -44,7 +44,7 @@ export interface JournalPlace {
 }
 
 export interface JournalEntry extends JournalPlace {
-  /** The offset with which the leader epoch of the first batch begins: batches before it may be in the segment's file alone. */
+  /** An offset from which on all have the leader epoch of the first batch, also those that are in the segment's file alone. */
   readonly epochStart: number;
   readonly batches: readonly Buffer[];
   readonly bytes: number;

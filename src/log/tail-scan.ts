@@ -151,8 +151,8 @@ export class TailScan {
     const { latest } = this.epochs;
     if (next === undefined) return { lowest: latest, highest: Infinity };
     const { epoch, epochStart } = next;
-    if (epochStart === null) return { lowest: latest, highest: epoch };
-    return epochStart <= offset ? { lowest: epoch, highest: epoch } : { lowest: latest, highest: epoch - 1 };
+    // Before that place others may have begun, or its records were deleted there: it is where the log starts then.
+    return { lowest: epochStart !== null && epochStart <= offset ? epoch : latest, highest: epoch };
   }
 
   #take(segment: Segment, batch: Buffer, position: number): void {

@@ -133,6 +133,21 @@ describe('a leader epoch that is not what was written, of what was synced in pla
   });
 });
 
+test('where records were deleted, sound batches before the log’s start are no damage, whatever the rounds say of their epoch', async () => {
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  const opened = await open(disk);
+  await warm(opened);
+  const log = opened.logs[0]!;
+  // Of two in one entry the second is known by the next entry alone.
+  await Promise.all(['first', 'second'].map((tag) => append(opened.context, log, { tag })));
+  await log.trim(3);
+  await append(opened.context, log, { tag: 'third' });
+  await opened.journal.settled();
+  const again = await open(disk.afterPowerCut('nothing'));
+  expect(messagesOf(again)).toBe('');
+  expect(again.logs[0]!.marks).toMatchObject({ logStart: 3, highWatermark: 4 });
+});
+
 describe('the bytes of a last round that is not whole', () => {
   /** Those that are kept aside, as text. */
   async function kept(disk: SimulatedDisk): Promise<string[]> {
