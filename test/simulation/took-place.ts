@@ -14,7 +14,29 @@ export const MUST_TAKE_PLACE = [
 
 export type Event = (typeof MUST_TAKE_PLACE)[number];
 
-/** How often each of it took place. */
+/** What each seed does by far more than once while it is disturbed: a run without any of one has shown nothing of it. */
+export const IN_EVERY_RUN = [
+  'acknowledged send',
+  'record read by a reader',
+  'record read by a member of a group',
+  'commit by a member of a group',
+] as const;
+
+/** Of that, what did not take place. */
+export function missingWork({ operations }: History): string[] {
+  const done = new Set<(typeof IN_EVERY_RUN)[number]>();
+  for (const op of operations) {
+    if (op.outcome !== 'ok') continue;
+    if (op.kind === 'send' && op.result.offset !== null) done.add('acknowledged send');
+    if (op.kind === 'commit' && op.call.as !== undefined) done.add('commit by a member of a group');
+    if (op.kind === 'poll' && op.result.records.length > 0) {
+      done.add(op.call.as === undefined ? 'record read by a reader' : 'record read by a member of a group');
+    }
+  }
+  return IN_EVERY_RUN.filter((what) => !done.has(what));
+}
+
+/** How often each of what must in some seeds took place. */
 export function tookPlace({ topics, operations }: History): Map<Event, number> {
   const counts = new Map<Event, number>();
   const madeWith = new Map(topics.map(({ topic, partitions }) => [topic, partitions]));

@@ -16,7 +16,7 @@ import { readers } from './reader.ts';
 import { Rot } from './rot.ts';
 import { Scheduler } from './scheduler.ts';
 import { WallClock } from './simulated-clock.ts';
-import { type Event, tookPlace } from './took-place.ts';
+import { type Event, missingWork, tookPlace } from './took-place.ts';
 import { TopicPlans } from './topic-plans.ts';
 import { Trace } from './trace.ts';
 import { TracedHistory } from './traced-history.ts';
@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly crashes?: number;
   /** What it is not to be disturbed with. Default nothing. */
   readonly without?: readonly Disturbance[];
+  /** What its clients do. Default all there is. */
+  readonly workloads?: readonly Workload[];
   /** Whether the trace's lines are kept, and not their hash alone. Default false. */
   readonly keepsTrace?: boolean;
 }
@@ -68,7 +70,7 @@ const TIME_MS_MAX = 4 * 3_600_000;
 /** Virtual time that workloads may take to end when nothing disturbs them any more. */
 const END_MS_MAX = 300_000;
 
-const workloads = (): Workload[] => [administration(), producers(), readers, groupWorkload()];
+export const allWorkloads = (): Workload[] => [administration(), producers(), readers, groupWorkload()];
 
 /** Runs the whole broker through one seed's life. */
 export async function simulate(options: RunOptions): Promise<Run> {
@@ -158,8 +160,7 @@ class World {
   }
 
   async #live(): Promise<void> {
-    const { operations = OPERATIONS, crashes = CRASHES } = this.#options;
-    const all = workloads();
+    const { operations = OPERATIONS, crashes = CRASHES, workloads: all = allWorkloads() } = this.#options;
     await this.#nemesis.makePeace();
     for (const workload of all) await workload.prepare?.(this.#context);
     const running = Promise.all(all.map((workload) => workload.run(this.#context)));
@@ -170,6 +171,8 @@ class World {
     const tooLong = this.#scheduler.sleep(END_MS_MAX).then(() => Promise.reject(new Error('a workload does not end')));
     await Promise.race([running, tooLong]);
     tooLong.catch(() => {});
+    // Now: what follows is done whatever was done before.
+    for (const what of missingWork(this.#history.history())) this.#fail(`there was no ${what}`);
     for (const workload of all) await workload.settle?.(this.#context);
     await this.#nemesis.endOnceMore();
     for (const workload of all) await workload.finish?.(this.#context);
