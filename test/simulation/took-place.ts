@@ -14,26 +14,34 @@ export const MUST_TAKE_PLACE = [
 
 export type Event = (typeof MUST_TAKE_PLACE)[number];
 
-/** What each seed does by far more than once while it is disturbed: a run without any of one has shown nothing of it. */
+/** What each seed does many times while it is disturbed: a run without any of one has shown nothing of it. */
 export const IN_EVERY_RUN = [
-  'acknowledged send',
-  'record read by a reader',
+  'send that succeeded',
   'record read by a member of a group',
   'commit by a member of a group',
 ] as const;
+/** So do all but few: one of a seed's producers may do all that a run is long, without waiting for answers. */
+export const IN_MOST_RUNS = ['send answered with its offset', 'record read by a reader'] as const;
 
-/** Of that, what did not take place. */
-export function missingWork({ operations }: History): string[] {
-  const done = new Set<(typeof IN_EVERY_RUN)[number]>();
+export type Work = (typeof IN_EVERY_RUN | typeof IN_MOST_RUNS)[number];
+
+/** How often each of that was done. */
+export function workDone({ operations }: History): Map<Work, number> {
+  const counts = new Map<Work, number>();
+  const add = (work: Work, times: number): void => {
+    if (times > 0) counts.set(work, (counts.get(work) ?? 0) + times);
+  };
   for (const op of operations) {
     if (op.outcome !== 'ok') continue;
-    if (op.kind === 'send' && op.result.offset !== null) done.add('acknowledged send');
-    if (op.kind === 'commit' && op.call.as !== undefined) done.add('commit by a member of a group');
-    if (op.kind === 'poll' && op.result.records.length > 0) {
-      done.add(op.call.as === undefined ? 'record read by a reader' : 'record read by a member of a group');
+    if (op.kind === 'send') add('send that succeeded', 1);
+    if (op.kind === 'send' && op.result.offset !== null) add('send answered with its offset', 1);
+    if (op.kind === 'commit' && op.call.as !== undefined) add('commit by a member of a group', 1);
+    if (op.kind === 'poll') {
+      const by = op.call.as === undefined ? 'record read by a reader' : 'record read by a member of a group';
+      add(by, op.result.records.length);
     }
   }
-  return IN_EVERY_RUN.filter((what) => !done.has(what));
+  return counts;
 }
 
 /** How often each of what must in some seeds took place. */

@@ -16,7 +16,7 @@ import { readers } from './reader.ts';
 import { Rot } from './rot.ts';
 import { Scheduler } from './scheduler.ts';
 import { WallClock } from './simulated-clock.ts';
-import { type Event, missingWork, tookPlace } from './took-place.ts';
+import { type Event, IN_EVERY_RUN, tookPlace, type Work, workDone } from './took-place.ts';
 import { TopicPlans } from './topic-plans.ts';
 import { Trace } from './trace.ts';
 import { TracedHistory } from './traced-history.ts';
@@ -47,8 +47,8 @@ export interface Run {
   readonly crashes: number;
   /** How often each disturbance took place. */
   readonly injected: ReadonlyMap<string, number>;
-  /** How often that took place which must in some seeds. */
-  readonly tookPlace: ReadonlyMap<Event, number>;
+  /** How often that took place which must in some seeds, and what was done while the broker was disturbed. */
+  readonly tookPlace: ReadonlyMap<Event | Work, number>;
   readonly history: History;
   /** Of the trace. */
   readonly digest: string;
@@ -91,6 +91,7 @@ class World {
   readonly #nemesis: Nemesis;
   readonly #context: WorkloadContext;
   readonly #failures: Failure[] = [];
+  #done: ReadonlyMap<Work, number> = new Map();
   #processes = 0;
   #isOver = false;
 
@@ -172,7 +173,8 @@ class World {
     await Promise.race([running, tooLong]);
     tooLong.catch(() => {});
     // Now: what follows is done whatever was done before.
-    for (const what of missingWork(this.#history.history())) this.#fail(`there was no ${what}`);
+    this.#done = workDone(this.#history.history());
+    for (const what of IN_EVERY_RUN) if (!this.#done.has(what)) this.#fail(`there was no ${what}`);
     for (const workload of all) await workload.settle?.(this.#context);
     await this.#nemesis.endOnceMore();
     for (const workload of all) await workload.finish?.(this.#context);
@@ -199,7 +201,7 @@ class World {
       succeeded,
       crashes: this.#nemesis.crashes,
       injected,
-      tookPlace: tookPlace(history),
+      tookPlace: new Map([...tookPlace(history), ...this.#done]),
       history,
       digest: this.#trace.digest(),
       trace: this.#trace.text,
