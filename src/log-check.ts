@@ -94,6 +94,7 @@ class LogCheck {
 
   report(): Omit<LogReport, 'bytesInJournal' | 'quarantine'> {
     const { segments } = this.#log;
+    this.#checkStart();
     this.#checkProvenPlace();
     return {
       log: this.#log,
@@ -106,6 +107,18 @@ class LogCheck {
       digest: this.#digest.end(),
       findings: this.#findings,
     };
+  }
+
+  /** Nobody can tell whether the records before the oldest file were deleted: on a full disk they go before the checkpoint says so. */
+  #checkStart(): void {
+    const { folder, segments, isWhole, mayHaveGaps, proofs } = this.#log;
+    const startsAt = segments[0]?.baseOffset;
+    // One that is damaged is told of by itself.
+    if (startsAt === undefined || !isWhole || mayHaveGaps || proofs.isCheckpointDamaged) return;
+    const logStart = proofs.checkpoint?.logStart ?? 0;
+    if (startsAt <= logStart) return;
+    const what = `it starts with offset ${startsAt}, later than its checkpoint says, ${logStart}: records were deleted on a full disk, or a log file is lost`;
+    this.#add('damage', folder, null, what);
   }
 
   #checkProvenPlace(): void {

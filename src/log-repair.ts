@@ -13,8 +13,10 @@ import type { QuarantinedPlace } from './log/quarantine.ts';
 import { type RecoveredLog, recoverLog } from './log/recovery.ts';
 import { readSealed } from './log/sealed-file.ts';
 import type { Segment } from './log/segment.ts';
+import { segmentName } from './log/segment-files.ts';
 import { damageIn, scanSegment } from './log/segment-scan.ts';
 import type { StoredLog } from './stopped-folder.ts';
+import type { Finding } from './stored-proofs.ts';
 
 /** What is told of one thing that was done, as a broker would log it. */
 export interface Told {
@@ -152,6 +154,13 @@ class LogRepair {
   #tell(message: string, facts: object): void {
     this.#told.push({ level: 'info', message, facts });
   }
+}
+
+/** The damaged places of a log, as verify tells of them. */
+export function findingsOf({ log, damaged }: RepairedLog): Finding[] {
+  return damaged.map(({ segmentBase, position, what }) => {
+    return { kind: 'damage', file: `${log.folder}/${segmentName(segmentBase)}.log`, position, what };
+  });
 }
 
 function tellingTo(told: Told[]): Logger {

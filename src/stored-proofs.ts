@@ -27,6 +27,7 @@ export interface Proven extends ProvenPlace {
 export interface LogProofs {
   /** Its own, or what the journal says that is younger; null when there is none, or it is damaged. */
   readonly checkpoint: Checkpoint | null;
+  readonly isCheckpointDamaged: boolean;
   /** Null when nothing says how far the log is durable. */
   readonly proven: Proven | null;
   /** Which of its segments are compacted, by their base offset. */
@@ -78,13 +79,14 @@ export class StoredProofs {
       own = await readCheckpoint(this.#disk, folder);
     } catch (error) {
       findings.push(findingOf(error, `${folder}/checkpoint`));
-      return { checkpoint: null, proven: null, compacted, findings };
+      return { checkpoint: null, isCheckpointDamaged: true, proven: null, compacted, findings };
     }
     const checkpoint = this.#replay?.latest(folder, own) ?? own;
     const journaled = (await this.#replay?.restore(folder, checkpoint)) ?? null;
-    if (journaled !== null) return { checkpoint, proven: { ...journaled, by: 'journal' }, compacted, findings };
+    const known = { checkpoint, isCheckpointDamaged: false, compacted, findings };
+    if (journaled !== null) return { ...known, proven: { ...journaled, by: 'journal' } };
     const by = checkpoint === own ? 'checkpoint' : 'journal/proofs';
-    return { checkpoint, proven: checkpoint && { ...checkpoint, by }, compacted, findings };
+    return { ...known, proven: checkpoint && { ...checkpoint, by } };
   }
 }
 

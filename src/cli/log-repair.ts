@@ -1,8 +1,10 @@
 import { Fault } from '../base/faults.ts';
 import type { Repair, RepairedLog } from '../log-repair.ts';
 import type { StoppedFolder, StoredLog } from '../stopped-folder.ts';
+import type { Finding } from '../stored-proofs.ts';
 import { defineCommand } from './command.ts';
 import { logFlags, pathPositional, withLogs } from './log-files.ts';
+import { faultOf, lineOf } from './log-findings.ts';
 import { write, writeJson } from './output.ts';
 import { table, visible } from './table.ts';
 import { UsageError } from './usage-error.ts';
@@ -22,27 +24,47 @@ export const logRepair = defineCommand({
   notes:
     'What is cut off is kept in quarantine/. Damaged records are left as they are and noted there, so that readers are led past ' +
     'them where the topic has millrace.rot=skip; none can be mended. Nothing is done when the broker’s own records are damaged.\n' +
-    'Exits with 0 when no record is damaged, with 7 when some are, with 5 when the folder was left alone.',
+    'Exits with 0 when nothing that was promised is damaged or lost, with 7 when something is or may be, with 5 when the folder was left alone.',
   async run(args) {
-    const { repair } = await import('../log-repair.ts');
+    const { findingsOf, repair } = await import('../log-repair.ts');
     const dryRun = args['dry-run'];
     let done: Repair | null = null;
-    const run = async ({ root, isLocked }: StoppedFolder, logs: readonly StoredLog[]): Promise<void> => {
+    const lost: Finding[] = [];
+    const run = async (folder: StoppedFolder, logs: readonly StoredLog[]): Promise<void> => {
+      const { root, isLocked } = folder;
       if (root === null) throw new UsageError(`${args.path} is not in a data folder of Millrace`);
       if (logs.some(({ isWhole }) => !isWhole)) throw new UsageError('name a folder; a file alone cannot be repaired');
       if (!isLocked && !dryRun) throw new Fault('readOnlyDisk', { detail: root });
+      // By the same rules as verify, and first: a log that has lost files looks whole when it goes on without them.
+      lost.push(...(await damageOf(folder, logs)));
       done = await repair(root, logs, { dryRun, nowMs: Date.now() });
     };
     // What it cannot find out is why it refuses.
     await withLogs(args, run, { warns: false });
     const { journal, logs, changes } = done!;
-    await (args.json ? writeJson({ dryRun, journal, logs: logs.map(jsonOf), changes }) : write(textOf(done!, dryRun)));
-    const damaged = logs.filter((log) => log.damaged.length > 0);
-    if (damaged.length === 0) return;
-    const places = damaged.map(({ log, damaged: { length } }) => `${log.label} (${length})`);
-    throw new Fault('corruptBatch', { detail: `places in ${places.join(', ')}; restore what is lost from a copy` });
+    const damaged = logs.flatMap(findingsOf);
+    lost.push(...damaged.filter((place) => !lost.some((one) => isSame(one, place))));
+    await (args.json
+      ? writeJson({ dryRun, journal, logs: logs.map(jsonOf), changes, findings: lost })
+      : write(textOf(done!, { lost, damaged, dryRun })));
+    if (lost.length === 0) return;
+    throw faultOf(
+      lost,
+      logs.map(({ log }) => log),
+    );
   },
 });
+
+function isSame(one: Finding, other: Finding): boolean {
+  return one.file === other.file && one.position === other.position;
+}
+
+async function damageOf(folder: StoppedFolder, logs: readonly StoredLog[]): Promise<Finding[]> {
+  const { checkLog } = await import('../log-check.ts');
+  const findings = [...folder.findings];
+  for (const log of logs) findings.push(...(await checkLog(folder, log)).findings);
+  return findings.filter(({ kind }) => kind === 'damage');
+}
 
 function jsonOf({ log, ...repaired }: RepairedLog): object {
   const { label, kind, topic, partition, folder } = log;
@@ -52,7 +74,10 @@ function jsonOf({ log, ...repaired }: RepairedLog): object {
 /** What is told, the worst of it first: damaged records, torn ends, what a broker mends by itself. */
 const WORST_FIRST = ['error', 'warn', 'info'] as const;
 
-function textOf({ journal, logs, changes }: Repair, dryRun: boolean): string {
+function textOf(
+  { journal, logs, changes }: Repair,
+  { lost, damaged, dryRun }: { lost: readonly Finding[]; damaged: readonly Finding[]; dryRun: boolean },
+): string {
   const told = [{ label: 'journal', told: journal }, ...logs.map(({ log, told }) => ({ label: log.label, told }))];
   const places = logs.flatMap(({ log, damaged }) =>
     damaged.map(
@@ -67,7 +92,9 @@ function textOf({ journal, logs, changes }: Repair, dryRun: boolean): string {
         .map(({ message, facts }) => `${label}: ${message} ${visible(JSON.stringify(facts))}\n`),
     ),
   );
-  const text = [...places, ...lines.flat()].join('');
+  const said = new Set(told.flatMap((ofOne) => ofOne.told.map(({ message }) => message)));
+  const unsaid = lost.filter((one) => !said.has(one.what) && !damaged.some((place) => isSame(place, one)));
+  const text = [...places, ...unsaid.map(lineOf), ...lines.flat()].join('');
   if (changes.length === 0) return `${text}nothing is to be done\n`;
   const rows = changes.map(({ kind, path, from, bytesBefore, bytesAfter }) => [
     dryRun ? `to be ${kind}` : kind,

@@ -1,9 +1,9 @@
-import { Fault } from '../base/faults.ts';
 import type { LogReport } from '../log-check.ts';
 import type { Finding } from '../stored-proofs.ts';
 import { defineCommand } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { logFlags, pathPositional, withLogs } from './log-files.ts';
+import { faultOf, lineOf } from './log-findings.ts';
 import { write, writeJson } from './output.ts';
 import { table } from './table.ts';
 
@@ -35,17 +35,12 @@ export const logVerify = defineCommand({
       if (findings.length > 0) process.exitCode = exitCodes.torn;
       return;
     }
-    const places = new Set(wrong.map(({ file }) => placeOf(file, reports)));
-    throw new Fault('corruptBatch', {
-      detail: `${wrong.length} ${wrong.length === 1 ? 'finding' : 'findings'} in ${[...places].join(', ')}; restore what is lost from a copy`,
-    });
+    throw faultOf(
+      wrong,
+      reports.map(({ log }) => log),
+    );
   },
 });
-
-/** The log that a file belongs to, as people call it; of the broker's own files, the file. */
-function placeOf(file: string, reports: readonly LogReport[]): string {
-  return reports.find(({ log }) => file.startsWith(log.folder))?.log.label ?? file;
-}
 
 function jsonOf({ log, ...report }: LogReport): object {
   const { label, kind, topic, partition, folder, segments, proofs } = log;
@@ -68,10 +63,7 @@ function textOf(reports: readonly LogReport[], findings: readonly Finding[]): st
     report.digest,
     stateOf(report),
   ]);
-  const lines = findings.map(({ kind, file, position, what }) => {
-    const at = position === null ? '' : ` at byte ${position}`;
-    return `${kind}: ${file}${at}: ${what}\n`;
-  });
+  const lines = findings.map(lineOf);
   for (const { log, bytesInJournal, quarantine } of reports) {
     if (bytesInJournal > 0) lines.push(`journal: ${bytesInJournal} bytes of ${log.label} are in the journal alone\n`);
     for (const { file, bytes } of quarantine) lines.push(`quarantine: ${file}: ${bytes} bytes\n`);

@@ -1,0 +1,65 @@
+import { cp, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { text } from '../../src/client/codecs.ts';
+import { Millrace } from '../../src/millrace.ts';
+import { flip, LogFolders, logsIn, verify } from './log-folders.ts';
+import { runCli } from './run-cli.ts';
+
+/*
+ * What is lost, or may be, is never called sound: neither by verify, which changes nothing, nor by repair, which goes on without it.
+ */
+const RECORDS = 40;
+let folders: LogFolders;
+let stopped = '';
+/** As a process leaves it that is killed. */
+let killed = '';
+
+beforeAll(async () => {
+  folders = await LogFolders.make();
+  [stopped, killed] = [path.join(folders.base, 'stopped'), path.join(folders.base, 'killed')];
+  const broker = await Millrace.open(stopped);
+  const settings = { 'segment.bytes': 16_384 };
+  await broker.admin.createTopic({ name: 'orders', partitions: 2, settings });
+  const producer = broker.producer({ value: text });
+  for (let i = 0; i < RECORDS; i += 1) {
+    await producer.send({ topic: 'orders', partition: 0, value: `${i} ${'.'.repeat(1000)}` });
+  }
+  await producer.close();
+  await cp(stopped, killed, { recursive: true });
+  await broker.close();
+});
+afterAll(() => folders.remove());
+
+test('a log whose oldest file is gone is not sound: it starts later than its checkpoint says', async () => {
+  const { data, partition } = await folders.copy(stopped);
+  const [oldest] = await logsIn(partition);
+  await rm(oldest!);
+  const { code, findings, logs } = await verify(data);
+  expect([code, findings]).toMatchObject([
+    7,
+    [{ kind: 'damage', what: expect.stringMatching(/^it starts with .* lost$/) }],
+  ]);
+  expect(logs[0]!.logStart).toBeGreaterThan(0);
+  const planned = await runCli(['log', 'repair', data, '--dry-run']);
+  expect([planned.code, planned.out]).toEqual([7, expect.stringContaining('it starts with offset')]);
+  expect((await runCli(['log', 'repair', data])).code).toBe(7);
+  // A broker goes on without it, and says so in its checkpoint.
+  await (await Millrace.open(data)).close();
+  expect((await verify(data)).code).toBe(0);
+});
+
+test('a journal that lacks rounds which were acknowledged ends both with the same code', async () => {
+  const { data } = await folders.copy(killed);
+  const journal = path.join(data, 'journal', '1');
+  const content = await readFile(journal);
+  const second = content.indexOf('MLJ1', content.indexOf('MLJ1') + 1);
+  await flip(journal, second + 100);
+  const verified = await verify(data);
+  const said = expect.stringMatching(/rounds that were acknowledged are missing/);
+  expect([verified.code, verified.findings]).toMatchObject([7, [{ kind: 'damage', what: said }]]);
+  const planned = await runCli(['log', 'repair', data, '--dry-run']);
+  expect([planned.code, planned.out, planned.err]).toEqual([7, said, expect.stringContaining('journal/1')]);
+  await rm(journal);
+  expect([(await verify(data)).code, (await runCli(['log', 'repair', data])).code]).toEqual([7, 7]);
+});
