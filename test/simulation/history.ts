@@ -80,6 +80,8 @@ interface OperationKinds {
       readonly producer?: { readonly id: number; readonly epoch: number; readonly sequence: number };
       /** Asked again by its client when the answer is missing: without a producer it may be there more than once. */
       readonly retries?: boolean;
+      /** One of the last, to every partition, when nothing disturbs any more. */
+      readonly isFinal?: boolean;
       /** The true time from which retention may take the records; none when only a trim may. */
       readonly mayExpireFromMs?: number;
     };

@@ -76,7 +76,7 @@ class Producer {
   async reachAll(): Promise<void> {
     for (const plan of this.#context.topics.all) {
       for (let partition = 0; partition < plan.partitions; partition += 1) {
-        const send = this.#newSend(plan, { topic: plan.name, partition });
+        const send = this.#newSend(plan, { topic: plan.name, partition }, true);
         for (let attempt = 0; send.state === 'open' && attempt < 100; attempt += 1) {
           await this.#attempt([send]);
           if (send.state === 'open') await rest(this.#context, this.#random, 400);
@@ -140,7 +140,7 @@ class Producer {
     return [...sends.values()];
   }
 
-  #newSend(plan: TopicPlan, place: Place): Send {
+  #newSend(plan: TopicPlan, place: Place, isFinal = false): Send {
     const { history, wall } = this.#context;
     const random = this.#random;
     const records = Array.from({ length: 1 + random.below(5) }, () => {
@@ -171,6 +171,7 @@ class Producer {
       acks: this.#acks,
       records: records.map(({ value, key }) => ({ value, key, ...(areTombstones && { isTombstone: true }) })),
       retries: this.#attemptsMax > 1,
+      ...(isFinal && { isFinal }),
       ...(identity && { producer: { id: identity.id, epoch: identity.epoch, sequence } }),
       ...((plan.mayExpire || areTombstones) && { mayExpireFromMs: this.#context.scheduler.nowMs }),
     });

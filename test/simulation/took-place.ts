@@ -14,7 +14,7 @@ export const MUST_TAKE_PLACE = [
 
 export type Event = (typeof MUST_TAKE_PLACE)[number];
 
-/** What each seed does many times while it is disturbed: a run without any of one has shown nothing of it. */
+/** What each seed does many times, before its last sends and its last reading: a run without any of one has shown nothing of it. */
 export const IN_EVERY_RUN = [
   'send that succeeded',
   'record read by a member of a group',
@@ -33,6 +33,7 @@ export function workDone({ operations }: History): Map<Work, number> {
   };
   for (const op of operations) {
     if (op.outcome !== 'ok') continue;
+    if ('isFinal' in op.call && op.call.isFinal) continue;
     if (op.kind === 'send') add('send that succeeded', 1);
     if (op.kind === 'send' && op.result.offset !== null) add('send answered with its offset', 1);
     if (op.kind === 'commit' && op.call.as !== undefined) add('commit by a member of a group', 1);

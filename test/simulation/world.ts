@@ -47,7 +47,7 @@ export interface Run {
   readonly crashes: number;
   /** How often each disturbance took place. */
   readonly injected: ReadonlyMap<string, number>;
-  /** How often that took place which must in some seeds, and what was done while the broker was disturbed. */
+  /** How often that took place which must in some seeds, and all the work that was done. */
   readonly tookPlace: ReadonlyMap<Event | Work, number>;
   readonly history: History;
   /** Of the trace. */
@@ -91,7 +91,6 @@ class World {
   readonly #nemesis: Nemesis;
   readonly #context: WorkloadContext;
   readonly #failures: Failure[] = [];
-  #done: ReadonlyMap<Work, number> = new Map();
   #processes = 0;
   #isOver = false;
 
@@ -172,9 +171,6 @@ class World {
     const tooLong = this.#scheduler.sleep(END_MS_MAX).then(() => Promise.reject(new Error('a workload does not end')));
     await Promise.race([running, tooLong]);
     tooLong.catch(() => {});
-    // Now: what follows is done whatever was done before.
-    this.#done = workDone(this.#history.history());
-    for (const what of IN_EVERY_RUN) if (!this.#done.has(what)) this.#fail(`there was no ${what}`);
     for (const workload of all) await workload.settle?.(this.#context);
     await this.#nemesis.endOnceMore();
     for (const workload of all) await workload.finish?.(this.#context);
@@ -192,6 +188,8 @@ class World {
     if (begun < operations) this.#fail(`only ${begun} operations were begun`);
     if (succeeded < operations / 5) this.#fail(`only ${succeeded} operations of ${begun} succeeded`);
     if (this.#nemesis.crashes < crashes) this.#fail(`there were only ${this.#nemesis.crashes} crashes`);
+    const done = workDone(history);
+    for (const what of IN_EVERY_RUN) if (!done.has(what)) this.#fail(`there was no ${what}`);
     const injected = new Map(this.#nemesis.injected);
     injected.set('connections broken', this.#network.broken);
     return {
@@ -201,7 +199,7 @@ class World {
       succeeded,
       crashes: this.#nemesis.crashes,
       injected,
-      tookPlace: new Map([...tookPlace(history), ...this.#done]),
+      tookPlace: new Map([...tookPlace(history), ...done]),
       history,
       digest: this.#trace.digest(),
       trace: this.#trace.text,
