@@ -122,8 +122,10 @@ class LogCheck {
   }
 
   #checkProvenPlace(): void {
-    const { proven } = this.#log.proofs;
-    if (proven === null || this.#provenPlaceSeen) return;
+    const { isLost, folder, proofs } = this.#log;
+    const { proven } = proofs;
+    if (isLost) this.#add('damage', folder, null, 'the broker’s own records know it, and its files are gone');
+    if (isLost || proven === null || this.#provenPlaceSeen) return;
     const segment = this.#log.segments.find((one) => one.baseOffset === proven.segmentBase);
     if (segment === undefined && !this.#log.isWhole) return;
     const place = `byte ${proven.position} of segment ${proven.segmentBase}`;

@@ -8,6 +8,9 @@ import { loadIdentity } from './broker/identity.ts';
 import type { Disk, DiskLock } from './disk/disk.ts';
 import { OverlayDisk } from './disk/overlay-disk.ts';
 import { realDisk } from './disk/real-disk.ts';
+import { CLUSTER_LEDGER, ExpectedFolders } from './expected-folders.ts';
+import { checkPresence } from './ledger/ledger.ts';
+import { CHECKPOINT_FILE } from './log/checkpoint.ts';
 import { Segment } from './log/segment.ts';
 import { type ScannedPiece, scanSegment } from './log/segment-scan.ts';
 import { walkBatches } from './log/segment-walk.ts';
@@ -25,6 +28,8 @@ export interface StoredLog {
   readonly partition: number | null;
   /** Relative to the disk's root. */
   readonly folder: string;
+  /** Whether the broker's own records know it, and it has no files. */
+  readonly isLost: boolean;
   readonly segments: readonly Segment[];
   readonly proofs: LogProofs;
   /** False when only one file of the log was named. */
@@ -47,6 +52,8 @@ export interface StoppedFolder {
   /** What is wrong with the broker's own records and the journal. */
   readonly findings: readonly Finding[];
   readonly journal: StoredProofs['journal'];
+  /** Why no broker starts on it, where that is since files are gone. */
+  readonly refusal: Fault | null;
   /** By topic and partition, then ledgers. None when there is no log at the place that was named. */
   readonly logs: readonly StoredLog[];
   /** What could not be found out, one sentence each. */
@@ -59,8 +66,9 @@ export type { ScannedPiece };
 
 /** Kafka's default. */
 const INDEX_INTERVAL_BYTES = 4096;
+/** Folders that are gone, as many as are named. */
+const NAMED_MAX = 20;
 const IDENTITY_FILE = 'millrace.json';
-const CLUSTER_LEDGER = path.join('ledger', 'cluster');
 const SEGMENT_FILE = /^(\d{20})\.(?:log|index|timeindex)$/;
 const PARTITION_FOLDER = /^topics[/\\]([^/\\]+)[/\\](\d+)$/;
 const LEDGER_FOLDER = /^ledger[/\\][^/\\]+$/;
@@ -82,16 +90,26 @@ export async function openStoppedFolder(given: string): Promise<StoppedFolder> {
     const only = isFile ? SEGMENT_FILE.exec(path.basename(target))?.[1] : undefined;
     const namesFile = isFile && only === undefined;
     const proofs = await StoredProofs.read(disk, root !== null, findings);
-    const cluster = root === null ? null : await readCluster(disk, proofs, warnings);
+    const read = root === null ? null : await readCluster(disk, proofs, warnings);
     const folders = namesFile ? [] : logFolders(root, innermost);
-    const logs = await Promise.all(folders.map((folder) => storedLog(disk, folder, { only, cluster, proofs })));
+    const lost = root === null ? [] : await lostFolders(disk, proofs, read!.expected);
+    const lostHere = namesFile ? [] : lost.filter((folder) => isWithin(folder, path.relative(root!, innermost)));
+    const cluster = read?.state ?? null;
+    const logs = await Promise.all(
+      [...new Set([...folders, ...lostHere])].map((folder) =>
+        storedLog(disk, folder, { only, cluster, proofs, isLost: lostHere.includes(folder) }),
+      ),
+    );
     return {
       disk,
       root,
       isLocked: lock !== null,
       findings,
       journal: proofs.journal,
-      logs: logs.filter(({ segments, proofs: { proven } }) => segments.length > 0 || proven !== null).sort(byPlace),
+      refusal: await refusalFor(disk, lost),
+      logs: logs
+        .filter(({ segments, isLost, proofs: { proven } }) => segments.length > 0 || isLost || proven !== null)
+        .sort(byPlace),
       warnings,
       async close() {
         for (const segment of logs.flatMap((log) => log.segments)) await segment.close();
@@ -152,7 +170,42 @@ function logFolders(root: string | null, innermost: string): string[] {
     ...foldersIn(path.join(root, 'ledger')).map((name) => path.join('ledger', name)),
   ];
   const named = path.relative(root, innermost);
-  return all.filter((folder) => named === '' || folder === named || folder.startsWith(named + path.sep));
+  return all.filter((folder) => isWithin(folder, named));
+}
+
+function isWithin(folder: string, named: string): boolean {
+  return named === '' || folder === named || folder.startsWith(named + path.sep);
+}
+
+/** The folders of logs that must be there and have no files. Where there are topics, there was a ledger that knew them. */
+async function lostFolders(disk: Disk, proofs: StoredProofs, expected: ExpectedFolders): Promise<string[]> {
+  const hasTopics = (await disk.list('topics')).length > 0;
+  const lost: string[] = [];
+  for (const { folder, isMade } of [{ folder: CLUSTER_LEDGER, isMade: hasTopics }, ...expected]) {
+    const names = await disk.list(folder);
+    // With a checkpoint it is a log that lacks its files, which is found as that.
+    if (names.some((name) => name.endsWith('.log') || name === CHECKPOINT_FILE)) continue;
+    // The journal takes nothing for a log before its folder is there.
+    if (isMade || (await proofs.of(folder)).proven !== null) lost.push(folder);
+  }
+  return lost;
+}
+
+async function refusalFor(disk: Disk, lost: readonly string[]): Promise<Fault | null> {
+  const gone: string[] = [];
+  // An empty one is made anew.
+  for (const folder of lost) if ((await disk.size(folder)) === null) gone.push(folder.replaceAll('\\', '/'));
+  if (gone.length > 0) {
+    const named = gone.length > NAMED_MAX ? `${gone.slice(0, NAMED_MAX).join(', ')} and more` : gone.join(', ');
+    return new Fault('damagedMetadata', { detail: `the files of ${named} are gone; put them back from a backup` });
+  }
+  try {
+    await checkPresence(disk, 'ledger/cluster', (await disk.list('topics')).length === 0);
+    return null;
+  } catch (error) {
+    if (error instanceof Fault && error.fault === 'damagedMetadata') return error;
+    throw error;
+  }
 }
 
 function foldersIn(folder: string): string[] {
@@ -168,9 +221,10 @@ async function storedLog(
     readonly only?: string | undefined;
     readonly cluster: ClusterState | null;
     readonly proofs: StoredProofs;
+    readonly isLost?: boolean;
   },
 ): Promise<StoredLog> {
-  const { only, cluster, proofs } = context;
+  const { isLost = false, only, cluster, proofs } = context;
   const proofsOfLog = await proofs.of(folder);
   const segments: Segment[] = [];
   for (const name of await disk.list(folder)) {
@@ -191,6 +245,7 @@ async function storedLog(
     topic,
     partition: partition === undefined ? null : Number(partition),
     folder,
+    isLost,
     segments,
     proofs: proofsOfLog,
     isWhole: only === undefined,
@@ -210,13 +265,18 @@ function byPlace(a: StoredLog, b: StoredLog): number {
 }
 
 /** What the cluster ledger tells of topics and settings. It is read as it lies, without the repairs of a broker's start. */
-async function readCluster(disk: Disk, proofs: StoredProofs, warnings: string[]): Promise<ClusterState> {
+async function readCluster(disk: Disk, proofs: StoredProofs, warnings: string[]) {
   const state = new ClusterState(new Map());
+  const expected = new ExpectedFolders(state);
   const ledger = await storedLog(disk, CLUSTER_LEDGER, { cluster: state, proofs });
   try {
     for (const segment of ledger.segments) {
       await walkBatches(segment, 0, (batch) => {
-        for (const { value } of recordsOf(batch)) state.apply(decodeMessagePack(value!) as ClusterEvent);
+        for (const { value } of recordsOf(batch)) {
+          const event = decodeMessagePack(value!) as ClusterEvent;
+          state.apply(event);
+          expected.note(event);
+        }
         return true;
       });
     }
@@ -225,5 +285,5 @@ async function readCluster(disk: Disk, proofs: StoredProofs, warnings: string[])
   } finally {
     for (const segment of ledger.segments) await segment.close();
   }
-  return state;
+  return { state, expected };
 }

@@ -35,6 +35,7 @@ export const logRepair = defineCommand({
       if (root === null) throw new UsageError(`${args.path} is not in a data folder of Millrace`);
       if (logs.some(({ isWhole }) => !isWhole)) throw new UsageError('name a folder; a file alone cannot be repaired');
       if (!isLocked && !dryRun) throw new Fault('readOnlyDisk', { detail: root });
+      if (folder.refusal !== null) throw folder.refusal;
       // By the same rules as verify, and first: a log that has lost files looks whole when it goes on without them.
       lost.push(...(await damageOf(folder, logs)));
       done = await repair(root, logs, { dryRun, nowMs: Date.now() });

@@ -271,8 +271,8 @@ function nextSlice<Event>(live: Iterator<Event>): { values: Buffer[]; last: bool
   return { values, last: false };
 }
 
-/** A log whose files are gone would begin anew, as if nothing had ever been decided. */
-async function checkPresence(disk: LogContext['disk'], folder: string, mayBeNew: boolean): Promise<void> {
+/** A log whose files are gone would begin anew, as if nothing had ever been decided. @throws Fault damagedMetadata */
+export async function checkPresence(disk: LogContext['disk'], folder: string, mayBeNew: boolean): Promise<void> {
   const names = await disk.list(folder);
   // The checkpoint is written after the first segment.
   if (names.some((name) => name.endsWith('.log')) || (mayBeNew && !names.includes(CHECKPOINT_FILE))) return;

@@ -1,4 +1,4 @@
-import { cp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { text } from '../../src/client/codecs.ts';
@@ -62,4 +62,54 @@ test('a journal that lacks rounds which were acknowledged ends both with the sam
   expect([planned.code, planned.out, planned.err]).toEqual([7, said, expect.stringContaining('journal/1')]);
   await rm(journal);
   expect([(await verify(data)).code, (await runCli(['log', 'repair', data])).code]).toEqual([7, 7]);
+});
+
+test('a cluster ledger that is gone is damage, and nothing is repaired: no broker starts there', async () => {
+  for (const gone of ['ledger', 'ledger/cluster']) {
+    const { data } = await folders.copy(stopped);
+    await rm(path.join(data, gone), { recursive: true });
+    const { code, findings } = await verify(data);
+    expect([gone, code, findings]).toMatchObject([gone, 7, [{ kind: 'damage', file: 'ledger/cluster' }]]);
+    for (const flags of [[], ['--dry-run']]) {
+      const repaired = await runCli(['log', 'repair', data, ...flags]);
+      expect([gone, repaired.code, repaired.err]).toEqual([
+        gone,
+        5,
+        expect.stringContaining('ledger/cluster are gone'),
+      ]);
+    }
+    expect(await Millrace.open(data).catch((error: unknown) => error)).toMatchObject({ fault: 'damagedMetadata' });
+  }
+});
+
+test('folders that are gone of a partition, a topic or the groups are named', async () => {
+  const first = '0';
+  const places: [of: string, gone: string, lost: string[]][] = [
+    [stopped, 'ledger/groups', ['ledger/groups']],
+    [stopped, 'topics', ['0', '1']],
+    [stopped, first, [first]],
+    // Here the journal alone knows that there were records.
+    [killed, first, [first]],
+  ];
+  for (const [of, gone, lost] of places) {
+    const { data, partition } = await folders.copy(of);
+    const topic = path.relative(data, path.dirname(partition));
+    const at = (name: string) => (/^\d$/.test(name) ? path.join(topic, name) : name);
+    await rm(path.join(data, gone === 'topics' ? topic : at(gone)), { recursive: true });
+    const { code, findings } = await verify(data);
+    expect([of, gone, code, findings.map(({ file }) => file)]).toEqual([of, gone, 7, lost.map(at)]);
+    expect((await runCli(['log', 'repair', data])).code).toBe(5);
+  }
+});
+
+test('a topic whose folders were not made yet when its broker was killed has lost nothing', async () => {
+  const data = path.join(folders.base, 'new');
+  const copied = path.join(folders.base, 'new-killed');
+  const broker = await Millrace.open(data);
+  await broker.admin.createTopic({ name: 'orders' });
+  await cp(data, copied, { recursive: true });
+  await broker.close();
+  await rm(path.join(copied, 'topics'), { recursive: true });
+  await mkdir(path.join(copied, 'topics'));
+  expect((await verify(copied)).code).toBe(0);
 });
