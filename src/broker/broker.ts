@@ -15,10 +15,11 @@ import { TailCache } from '../log/tail-cache.ts';
 import type { Codecs } from '../record/compression.ts';
 import { BrokerSettings, checkBrokerSetting } from './broker-settings.ts';
 import { Cleaner } from './cleaner.ts';
-import { type ClusterEvent, ClusterState } from './cluster-state.ts';
+import { type ClusterEvent, ClusterState, type Made } from './cluster-state.ts';
 import { GroupSettings } from './group-settings.ts';
 import { GroupCoordinator } from './groups/group-coordinator.ts';
 import { type Identity, loadIdentity } from './identity.ts';
+import { mayGroupsLedgerBeNew } from './lost-folders.ts';
 import { type Produced, type ProduceOptions, produce } from './produce.ts';
 import { ProducerIds } from './producer-ids.ts';
 import { Retention } from './retention.ts';
@@ -179,7 +180,9 @@ export class Broker {
       await this.groups.close().finally(() => this.topics.close());
       // Else the ledger ends with the mark of the clean stop before.
       const leap = this.#leap();
-      if (this.#started) await ledger.change(() => ({ events: [{ type: 'stopped', leap }], result: undefined }));
+      if (this.#started) {
+        await ledger.change(() => ({ events: [{ type: 'stopped', leap, ...madeBy(this.topics) }], result: undefined }));
+      }
       // What the journal has for a log that could not be opened must stay.
       clean = this.topics.areAllOpen;
     } finally {
@@ -246,7 +249,7 @@ export class Broker {
       startJournal(journal, context);
     }
     if (context.replay?.tookReserve === true) await journal!.makeReserve();
-    await markStarted(ledger, state.epoch, this.#leap());
+    await markStarted(ledger, state.epoch, this.#leap(), this.topics);
     this.#started = true;
     this.logger.info({}, 'there is room on the disk again');
   }
@@ -288,8 +291,13 @@ interface BrokerParts {
 }
 
 /** Until 'stopped' follows it, the next start knows that this one did not end cleanly. */
-function markStarted(ledger: Ledger<ClusterEvent>, epoch: number, leap: Leap | null): Promise<void> {
-  return ledger.change(() => ({ events: [{ type: 'started', epoch, leap }], result: undefined }));
+function markStarted(ledger: Ledger<ClusterEvent>, epoch: number, leap: Leap | null, topics: Topics): Promise<void> {
+  return ledger.change(() => ({ events: [{ type: 'started', epoch, leap, ...madeBy(topics) }], result: undefined }));
+}
+
+/** What the next start must find. A topic may be on its way to be made: then this start or stop says nothing of any. */
+function madeBy(topics: Topics): { made?: Made } {
+  return { made: topics.areAllMade ? 'all' : 'groups' };
 }
 
 /** The time that was believed last before this start. */
@@ -300,6 +308,34 @@ async function knownTime(ledger: Ledger<ClusterEvent>, { leap }: ClusterState): 
 
 function isDiskFull(error: unknown): boolean {
   return error instanceof Fault && error.fault === 'diskFull';
+}
+
+interface Start {
+  readonly ledger: Ledger<ClusterEvent>;
+  readonly topics: Topics;
+  readonly state: ClusterState;
+  readonly leap: Leap | null;
+  readonly isNew: boolean;
+}
+
+/** Marks the start, when all is open. False when the disk is full, or was and had to be made room on. */
+async function startIfThereIsRoom(
+  { logger, replay }: LogContext,
+  { ledger, topics, state, leap, isNew }: Start,
+): Promise<boolean> {
+  let err: unknown;
+  if (topics.areAllOpen && (replay?.givenBack ?? 0) === 0) {
+    try {
+      await markStarted(ledger, state.epoch, leap, topics);
+      return true;
+    } catch (error) {
+      // Only what is stored from now on needs the mark. Clients are told of the epoch at once: it counts from now on.
+      if (!isDiskFull(error) || isNew) throw error;
+      err = error;
+    }
+  }
+  logger.warn({ err }, 'the disk is full: what is stored is served, records are refused until there is room');
+  return false;
 }
 
 /** When every log has taken what the journal held for it. */
@@ -338,35 +374,28 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
   const ledger = await Ledger.open('ledger/cluster', context, state, { mayBeNew: !hasTopics, nowMs });
   const topics = new Topics(state, ledger, context, settings, random);
   const groupSettings = new GroupSettings(state, ledger, settings);
-  let groups: GroupCoordinator;
+  let groups: GroupCoordinator | null = null;
   let started: boolean;
   try {
     time = new SteadyTime(await knownTime(ledger, state), clock.wallMs(), clock.monotonicMs());
     nowMs();
+    const isNew = state.epoch < 0;
     // After an unclean stop records may be gone that clients have seen: a new epoch tells them to look.
-    const epoch = state.epoch < 0 ? 0 : state.epoch + (state.stoppedCleanly ? 0 : 1);
-    started = await markStarted(ledger, epoch, time.leap).then(
-      () => true,
-      (error: unknown) => {
-        // Only what is stored from now on needs the mark. Clients are told of the epoch at once: it counts from now on.
-        if (!isDiskFull(error) || state.epoch < 0) throw error;
-        state.epoch = epoch;
-        logger.warn(
-          { err: error },
-          'the disk is full: what is stored is served, records are refused until there is room',
-        );
-        return false;
-      },
-    );
+    state.epoch = isNew ? 0 : state.epoch + (state.stoppedCleanly ? 0 : 1);
+    // Before the topics, whose recovery may write: what is lost is told while nothing is changed.
+    const mayGroupsBeNew = await mayGroupsLedgerBeNew(context, state);
     await topics.open();
-    groups = await GroupCoordinator.open(context, { settings, groupSettings, topics, random, onBug: failure.resolve });
-    // What is stored from here on may need the reserve as well.
-    if (!topics.areAllOpen || context.replay?.tookReserve === true) started = false;
+    const needs = { settings, groupSettings, topics, random, onBug: failure.resolve };
+    groups = await GroupCoordinator.open(context, needs, mayGroupsBeNew);
+    // Only now, so that a start that is refused changes nothing. If it ends before, the next one may take the same epoch:
+    // nothing is stored with it yet, and no client was told of it.
+    started = await startIfThereIsRoom(context, { ledger, topics, state, leap: time.leap, isNew });
   } catch (error) {
     const stopped = new Fault('brokerStopped');
+    groups?.abort(stopped);
     topics.abort(stopped);
     ledger.abort(stopped);
-    await Promise.allSettled([topics.close(), ledger.close()]);
+    await Promise.allSettled([groups?.close(), topics.close(), ledger.close()]);
     throw error;
   }
   if (topics.areAllOpen) startJournal(journal, context);

@@ -13,10 +13,17 @@ export interface TopicRecord {
   readonly settings: Readonly<Record<string, string>>;
 }
 
+/**
+ * What is durably there when the event is, so that it is lost if a later start does not find it: the folders of all partitions
+ * that the ledger knows by then, and the groups' ledger; or only that.
+ */
+export type Made = 'all' | 'groups';
+
 export type ClusterEvent =
-  | { readonly type: 'started'; readonly epoch: number; readonly leap?: Leap | null }
-  | { readonly type: 'stopped'; readonly leap?: Leap | null }
-  | ({ readonly type: 'topic' } & TopicRecord)
+  | { readonly type: 'started'; readonly epoch: number; readonly leap?: Leap | null; readonly made?: Made }
+  | { readonly type: 'stopped'; readonly leap?: Leap | null; readonly made?: Made }
+  /** `made`: the folders of so many of its partitions are durably there; of a ledger that was written again. */
+  | ({ readonly type: 'topic'; readonly made?: number } & TopicRecord)
   | { readonly type: 'topicDeleted'; readonly id: Uuid }
   | { readonly type: 'brokerSetting'; readonly name: string; readonly value: string | null }
   /** All settings of a group's own; none when empty. */
@@ -30,6 +37,10 @@ export type ClusterEvent =
 /** What the cluster ledger's events make: topics, changed settings, the leader epoch, and which producer ids are given out. */
 export class ClusterState implements Fold<ClusterEvent> {
   readonly topics = new Map<Uuid, TopicRecord>();
+  /** Of how many of a topic's partitions the folders are known to be durably there. */
+  readonly partitionsMade = new Map<Uuid, number>();
+  /** Whether the groups' ledger is known to be durably there. */
+  groupsMade = false;
   /** Partitions of all topics. */
   partitions = 0;
   readonly brokerSettings: Map<string, string>;
@@ -54,13 +65,16 @@ export class ClusterState implements Fold<ClusterEvent> {
         this.epoch = event.epoch;
         this.stoppedCleanly = false;
         this.leap = event.leap ?? null;
+        this.#noteMade(event.made);
         return;
       case 'stopped':
         this.stoppedCleanly = true;
         this.leap = event.leap ?? null;
+        this.#noteMade(event.made);
         return;
       case 'topic': {
-        const { type: _, ...record } = event;
+        const { type: _, made, ...record } = event;
+        if (made !== undefined) this.partitionsMade.set(record.id, made);
         this.#count(record.id, -1);
         this.topics.set(record.id, record);
         this.#count(record.id, 1);
@@ -71,6 +85,7 @@ export class ClusterState implements Fold<ClusterEvent> {
         this.#count(event.id, -1);
         this.#forgetName(event.id);
         this.topics.delete(event.id);
+        this.partitionsMade.delete(event.id);
         this.deletedTopics.add(event.id);
         return;
       case 'brokerSetting':
@@ -93,12 +108,15 @@ export class ClusterState implements Fold<ClusterEvent> {
 
   *live(): Generator<ClusterEvent> {
     const { epoch, leap } = this;
-    yield { type: 'started', epoch, leap };
+    yield { type: 'started', epoch, leap, ...(this.groupsMade && { made: 'groups' }) };
     if (this.stoppedCleanly) yield { type: 'stopped', leap };
     yield { type: 'producerIds', next: this.producerIdNext };
     for (const [name, value] of this.brokerSettings) yield { type: 'brokerSetting', name, value };
     for (const [group, settings] of this.groupSettings) yield { type: 'groupSettings', group, settings };
-    for (const record of this.topics.values()) yield { type: 'topic', ...record };
+    for (const record of this.topics.values()) {
+      const made = this.partitionsMade.get(record.id);
+      yield { type: 'topic', ...record, ...(made !== undefined && { made }) };
+    }
     for (const id of this.deletedTopics) yield { type: 'topicDeleted', id };
   }
 
@@ -106,6 +124,13 @@ export class ClusterState implements Fold<ClusterEvent> {
   collidingWith(name: string): TopicRecord | null {
     const id = this.#idByMetricName.get(metricName(name));
     return id === undefined ? null : this.topics.get(id)!;
+  }
+
+  #noteMade(made: Made | undefined): void {
+    if (made === undefined) return;
+    this.groupsMade = true;
+    if (made === 'groups') return;
+    for (const { id, partitions } of this.topics.values()) this.partitionsMade.set(id, partitions);
   }
 
   #forgetName(id: Uuid): void {

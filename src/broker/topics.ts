@@ -7,6 +7,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { type LogContext, PartitionLog } from '../log/partition-log.ts';
 import type { BrokerSettings } from './broker-settings.ts';
 import type { ClusterEvent, ClusterState, TopicRecord } from './cluster-state.ts';
+import { checkPartitionFolders, tellOfAcceptedLoss } from './lost-folders.ts';
 import { checkTopicName, Topic } from './topic.ts';
 import { checkTopicSetting } from './topic-settings.ts';
 
@@ -61,11 +62,13 @@ export class Topics {
 
   /**
    * Opens every topic that the ledger knows, and removes what a crash left of deleted ones. Those for which a full disk has no
-   * room, where they have to write something first, are not served before `openLate`.
+   * room, where they have to write something first, are not served before `openLate`. @throws Fault damagedMetadata; before
+   * anything is changed when folders of partitions are lost
    */
   async open(): Promise<void> {
     const { disk, logger } = this.#context;
     const { deletedTopics, topics } = this.#state;
+    await checkPartitionFolders(this.#context, this.#state);
     await disk.makeFolder('topics');
     for (const folder of await disk.list('topics')) {
       if (deletedTopics.has(folder)) await disk.removeFolder(`topics/${folder}`);
@@ -83,6 +86,12 @@ export class Topics {
   /** Whether `open`, or `openLate` after it, had room for all. */
   get areAllOpen(): boolean {
     return this.#late.size === 0;
+  }
+
+  /** Whether the folders of all partitions that the ledger knows by now are durably there. */
+  get areAllMade(): boolean {
+    const records = Array.from(this.#state.topics.values());
+    return records.every(({ id, partitions }) => this.#byId.get(id)?.partitions.length === partitions);
   }
 
   /** Opens what `open` had no room for. @throws Fault diskFull when there still is none */
@@ -350,6 +359,7 @@ export class Topics {
             const folder = `topics/${id}/${partition}`;
             const logger = loggerWith(this.#context.logger, { topic: topic.name, partition });
             const context = { ...this.#context, logger };
+            if (partition < (this.#state.partitionsMade.get(id) ?? 0)) await tellOfAcceptedLoss(context, folder);
             logs[i] = await PartitionLog.open(folder, context, topic.settings.log, this.#state.epoch);
           }),
         ),

@@ -177,6 +177,11 @@ export class JournalReplay {
     }
   }
 
+  /** Whether the journal has, or had, anything for the log. */
+  knows(folder: string): boolean {
+    return this.#entries.has(folder) || folder in this.#proofs.logs;
+  }
+
   /** The later of a log's checkpoint and of what the journal's proofs say of it. */
   latest(folder: string, checkpoint: Checkpoint | null): Checkpoint | null {
     const proof = this.#proofs.logs[folder];

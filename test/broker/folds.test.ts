@@ -11,9 +11,13 @@ const name = id.map((letter) => `topic-${letter}`);
 const partitionIndex = fc.nat(3);
 const settings = fc.dictionary(fc.constantFrom('retention.ms', 'flush.ms'), fc.constantFrom('1', '2'), { maxKeys: 2 });
 
+const made = fc.constantFrom('all' as const, 'groups' as const);
+
 const clusterEvent: fc.Arbitrary<ClusterEvent> = fc.oneof(
   fc.record({ type: fc.constant('started' as const), epoch: fc.nat(100) }),
+  fc.record({ type: fc.constant('started' as const), epoch: fc.nat(100), made }),
   fc.constant({ type: 'stopped' as const }),
+  fc.record({ type: fc.constant('stopped' as const), made }),
   id.chain((letter) =>
     fc.record({
       type: fc.constant('topic' as const),
@@ -73,10 +77,11 @@ const groupEvent: fc.Arbitrary<GroupEvent> = fc.oneof(
 
 function factsOfCluster(state: ClusterState): object {
   const { topics, partitions, brokerSettings, groupSettings, deletedTopics, epoch, stoppedCleanly } = state;
-  const { producerIdNext } = state;
+  const { producerIdNext, partitionsMade, groupsMade } = state;
   const colliding = ['A', 'B', 'C', 'D'].map((letter) => state.collidingWith(`topic-${letter}`)?.id);
   const sets = { topics, brokerSettings, groupSettings, deletedTopics };
-  return { ...sets, partitions, epoch, stoppedCleanly, producerIdNext, colliding };
+  const made = { partitionsMade, groupsMade };
+  return { ...sets, ...made, partitions, epoch, stoppedCleanly, producerIdNext, colliding };
 }
 
 function factsOfGroups({ offsets, classicGroups, uptimeMs }: GroupState): object {

@@ -88,10 +88,13 @@ export class GroupCoordinator {
     topics.whenDeleted((topic) => this.#forgetTopic(topic));
   }
 
-  /** Opens the groups' ledger and takes up every group in it. @throws Fault damagedMetadata, folderTooNew */
-  static async open(log: LogContext, context: CoordinatorContext): Promise<GroupCoordinator> {
+  /**
+   * Opens the groups' ledger and takes up every group in it. `mayBeNew`: whether there may be none yet.
+   * @throws Fault damagedMetadata, folderTooNew
+   */
+  static async open(log: LogContext, context: CoordinatorContext, mayBeNew = true): Promise<GroupCoordinator> {
     const state = new GroupState();
-    const ledger = await Ledger.open<GroupEvent>('ledger/groups', log, state);
+    const ledger = await Ledger.open<GroupEvent>('ledger/groups', log, state, { mayBeNew });
     const coordinator = new GroupCoordinator(state, ledger, log, context);
     try {
       await coordinator.consumers.open();

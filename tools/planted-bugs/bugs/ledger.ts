@@ -60,6 +60,47 @@ export const ledgerBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'start marked before all is open',
+    wrong:
+      'A start that is refused changes the ledger: the mark of the clean stop is gone, and the leader epoch rises with each attempt.',
+    file: 'src/broker/broker.ts',
+    find: 'await topics.open();',
+    replace: 'await markStarted(ledger, state.epoch, time.leap, topics);\n    await topics.open();',
+    caughtBy: [
+      test(
+        'broker/refused-start',
+        'a start that is refused changes nothing, however often it is tried: a checkpoint of a topic',
+      ),
+    ],
+  },
+  {
+    name: 'lost partition made anew',
+    wrong:
+      'The folder of a partition that is gone is made anew: its records are lost without a word, its offsets given again.',
+    file: 'src/broker/lost-folders.ts',
+    find: 'const wasThere = i < made || replay?.knows(folder) === true;',
+    replace: 'const wasThere = i > made && replay?.knows(folder) === true;',
+    caughtBy: [
+      test(
+        'broker/lost-folders',
+        'a start is refused, with nothing changed, where a folder is gone after a kill: a partition that was added in an earlier run, and one that the journal has records for',
+      ),
+    ],
+  },
+  {
+    name: 'lost groups made anew',
+    wrong: 'The groups’ ledger that is gone is made anew: all committed offsets are lost without a word.',
+    file: 'src/broker/lost-folders.ts',
+    find: 'if (!groupsMade) return true;',
+    replace: 'if (groupsMade) return true;',
+    caughtBy: [
+      test(
+        'broker/lost-folders',
+        'an empty folder, made by hand, accepts the loss of the groups: there are none, which is told',
+      ),
+    ],
+  },
+  {
     name: 'lock not taken',
     wrong:
       'A broker goes on when another has the folder’s lock: two write to one log, and each destroys what the other stored.',

@@ -1,0 +1,56 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { failureOf } from '../log/support.ts';
+import { openBroker, tempFolder } from '../server/support.ts';
+
+/* A start that is refused because of the broker's own records says that nothing was changed. */
+
+/** Names and contents of all that is in a folder, but for the lock. */
+function contentsOf(folder: string): Map<string, string> {
+  const files = fs.readdirSync(folder, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
+  const paths = files.map((file) => path.relative(folder, path.join(file.parentPath, file.name))).sort();
+  return new Map(
+    paths.filter((file) => file !== 'lock').map((file) => [file, fs.readFileSync(path.join(folder, file), 'latin1')]),
+  );
+}
+
+/** Flips a byte in the middle of a file. */
+function flip(file: string): void {
+  const bytes = fs.readFileSync(file);
+  bytes[bytes.length >> 1]! ^= 1;
+  fs.writeFileSync(file, bytes);
+}
+
+async function stoppedFolder(): Promise<string> {
+  const folder = tempFolder();
+  const { broker } = await openBroker({ folder });
+  for (const name of ['a', 'b']) {
+    await broker.topics.create({ name, partitions: 2, replicationFactor: -1, settings: new Map() });
+  }
+  await broker.close();
+  return folder;
+}
+
+const firstTopicOf = (folder: string): string => `topics/${fs.readdirSync(path.join(folder, 'topics'))[0]}`;
+
+test.each(['a checkpoint of a topic', 'the checkpoint of the groups'])(
+  'a start that is refused changes nothing, however often it is tried: %s',
+  async (what) => {
+    const folder = await stoppedFolder();
+    const damaged =
+      what === 'a checkpoint of a topic' ? `${firstTopicOf(folder)}/0/checkpoint` : 'ledger/groups/checkpoint';
+    flip(path.join(folder, damaged));
+    const before = contentsOf(folder);
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const refused = await failureOf(openBroker({ folder }));
+      expect(refused).toMatchObject({ fault: 'damagedMetadata' });
+      expect(contentsOf(folder)).toEqual(before);
+    }
+    flip(path.join(folder, damaged));
+    const { broker } = await openBroker({ folder });
+    // It was stopped cleanly: no record can be gone that clients have seen.
+    expect(broker.epoch).toBe(0);
+    await broker.close();
+  },
+);
