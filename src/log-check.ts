@@ -7,7 +7,7 @@ import type { DamagedBytes } from './log/segment-scan.ts';
 import { baseOffset, isControl, leaderEpoch, nextOffset } from './record/batch.ts';
 import { recordsOfAsync } from './record/records.ts';
 import { RecordsDigest } from './records-digest.ts';
-import { piecesOf, type StoppedFolder, type StoredLog } from './stopped-folder.ts';
+import { piecesOf, type ScannedPiece, type StoppedFolder, type StoredLog } from './stopped-folder.ts';
 import type { Finding, Proven } from './stored-proofs.ts';
 
 export interface LogReport {
@@ -61,10 +61,14 @@ class LogCheck {
   /** What the next batch must begin with; null where damage before it leaves that open. */
   #expectedOffset: number | null;
   #provenPlaceSeen = false;
+  #latestEpoch: number;
+  /** Where the next start ends the log, and what it cuts off; null when it has found no reason to. */
+  #cut: { segment: Segment; position: number; what: string; bytes: number; soundBatches: number } | null = null;
 
   constructor(log: StoredLog, digest: RecordsDigest) {
     this.#log = log;
     this.#epochs = new LeaderEpochs(log.proofs.checkpoint?.epochs);
+    this.#latestEpoch = this.#epochs.latest;
     this.#findings = [...log.proofs.findings];
     this.#digest = digest;
     this.#expectedOffset = log.segments[0]?.baseOffset ?? null;
@@ -74,11 +78,13 @@ class LogCheck {
     const index = await IndexCheck.of(disk, segment);
     for await (const { position, batch, damage } of piecesOf(this.#log, segment)) {
       this.#checkPlace(segment, position);
-      if (damage !== null) this.#damaged(segment, damage);
-      else {
-        index.note(batch, position);
-        await this.#sound(segment, batch, position);
-      }
+      if (damage === null) index.note(batch, position);
+      this.#considerCut(segment, position, { batch, damage });
+      if (this.#cut !== null) {
+        this.#cut.bytes += batch?.length ?? damage!.bytes;
+        if (batch !== null) this.#cut.soundBatches += 1;
+      } else if (damage !== null) this.#damaged(segment, damage);
+      else await this.#sound(segment, batch, position);
     }
     this.#checkPlace(segment, segment.sizeBytes);
     index.end();
@@ -95,6 +101,7 @@ class LogCheck {
   report(): Omit<LogReport, 'bytesInJournal' | 'quarantine'> {
     const { segments } = this.#log;
     this.#checkStart();
+    this.#tellCut();
     this.#checkProvenPlace();
     return {
       log: this.#log,
@@ -134,6 +141,42 @@ class LogCheck {
     this.#add('damage', this.#proofFile(proven), null, `all is durable up to ${place}; found ${found}`);
   }
 
+  /** Past the proven end a start takes what follows on without a break, and cuts off the rest: so does this. */
+  #considerCut(segment: Segment, position: number, { batch, damage }: Pick<ScannedPiece, 'batch' | 'damage'>): void {
+    if (this.#cut !== null || !this.#isPastProven(segment, position)) return;
+    let what: string;
+    if (batch === null) what = damage!.what;
+    else if (this.#expectedOffset !== null && baseOffset(batch, 0) !== this.#expectedOffset) {
+      what = `expected offset ${this.#expectedOffset}, found ${baseOffset(batch, 0)}`;
+    } else if (leaderEpoch(batch, 0) < this.#latestEpoch) {
+      what = `expected leader epoch ${this.#latestEpoch} or later, found ${leaderEpoch(batch, 0)}`;
+    } else return;
+    this.#cut = { segment, position, what, bytes: 0, soundBatches: 0 };
+  }
+
+  /** Whether nothing says that these bytes are durable, of a log of which all files are as the start finds them. */
+  #isPastProven(segment: Segment, position: number): boolean {
+    const { segments, isWhole, mayHaveGaps, proofs } = this.#log;
+    if (!isWhole || mayHaveGaps || proofs.isCheckpointDamaged) return false;
+    if (proofs.proven === null) return true;
+    const isProvenPlaceThere = this.#provenPlaceSeen || proofs.proven.segmentBase < segments[0]!.baseOffset;
+    return isProvenPlaceThere && this.#isUnproven(segment, position, 0);
+  }
+
+  #tellCut(): void {
+    if (this.#cut === null) return;
+    const { segment, position, what, bytes, soundBatches } = this.#cut;
+    // A crash leaves this as well, where it kept a later write and not an earlier one; a disk that changed a byte since does.
+    const [kind, sentence] =
+      soundBatches === 0
+        ? (['torn', `${bytes} bytes past the proven end are no whole batch (${what})`] as const)
+        : ([
+            'damage',
+            `${bytes} bytes past the proven end do not go on (${what}), and ${soundBatches} sound batches are among them; the next start takes all of it for a torn write, cuts it off and keeps it in quarantine; records that were acknowledged may be lost`,
+          ] as const);
+    this.#add(kind, segment.logPath, position, sentence);
+  }
+
   async #sound(segment: Segment, batch: Buffer, position: number): Promise<void> {
     this.#checkOffset(segment, batch, position);
     const epoch = this.#epochs.at(baseOffset(batch, 0));
@@ -141,6 +184,7 @@ class LogCheck {
     if (isProven && epoch >= 0 && epoch !== leaderEpoch(batch, 0)) {
       this.#add('damage', segment.logPath, position, `expected leader epoch ${epoch}, found ${leaderEpoch(batch, 0)}`);
     }
+    if (!isProven) this.#latestEpoch = Math.max(this.#latestEpoch, leaderEpoch(batch, 0));
     this.#batches += 1;
     this.#firstOffset ??= baseOffset(batch, 0);
     this.#offsetNext = nextOffset(batch, 0);
@@ -175,6 +219,7 @@ class LogCheck {
     if (proven === null || segment.baseOffset !== proven.segmentBase || position !== proven.position) return;
     this.#provenPlaceSeen = true;
     const found = Math.max(this.#expectedOffset ?? proven.durableNext, segment.baseOffset);
+    this.#expectedOffset = proven.durableNext;
     if (found === proven.durableNext || (found < proven.durableNext && this.#log.mayHaveGaps)) return;
     const what = `offset ${proven.durableNext} shall come at byte ${position} of segment ${segment.baseOffset}, found ${found}`;
     this.#add('damage', this.#proofFile(proven), null, what);

@@ -1,8 +1,9 @@
-import { cp, mkdir, readFile, rm } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { text } from '../../src/client/codecs.ts';
 import { Millrace } from '../../src/millrace.ts';
+import { batchesIn } from '../../src/record/batch.ts';
 import { flip, LogFolders, logsIn, verify } from './log-folders.ts';
 import { runCli } from './run-cli.ts';
 
@@ -112,4 +113,42 @@ test('a topic whose folders were not made yet when its broker was killed has los
   await rm(path.join(copied, 'topics'), { recursive: true });
   await mkdir(path.join(copied, 'topics'));
   expect((await verify(copied)).code).toBe(0);
+});
+
+test('what a start would cut off is told as it is by verify and repair: with sound batches in it, as what may be lost', async () => {
+  const data = path.join(folders.base, 'bulk');
+  const broker = await Millrace.open(data);
+  await broker.admin.createTopic({ name: 'orders' });
+  const producer = broker.producer({ value: text, batchBytesMax: 200_000 });
+  const sent = Array.from({ length: 5000 }, (_, i) =>
+    producer.send({ topic: 'orders', value: `${i} ${'.'.repeat(200)}` }),
+  );
+  await Promise.all(sent);
+  await producer.close();
+  const { data: killed, partition } = await folders.copy(data);
+  await broker.close();
+  const [log] = await logsIn(partition);
+  const content = await readFile(log!);
+  const batches = Array.from(batchesIn(content));
+  expect(batches.length).toBeGreaterThan(3);
+
+  await flip(log!, batches[1]! + 100);
+  const middle = await verify(killed);
+  const repaired = await runCli(['log', 'repair', killed, '--dry-run']);
+  const said = expect.stringMatching(/the next start takes all of it for a torn write/);
+  expect([middle.code, middle.findings]).toMatchObject([7, [{ kind: 'damage', position: batches[1], what: said }]]);
+  expect([repaired.code, repaired.out]).toEqual([7, said]);
+  const [first] = middle.logs;
+
+  // Of the last batch nothing tells it from what a crash leaves.
+  await writeFile(log!, content);
+  await flip(log!, batches.at(-1)! + 100);
+  const last = await verify(killed);
+  expect([last.code, last.findings]).toMatchObject([10, [{ kind: 'torn', position: batches.at(-1) }]]);
+
+  await flip(log!, batches[1]! + 100);
+  expect((await runCli(['log', 'repair', killed])).code).toBe(7);
+  const after = await verify(killed);
+  expect([after.code, after.logs[0]!.records]).toEqual([0, first!.records]);
+  expect((await readFile(log!)).equals(content.subarray(0, batches[1]))).toBe(true);
 });
