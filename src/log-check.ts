@@ -4,6 +4,7 @@ import { LeaderEpochs } from './log/leader-epochs.ts';
 import { readSealed } from './log/sealed-file.ts';
 import type { Segment } from './log/segment.ts';
 import type { DamagedBytes } from './log/segment-scan.ts';
+import { readSums } from './log/segment-sums.ts';
 import { baseOffset, isControl, leaderEpoch, nextOffset } from './record/batch.ts';
 import { recordsOfAsync } from './record/records.ts';
 import { RecordsDigest } from './records-digest.ts';
@@ -76,6 +77,10 @@ class LogCheck {
 
   async segment({ disk }: StoppedFolder, segment: Segment): Promise<void> {
     const index = await IndexCheck.of(disk, segment);
+    // Before the segment is read: what is damaged is made again then.
+    if (segment.compacted !== null && (await readSums(disk, segment, segment.sumsPath)) === 'damaged') {
+      this.#add('cache', segment.sumsPath, null, 'it is not what compaction wrote; it is made again from the log');
+    }
     for await (const { position, batch, damage } of piecesOf(this.#log, segment)) {
       this.#checkPlace(segment, position);
       if (damage === null) index.note(batch, position);

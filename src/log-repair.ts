@@ -15,6 +15,7 @@ import { readSealed } from './log/sealed-file.ts';
 import type { Segment } from './log/segment.ts';
 import { segmentName } from './log/segment-files.ts';
 import { damageIn, scanSegment } from './log/segment-scan.ts';
+import { readSums } from './log/segment-sums.ts';
 import type { StoredLog } from './stopped-folder.ts';
 import type { Finding } from './stored-proofs.ts';
 
@@ -94,18 +95,35 @@ class LogRepair {
     const { folder, kind, indexIntervalBytes } = this.#log;
     const context = { disk: this.#disk, clock: this.#clock, logger: tellingTo(this.#told), replay };
     const settings = { indexIntervalBytes, mustBeWhole: kind === 'ledger' };
+    const damagedSums = await this.#damagedSums();
     const recovered = await recoverLog(context, folder.replaceAll('\\', '/'), settings);
     try {
       for (const segment of recovered.segments) {
         await this.#quarantine(recovered, segment);
         await this.#mendIndex(segment, segment === recovered.segments.at(-1));
         await this.#mendProducers(recovered, segment);
+        // Whoever reads the segment makes them again.
+        if (damagedSums.has(segment.sumsPath)) {
+          this.#tell('the checksums of a compacted segment were damaged; they are made again', {
+            file: segment.sumsPath,
+          });
+        }
       }
     } finally {
       for (const segment of recovered.segments) await segment.close();
     }
     const { endNext, cutBytes, quarantine } = recovered;
     return { log: this.#log, endNext, cutBytes, damaged: quarantine.places, told: this.#told };
+  }
+
+  async #damagedSums(): Promise<Set<string>> {
+    const damaged = new Set<string>();
+    for (const segment of this.#log.segments) {
+      if (segment.compacted === null) continue;
+      const sums = await readSums(this.#disk, segment, segment.sumsPath);
+      if (sums === 'damaged') damaged.add(segment.sumsPath);
+    }
+    return damaged;
   }
 
   /** Notes all damage there is, so that readers need not come upon it. @throws Fault damagedMetadata for that of a ledger */

@@ -18,6 +18,14 @@ export interface CompactedProof {
   readonly sums: string;
 }
 
+/** The block sums of a compacted segment as their file has them; 'damaged' when it is not what compaction wrote. */
+export async function readSums(disk: Disk, segment: Segment, path: string): Promise<BlockSums | 'missing' | 'damaged'> {
+  const stored = await readWhole(disk, path);
+  if (stored === null) return 'missing';
+  const sums = new BlockSums(stored, segment.baseOffset, await loadChecksum());
+  return sums.sum === segment.compacted!.sums ? sums : 'damaged';
+}
+
 /**
  * The block sums of a compacted segment: from their file or, when that is lost, from the log, if it is what was written.
  * @throws Fault corruptBatch
@@ -25,11 +33,8 @@ export interface CompactedProof {
 export async function loadSums(disk: Disk, segment: Segment, path: string): Promise<BlockSums> {
   const checksum = await loadChecksum();
   const { sums: expected, bytes: sizeBytes, endNext } = segment.compacted!;
-  const stored = await readWhole(disk, path);
-  if (stored !== null) {
-    const sums = new BlockSums(stored, segment.baseOffset, checksum);
-    if (sums.sum === expected) return sums;
-  }
+  const stored = await readSums(disk, segment, path);
+  if (typeof stored !== 'string') return stored;
   const builder = new BlockSumsBuilder(segment.baseOffset, checksum);
   const end = await walkBatches(segment, 0, (batch) => {
     const next = nextOffset(batch, 0);

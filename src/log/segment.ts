@@ -119,6 +119,10 @@ export class Segment {
     return this.#file.path;
   }
 
+  get sumsPath(): string {
+    return `${this.#path}.sums`;
+  }
+
   get producersPath(): string {
     return `${this.#path}.producers`;
   }
@@ -251,7 +255,7 @@ export class Segment {
   /** What proves the batches of a compacted segment. @throws Fault corruptBatch when it is not what compaction wrote */
   sums(): Promise<BlockSums> {
     if (this.#sums !== null) return this.#sums;
-    const loading = loadSums(this.#disk, this, `${this.#path}.sums`);
+    const loading = loadSums(this.#disk, this, this.sumsPath);
     loading.catch(() => {
       if (this.#sums === loading) this.#sums = null;
     });

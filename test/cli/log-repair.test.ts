@@ -1,10 +1,11 @@
-import { appendFile, cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { text } from '../../src/client/codecs.ts';
 import { Millrace } from '../../src/millrace.ts';
 import { batchBytes } from '../../src/record/batch.ts';
+import { prepareCompacted } from '../damage/compacted-folder.ts';
 import { isOneLine, runCli } from './run-cli.ts';
 import { ServeProcess } from './serve-process.ts';
 
@@ -229,6 +230,24 @@ test('caches that are wrong, or gone, are built again', async () => {
   expect((await verify(data)).code).toBe(7);
   expect((await repair(data)).code).toBe(0);
   expect(await filesOf(partition)).toEqual(sound);
+  expect((await verify(data)).code).toBe(0);
+});
+
+test('damaged checksums of a compacted segment are a cache that is wrong, and made again', async () => {
+  const data = path.join(base, 'compacted');
+  const { files } = await prepareCompacted();
+  for (const [file, content] of files) {
+    await mkdir(path.dirname(path.join(data, file)), { recursive: true });
+    await writeFile(path.join(data, file), content);
+  }
+  expect((await verify(data)).code).toBe(0);
+  const sums = [...files.keys()].find((file) => file.endsWith('.sums'))!;
+  await flip(path.join(data, sums), 9);
+  const { code, report } = await verify(data);
+  expect([code, report.logs[0]!.findings]).toMatchObject([7, [{ kind: 'cache', file: sums }]]);
+  const { code: repaired, out } = await runCli(['log', 'repair', data]);
+  expect([repaired, out]).toEqual([0, expect.stringContaining('the checksums of a compacted segment were damaged')]);
+  expect((await readFile(path.join(data, sums))).equals(files.get(sums)!)).toBe(true);
   expect((await verify(data)).code).toBe(0);
 });
 
