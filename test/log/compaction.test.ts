@@ -190,6 +190,25 @@ test('with a map that has no room for all keys a pass stops there, and the next 
   await log.log.close();
 });
 
+test('a producer’s last batch is known when it is sent again, also when its records are gone and the log alone tells of it', async () => {
+  const { disk, log } = await openCompacted();
+  const from = (producer: number, key: number): Append => ({ ...plain(key), producer });
+  for (const producer of [1, 2, 3]) for (let i = 0; i < 3; i += 1) await log.append(from(producer, producer));
+  // Younger values of the same keys.
+  for (let i = 0; i < 30; i += 1) await log.append(plain(1 + (i % 3)));
+  expect((await log.compact())!.recordsDropped).toBeGreaterThan(30);
+  expect((await log.read())[0]!.offset).toBeGreaterThan(9);
+  await log.log.close();
+  const files = disk.files();
+  const snapshots = [...files.keys()].filter((path) => path.endsWith('.producers'));
+  expect(snapshots).not.toEqual([]);
+  for (const path of snapshots) files.delete(path);
+  await log.open(SimulatedDisk.holding(files, new SeededRandom(1)));
+  await log.checkRetries();
+  await log.check();
+  await log.log.close();
+});
+
 test('small segments become one, up to segment.bytes', async () => {
   const { log } = await openCompacted();
   for (let i = 0; i < 60; i += 1) await log.append(plain(i));

@@ -4,8 +4,10 @@ import { Fault } from '../../src/base/faults.ts';
 import type { Disk } from '../../src/disk/disk.ts';
 import { realDisk } from '../../src/disk/real-disk.ts';
 import { batchesIn } from '../../src/record/batch.ts';
+import { SimulatedDisk } from '../disk/simulated-disk.ts';
+import { SeededRandom } from '../seeded-random.ts';
 import { unsyncedDisk } from './hooked-disk.ts';
-import { openJournaled, warm } from './journaled.ts';
+import { openJournaled, SMALL_JOURNAL, warm } from './journaled.ts';
 import { append, batchOf, filesOf, kill, NEVER_MS, readAll, tempFolder } from './support.ts';
 
 const KIB = 1024;
@@ -103,4 +105,24 @@ test('and of many partitions', async () => {
   const short = await startAfterCrash(12, 256 * KIB);
   const long = await startAfterCrash(12, 16 * 256 * KIB);
   expect(long.read).toBeLessThanOrEqual(short.read + 12 * 4 * ROUND_BYTES);
+});
+
+test('a journal file that a killed process left in the page cache alone is durable before it is built on', async () => {
+  const firstFile = (disk: SimulatedDisk): Buffer | undefined => disk.files().get('journal/1');
+  let leftInCache = 0;
+  for (let calls = 0, isMade = false; !isMade; calls += 1) {
+    const disk = new SimulatedDisk(new SeededRandom(calls));
+    const opened = await openJournaled(disk, ['a', 'b']);
+    disk.cutPowerAfter(calls);
+    isMade = (await Promise.race([disk.died, warm(opened).then(() => 'made')])) === 'made';
+    const next = disk.afterKill();
+    const whole = SMALL_JOURNAL.firstFileBytes;
+    // It looks finished, and a power cut would take it.
+    if (firstFile(next)?.length !== whole || firstFile(disk.afterPowerCut('nothing'))?.length === whole) continue;
+    leftInCache += 1;
+    const after = await openJournaled(next, ['a', 'b']);
+    expect(after.journal.canWrite(1)).toBe(true);
+    expect(firstFile(next.afterPowerCut('nothing'))?.length).toBe(whole);
+  }
+  expect(leftInCache).toBeGreaterThan(0);
 });

@@ -73,4 +73,49 @@ export const compactionBugs: readonly PlantedBug[] = [
       ),
     ],
   },
+  {
+    name: 'header of a last batch not kept in compaction',
+    wrong:
+      'A producer’s last batch goes with its records: when the snapshots are gone too, the same batch, sent again, is stored twice.',
+    file: 'src/log/batch-filter.ts',
+    find: 'if (this.#producers.remembers(producerId(batch, 0), lastOffset(batch, 0))) {',
+    replace: 'if (this.#producers.remembers(producerId(batch, 0), -lastOffset(batch, 0) - 1)) {',
+    caughtBy: [
+      test(
+        'log/compaction',
+        'a producer’s last batch is known when it is sent again, also when its records are gone and the log alone tells of it',
+      ),
+    ],
+  },
+  {
+    name: 'high word of an offset lost in compaction',
+    wrong: 'The newest values of keys lie beyond offset 2^32, and are taken for older ones: they are dropped.',
+    file: 'src/log/key-map.ts',
+    find: 'words[at + 4] = Math.floor((offset + 1) / WORD);',
+    replace: 'words[at + 4] = 0 * WORD;',
+    caughtBy: [
+      test('log/key-map', 'has the newest offset of each key, whatever the keys and however large the offsets'),
+    ],
+  },
+  {
+    name: 'keys told apart by a part of their hash',
+    wrong: 'Two keys of which 96 bits of the hash are the same by chance are taken for one: the older value is gone.',
+    file: 'src/log/key-map.ts',
+    find: ' && words[at + 3] === d) return at;',
+    replace: ' && d >= 0) return at;',
+    caughtBy: [test('log/key-map', 'two keys of which word 3 of the hash alone differs stay apart')],
+  },
+  {
+    name: 'keys hashed under a seed that is known',
+    wrong: 'Who can choose keys can make some that are taken for each other: the values of others’ keys are dropped.',
+    file: 'src/log/key-map.ts',
+    find: 'this.#seeds = [random.bytes(8).readBigUInt64LE(), random.bytes(8).readBigUInt64LE()];',
+    replace: 'this.#seeds = [BigInt(random.bytes(8).length), 1n];',
+    caughtBy: [
+      test(
+        'log/key-map',
+        'two keys made to be taken for one under known seeds are told apart by a map that was given others',
+      ),
+    ],
+  },
 ];

@@ -200,4 +200,18 @@ export const journalBugs: readonly PlantedBug[] = [
       test('log/sealed-file', 'writes of one file that overlap all succeed, and what was written last stands'),
     ],
   },
+  {
+    name: 'journal file of a killed process not synced',
+    wrong:
+      'A start builds on a journal file that is in the page cache alone: a power cut takes the room for its rounds.',
+    file: 'src/log/journal.ts',
+    find: 'try {\n      await file.sync();\n    } finally {',
+    replace: 'try {\n      await file.size();\n    } finally {',
+    caughtBy: [
+      test(
+        'log/start-after-crash',
+        'a journal file that a killed process left in the page cache alone is durable before it is built on',
+      ),
+    ],
+  },
 ];
