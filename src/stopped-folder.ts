@@ -15,7 +15,7 @@ import { Segment } from './log/segment.ts';
 import { type ScannedPiece, scanSegment } from './log/segment-scan.ts';
 import { walkBatches } from './log/segment-walk.ts';
 import { recordsOf } from './record/records.ts';
-import { type Finding, type LogProofs, StoredProofs } from './stored-proofs.ts';
+import { type Finding, findingOf, type LogProofs, StoredProofs } from './stored-proofs.ts';
 
 /** The files of one log. */
 export interface StoredLog {
@@ -146,12 +146,11 @@ async function takeLock(
     if (lock === null) throw new Fault('folderInUse', { detail: root });
     await loadIdentity(disk, systemRandom);
   } catch (error) {
-    const { fault, message } = error as Partial<Fault>;
+    const { fault } = error as Partial<Fault>;
     // A folder that we cannot write to, or that no broker would start on, can be looked into all the same.
     if (fault === 'readOnlyDisk') warnings.push('the folder cannot be locked; make sure that no broker uses it');
-    else if (fault === 'damagedMetadata') {
-      findings.push({ kind: 'damage', file: IDENTITY_FILE, position: null, what: String(message) });
-    } else {
+    else if (fault === 'damagedMetadata') findings.push(findingOf(error, IDENTITY_FILE));
+    else {
       await lock?.release();
       throw error;
     }

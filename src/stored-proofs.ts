@@ -1,4 +1,4 @@
-import { Fault } from './base/faults.ts';
+import { isFault } from './base/faults.ts';
 import type { Logger } from './base/logger.ts';
 import type { Disk } from './disk/disk.ts';
 import { type Checkpoint, readCheckpoint } from './log/checkpoint.ts';
@@ -91,9 +91,11 @@ export class StoredProofs {
 }
 
 /** What damaged metadata is told as. @throws any other error */
-function findingOf(error: unknown, file: string): Finding {
-  if (!(error instanceof Fault) || error.fault !== 'damagedMetadata') throw error;
-  return { kind: 'damage', file, position: null, what: error.message };
+export function findingOf(error: unknown, file: string): Finding {
+  if (!isFault(error, 'damagedMetadata')) throw error;
+  const { detail } = error;
+  const what = detail === null || detail === file ? 'it is not what was written' : detail;
+  return { kind: 'damage', file, position: null, what };
 }
 
 /** What the journal tells of itself: an error is damage, a warning a torn end. */

@@ -207,6 +207,11 @@ export const faults = {
     retriable: false,
     says: "the data folder's own records are damaged; nothing was changed",
   },
+  damagedFiles: {
+    kafka: 'KAFKA_STORAGE_ERROR',
+    retriable: false,
+    says: 'stored files are not what was written, or gone',
+  },
   portInUse: {
     kafka: 'NETWORK_EXCEPTION',
     retriable: false,
@@ -319,6 +324,8 @@ const DETAIL_CHARACTERS_MAX = 2000;
 export class Fault extends Error {
   override name = 'Fault';
   readonly fault: FaultName;
+  /** What the message says of this one case, after the catalogue's sentence. */
+  readonly detail: string | null;
   readonly kafka: KafkaErrorName;
   /** The code that goes over the wire. */
   readonly code: number;
@@ -329,6 +336,7 @@ export class Fault extends Error {
     const detail = facts.detail?.slice(0, DETAIL_CHARACTERS_MAX);
     super(detail === undefined ? spec.says : `${spec.says}: ${detail}`, { cause: facts.cause });
     this.fault = fault;
+    this.detail = detail ?? null;
     this.kafka = facts.kafka ?? spec.kafka;
     this.code = kafkaErrors[this.kafka].code;
     this.retriable = spec.retriable ?? kafkaErrors[this.kafka].retriable;

@@ -55,6 +55,7 @@ const byFault: Partial<Record<FaultName, number>> = {
   addressUnavailable: exitCodes.address,
   corruptBatch: exitCodes.damaged,
   invalidBatch: exitCodes.damaged,
+  damagedFiles: exitCodes.damaged,
 };
 
 export function exitCodeOf(error: unknown): number {

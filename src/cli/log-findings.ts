@@ -12,7 +12,7 @@ export function lineOf({ kind, file, position, what }: Finding): string {
 export function faultOf(findings: readonly Finding[], logs: readonly StoredLog[]): Fault {
   const places = new Set(findings.map(({ file }) => placeOf(file, logs)));
   const count = `${findings.length} ${findings.length === 1 ? 'finding' : 'findings'}`;
-  return new Fault('corruptBatch', {
+  return new Fault('damagedFiles', {
     detail: `${count} in ${[...places].join(', ')}; restore what is lost from a copy`,
   });
 }

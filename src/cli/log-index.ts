@@ -34,7 +34,7 @@ export const logIndex = defineCommand({
       }
     });
     if (wrong > 0)
-      throw new Fault('corruptBatch', { detail: `${wrong} index entries or files do not agree with the log` });
+      throw new Fault('damagedFiles', { detail: `${wrong} index entries or files do not agree with the log` });
   },
 });
 

@@ -303,7 +303,10 @@ async function readSound(log: PartitionLog, offset: number): Promise<LogRead> {
     return await log.reader.read(offset, limits);
   } catch (cause) {
     if (!(cause instanceof Fault) || cause.fault !== 'corruptBatch') throw cause;
-    throw new Fault('damagedMetadata', { detail: `${cause.message}; put the folder back from a backup`, cause });
+    throw new Fault('damagedMetadata', {
+      detail: `${cause.detail ?? cause.message}; put the folder back from a backup`,
+      cause,
+    });
   }
 }
 

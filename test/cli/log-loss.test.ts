@@ -152,3 +152,25 @@ test('what a start would cut off is told as it is by verify and repair: with sou
   expect([after.code, after.logs[0]!.records]).toEqual([0, first!.records]);
   expect((await readFile(log!)).equals(content.subarray(0, batches[1]))).toBe(true);
 });
+
+test('what is damaged is called what it is', async () => {
+  const checkpoint = await folders.copy(stopped);
+  await flip(path.join(checkpoint.partition, 'checkpoint'), 12);
+  const identity = await folders.copy(stopped);
+  await rm(path.join(identity.data, 'millrace.json'));
+  for (const { data } of [checkpoint, identity]) {
+    const { code, out, err } = await runCli(['log', 'verify', data]);
+    expect([code, err]).toEqual([
+      7,
+      expect.stringMatching(/^millrace: stored files are not what was written, or gone: 1 /),
+    ]);
+    expect(out).toMatch(
+      /^damage: .*(checkpoint: it is not what was written|json: millrace.json is missing; put it back.*)$/m,
+    );
+  }
+  const ledger = await folders.copy(stopped);
+  await flip(path.join(ledger.data, 'ledger', 'cluster', '00000000000000000000.log'), 80);
+  const failure = await Millrace.open(ledger.data).catch((error: unknown) => error as Error);
+  expect(String(failure)).toMatch(/records are damaged; nothing was changed: .*ledger\/cluster/);
+  expect(String(failure)).not.toContain('record batch');
+});
