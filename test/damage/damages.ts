@@ -78,11 +78,10 @@ export async function tryDamage(folder: Folder, damage: Damage, counts: Map<stri
   return isTwice || (allowed[kind] ?? caches).includes(outcome) ? null : outcome;
 }
 
-/** The kinds of files of which none was damaged. */
-export function missingKinds(counts: ReadonlyMap<string, number>): string[] {
-  return [...Object.keys(allowed), ...cacheKinds].filter(
-    (kind) => ![...counts.keys()].some((key) => key.startsWith(`${kind}: `)),
-  );
+/** The kinds of files that none of these is of. */
+export function missingKinds(paths: Iterable<string>): string[] {
+  const found = new Set([...paths].map(kindOf));
+  return [...Object.keys(allowed), ...cacheKinds].filter((kind) => !found.has(kind));
 }
 
 /** Rejects when the work never ends. */

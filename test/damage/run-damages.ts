@@ -54,9 +54,11 @@ async function main(): Promise<void> {
   });
   const { only } = values;
   const isMine = shardOf(values.shard);
-  const all = Array.from(allDamages(await prepareFolders()), ({ number }) => number);
+  const all = [...allDamages(await prepareFolders())];
+  // Of all parts: a small one need not have every kind.
+  const missing = missingKinds(all.map(({ damage }) => damage.path));
   const isWanted = only === undefined ? isMine : (number: number) => number === countOf('only', only, 0);
-  const numbers = all.filter(isWanted);
+  const numbers = all.map(({ number }) => number).filter(isWanted);
   const isGood = await runLong<Part>(
     import.meta.url,
     {
@@ -64,7 +66,7 @@ async function main(): Promise<void> {
       total: numbers.length,
       parts: partsOf(numbers),
       again: (part) => again(part[0]!),
-      missing: (counts) => (only === undefined ? missingKinds(counts) : []),
+      missing: () => missing,
     },
     only === undefined ? countOf('jobs', values.jobs) : 1,
   );

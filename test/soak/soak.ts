@@ -2,7 +2,7 @@
  * The real server under all loads at once for a long time: producers of every kind, groups whose members come and go, topics made
  * and deleted, retention, peers that stall, a clock that leaps; killed every minute in the first half, left alone in the second,
  * in which its memory and its descriptors must stay flat:
- *   node test/soak/soak.ts [--minutes 60] [--rate 100] [--stalled 20] [--seed N] [--port N]
+ *   node test/soak/soak.ts [--minutes 60] [--rate 100] [--stalled 20] [--port N]
  * Exits with 1 when something was lost or something grew.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
