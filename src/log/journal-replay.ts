@@ -4,6 +4,7 @@ import type { Disk, DiskFile } from '../disk/disk.ts';
 import { baseOffset, leaderEpoch } from '../record/batch.ts';
 import { type Checkpoint, isCheckpoint } from './checkpoint.ts';
 import { type Checksum, loadChecksum } from './checksum.ts';
+import { checkHasNoMark } from './journal-mark.ts';
 import { RESERVE_PATH } from './journal-reserve.ts';
 import {
   decodeEntries,
@@ -97,6 +98,7 @@ export class JournalReplay {
     const names = (await disk.list(JOURNAL_FOLDER)).filter((name) => FILE_NAME.test(name));
     const sealed = await readSealed(disk, PROOFS_PATH);
     if (sealed !== 'missing') replay.#proofs = proofsIn(sealed);
+    else if (names.length === 0) await checkHasNoMark(disk);
     await replay.#checkPresence();
     if (names.length > 0) await replay.#readFiles(names, await loadChecksum());
     return replay;

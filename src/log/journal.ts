@@ -4,6 +4,7 @@ import type { Logger } from '../base/logger.ts';
 import type { Disk, DiskFile } from '../disk/disk.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { type Checksum, loadChecksum } from './checksum.ts';
+import { markJournal, unmarkJournal } from './journal-mark.ts';
 import { JOURNAL_FOLDER, type JournalReplay, PROOFS_PATH, type Proofs } from './journal-replay.ts';
 import { makeReserve } from './journal-reserve.ts';
 import {
@@ -109,6 +110,8 @@ export class Journal {
   #closed = false;
   /** Whether rounds were written, or found, that `proofs` does not say are released. */
   #dirty: boolean;
+  /** Whether there is a sign outside of the folder that there is a journal. */
+  #isMarked = false;
   #making: Promise<void> | null = null;
   #writing: Promise<unknown> = Promise.resolve();
   #releasing: Promise<void> = Promise.resolve();
@@ -300,7 +303,9 @@ export class Journal {
     await this.#active?.handle.close();
     this.#active = null;
     this.#proven.clear();
-    if (clean && !failed && this.#dirty) await this.#writeProofs(this.#generation + 1);
+    if (!clean || failed) return;
+    if (this.#dirty) await this.#writeProofs(this.#generation + 1);
+    await unmarkJournal(this.#disk);
   }
 
   async #activeWith(roundBytes: number): Promise<Active> {
@@ -429,5 +434,7 @@ export class Journal {
     await this.#disk.makeFolder(JOURNAL_FOLDER);
     await writeSealed(this.#disk, PROOFS_PATH, proofs);
     await this.#disk.syncFolder(JOURNAL_FOLDER);
+    if (!this.#isMarked) await markJournal(this.#disk);
+    this.#isMarked = true;
   }
 }

@@ -10,7 +10,7 @@ import { SeededRandom } from '../seeded-random.ts';
 import { openBroker, tempFolder } from '../server/support.ts';
 import { commit, committed } from './groups/member.ts';
 
-/* What was there at the last start or clean stop and is gone is lost, and not new: its offsets are not given again. */
+/* What was there and is gone is lost, and not new: its offsets are not given again. */
 
 let folder: string;
 
@@ -102,6 +102,42 @@ describe('a start is refused, with nothing changed, where a folder is gone', () 
     const third = await openOn(files(`topics/${topicB}/`));
     expect(third.broker.topics.get('b').partitions.length).toBe(2);
     await third.broker.close();
+  });
+});
+
+describe('the journal’s folder is gone', () => {
+  /** What a power cut leaves, where the journal alone has the last records. */
+  async function killedDisk(): Promise<Map<string, Buffer>> {
+    const opened = await openOn(new SimulatedDisk(new SeededRandom(1)));
+    await makeTopic(opened.broker, 'a');
+    for (let i = 0; i < 40; i += 1) await sendBatch(opened, 'a', 0, [`a${i}`]);
+    for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    return (opened.broker.disk as SimulatedDisk).afterPowerCut('nothing').files();
+  }
+  const holding = (files: Map<string, Buffer>): SimulatedDisk => SimulatedDisk.holding(files, new SeededRandom(1));
+  const withoutJournal = (files: Map<string, Buffer>): Map<string, Buffer> =>
+    new Map([...files].filter(([name]) => !name.startsWith('journal/')));
+  const recordsIn = ({ broker }: OpenedBroker): number => broker.topics.get('a').partition(0).marks.highWatermark;
+
+  test('after a power cut: the start is refused with nothing changed, unless the loss is accepted', async () => {
+    const files = await killedDisk();
+    const disk = holding(withoutJournal(files));
+    const before = disk.files();
+    expect(await failureOf(openOn(disk))).toMatchObject({ fault: 'damagedMetadata' });
+    expect(disk.files()).toEqual(before);
+    expect(recordsIn(await openOn(holding(files)))).toBe(40);
+
+    const accepted = withoutJournal(files);
+    accepted.delete('journal-in-use');
+    expect(recordsIn(await openOn(holding(accepted)))).toBeLessThan(40);
+  });
+
+  test('after a clean stop: it is made anew, since all is where it belongs', async () => {
+    const disk = holding(await killedDisk());
+    await (await openOn(disk)).broker.close();
+    const opened = await openOn(holding(withoutJournal(disk.files())));
+    expect([recordsIn(opened), opened.told]).toEqual([40, []]);
+    await opened.broker.close();
   });
 });
 

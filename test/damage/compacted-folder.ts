@@ -44,7 +44,7 @@ export async function prepareSwap(): Promise<Folder> {
   });
   await compacted(opened, disk);
   await noteWhatIsLeft(opened, stored, newest);
-  const files = new Map([...disk.afterKill().files()].filter(([path]) => !path.startsWith('journal/')));
+  const files = new Map([...disk.afterKill().files()].filter(([path]) => !path.startsWith('journal')));
   if (![...files.keys()].some((path) => path.includes(INTERIM))) throw new Error('the new segment has its name');
   return { name: 'swapping', files, stored, damaged: (path) => path.startsWith('topics/') };
 }

@@ -101,6 +101,19 @@ export const ledgerBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'lost journal made anew',
+    wrong: 'After a crash the journal’s folder is gone, and nobody says so: its offsets are given to other records.',
+    file: 'src/log/journal-replay.ts',
+    find: 'else if (names.length === 0) await checkHasNoMark(disk);',
+    replace: '',
+    caughtBy: [
+      test(
+        'broker/lost-folders',
+        'the journal’s folder is gone after a power cut: the start is refused with nothing changed, unless the loss is accepted',
+      ),
+    ],
+  },
+  {
     name: 'lock not taken',
     wrong:
       'A broker goes on when another has the folder’s lock: two write to one log, and each destroys what the other stored.',
