@@ -1,3 +1,5 @@
+import { type KnownSetBacks, SetBacks } from './set-backs.ts';
+
 /** How far the wall clock may run from the monotonic one between two looks: corrections of a clock that is roughly right. */
 const DRIFT_MS = 10 * 60 * 1000;
 /** How long a clock that has leapt ahead is not believed, in time that really passes. */
@@ -17,24 +19,33 @@ export interface KnownTime {
   readonly timeMs: number;
   /** Null when the clock was believed. */
   readonly leap: Leap | null;
+  readonly setBacks?: KnownSetBacks | null;
 }
 
 /**
  * The time by which data may expire. It is the wall clock's, except when that leaps ahead: then it goes on as the monotonic
  * clock does, for a day, so that a wrong clock deletes nothing before somebody can have seen it: starts in that day do not
  * make it believed. A clock that leaps back is
- * followed at once, since an earlier time expires less; when it comes back from there it has not leapt.
+ * followed at once, since an earlier time expires less; when it comes back from there it has not leapt, and what the broker
+ * stamped meanwhile is not old (`stampAgeMs`).
  */
 export class SteadyTime {
   /** What is believed to have been the time at `#atMonotonicMs`; never moved back by a wall clock. */
   #believedMs: number;
   #atMonotonicMs: number;
   #disbelievedSinceMs: number | null = null;
+  readonly setBacks: SetBacks;
 
   /** `known` is null at the first start of all. */
   constructor(known: KnownTime | null, wallMs: number, monotonicMs: number) {
     this.#believedMs = wallMs;
     this.#atMonotonicMs = monotonicMs;
+    this.#believeOnlyKnown(known, wallMs, monotonicMs);
+    const { timeMs = null, setBacks = null } = known ?? {};
+    this.setBacks = new SetBacks(setBacks, timeMs, this.#believedMs, wallMs, monotonicMs);
+  }
+
+  #believeOnlyKnown(known: KnownTime | null, wallMs: number, monotonicMs: number): void {
     // Some time without the broker is usual. A long one looks like a leap, and is believed a day later.
     if (known === null || wallMs <= known.timeMs + DISBELIEF_MS) return;
     const { timeMs, leap } = known;
@@ -52,6 +63,17 @@ export class SteadyTime {
   leap: Leap | null = null;
 
   now(wallMs: number, monotonicMs: number): number {
+    const nowMs = this.#steadyMs(wallMs, monotonicMs);
+    this.setBacks.look(nowMs, wallMs, monotonicMs);
+    return nowMs;
+  }
+
+  /** How old what the broker stamped so is, at least. `nowMs` is what `now` told last. */
+  stampAgeMs(stampMs: number, nowMs: number): number {
+    return this.setBacks.ageMs(stampMs, nowMs);
+  }
+
+  #steadyMs(wallMs: number, monotonicMs: number): number {
     const expectedMs = this.#believedMs + (monotonicMs - this.#atMonotonicMs);
     this.#atMonotonicMs = monotonicMs;
     this.#believedMs = expectedMs;

@@ -4,7 +4,7 @@ import { InvariantError } from '../base/invariant.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { Semaphore } from '../base/semaphore.ts';
-import { type KnownTime, type Leap, SteadyTime } from '../base/steady-time.ts';
+import { type KnownTime, SteadyTime } from '../base/steady-time.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { JOURNAL_SIZES, Journal, type JournalSizes } from '../log/journal.ts';
 import { JournalReplay } from '../log/journal-replay.ts';
@@ -15,7 +15,7 @@ import { TailCache } from '../log/tail-cache.ts';
 import type { Codecs } from '../record/compression.ts';
 import { BrokerSettings, checkBrokerSetting } from './broker-settings.ts';
 import { Cleaner } from './cleaner.ts';
-import { type ClusterEvent, ClusterState, type Made } from './cluster-state.ts';
+import { type ClockFacts, type ClusterEvent, ClusterState, type Made } from './cluster-state.ts';
 import { GroupSettings } from './group-settings.ts';
 import { GroupCoordinator } from './groups/group-coordinator.ts';
 import { type Identity, loadIdentity } from './identity.ts';
@@ -74,6 +74,8 @@ export class Broker {
   #starting: CancelTimer | null = null;
   #housekeeping: CancelTimer | null = null;
   #closed: Promise<void> | null = null;
+  /** While it is being stored that the clock was set. */
+  #setBacksKept: Promise<void> | null = null;
   #stopped: Fault | null = null;
   #failed: Fault | null = null;
 
@@ -92,6 +94,7 @@ export class Broker {
     this.fatal = parts.failure.then((cause) => this.#stopItself(cause));
     this.#started = parts.started;
     if (!parts.started) this.#awaitRoom();
+    parts.time.setBacks.onChange = () => this.#keepSetBacks();
     this.#keepHouse();
   }
 
@@ -148,7 +151,14 @@ export class Broker {
   /** See produce.ts. @throws Fault */
   produce(topic: Topic, partition: number, records: Buffer, options: ProduceOptions): Produced {
     if (!this.#started) throw new Fault('diskFull');
-    return produce(this.#parts.context.syncer, this.clock, topic, partition, records, options);
+    const { context, time } = this.#parts;
+    const isStamped = topic.settings.logAppendTime;
+    if (isStamped) time.now(this.clock.wallMs(), this.clock.monotonicMs());
+    const produced = produce(context.syncer, this.clock, topic, partition, records, options);
+    const kept = this.#setBacksKept;
+    if (!isStamped || kept === null) return produced;
+    // Else, after a crash, a start with the clock set right would find what has just been stored old.
+    return { ...produced, settled: Promise.all([produced.settled, kept]).then(() => {}) };
   }
 
   /** Sets (or with null, unsets) a setting of the broker, for good. @throws Fault invalidConfig */
@@ -179,9 +189,12 @@ export class Broker {
       // Whatever becomes of the groups, the topics' files are closed.
       await this.groups.close().finally(() => this.topics.close());
       // Else the ledger ends with the mark of the clean stop before.
-      const leap = this.#leap();
       if (this.#started) {
-        await ledger.change(() => ({ events: [{ type: 'stopped', leap, ...madeBy(this.topics) }], result: undefined }));
+        const clock = this.#clockFacts();
+        await ledger.change(() => ({
+          events: [{ type: 'stopped', ...clock, ...madeBy(this.topics) }],
+          result: undefined,
+        }));
       }
       // What the journal has for a log that could not be opened must stay.
       clean = this.topics.areAllOpen;
@@ -225,11 +238,27 @@ export class Broker {
     await lock.release();
   }
 
-  /** How the clock is off now, if it is not believed. */
-  #leap(): Leap | null {
+  /** How the clock is off now, and has been. */
+  #clockFacts(): ClockFacts {
     const { time } = this.#parts;
     time.now(this.clock.wallMs(), this.clock.monotonicMs());
-    return time.leap;
+    return clockFactsOf(time);
+  }
+
+  /** Tells the ledger that the clock was set back, or right again. */
+  #keepSetBacks(): void {
+    // Else the start that is to come tells it, or the stop.
+    if (!this.#started || this.#stopped !== null) return;
+    const { ledger, state, time } = this.#parts;
+    const kept = markStarted(ledger, state.epoch, time)
+      .catch((err) => {
+        if (!(err instanceof Fault)) this.#parts.onFatal(err);
+        else if (this.#stopped === null) this.logger.warn({ err }, 'it could not be stored that the clock was set');
+      })
+      .finally(() => {
+        if (this.#setBacksKept === kept) this.#setBacksKept = null;
+      });
+    this.#setBacksKept = kept;
   }
 
   #awaitRoom(): void {
@@ -249,7 +278,7 @@ export class Broker {
       startJournal(journal, context);
     }
     if (context.replay?.tookReserve === true) await journal!.makeReserve();
-    await markStarted(ledger, state.epoch, this.#leap(), this.topics);
+    await markStarted(ledger, state.epoch, this.#parts.time, this.topics);
     this.#started = true;
     this.logger.info({}, 'there is room on the disk again');
   }
@@ -290,9 +319,21 @@ interface BrokerParts {
   readonly onFatal: (cause: unknown) => void;
 }
 
-/** Until 'stopped' follows it, the next start knows that this one did not end cleanly. */
-function markStarted(ledger: Ledger<ClusterEvent>, epoch: number, leap: Leap | null, topics: Topics): Promise<void> {
-  return ledger.change(() => ({ events: [{ type: 'started', epoch, leap, ...madeBy(topics) }], result: undefined }));
+/** Until 'stopped' follows it, the next start knows that this one did not end cleanly. Without `topics` it says nothing of these. */
+function markStarted(
+  ledger: Ledger<ClusterEvent>,
+  epoch: number,
+  time: SteadyTime,
+  topics: Topics | null = null,
+): Promise<void> {
+  return ledger.change(() => {
+    const made = topics === null ? {} : madeBy(topics);
+    return { events: [{ type: 'started', epoch, ...clockFactsOf(time), ...made }], result: undefined };
+  });
+}
+
+function clockFactsOf(time: SteadyTime): ClockFacts {
+  return { leap: time.leap, setBacks: time.setBacks.known };
 }
 
 /** What the next start must find. A topic may be on its way to be made: then this start or stop says nothing of any. */
@@ -301,9 +342,9 @@ function madeBy(topics: Topics): { made?: Made } {
 }
 
 /** The time that was believed last before this start. */
-async function knownTime(ledger: Ledger<ClusterEvent>, { leap }: ClusterState): Promise<KnownTime | null> {
+async function knownTime(ledger: Ledger<ClusterEvent>, { leap, setBacks }: ClusterState): Promise<KnownTime | null> {
   const timeMs = await ledger.newestMs();
-  return timeMs === null ? null : { timeMs, leap };
+  return timeMs === null ? null : { timeMs, leap, setBacks };
 }
 
 function isDiskFull(error: unknown): boolean {
@@ -314,19 +355,19 @@ interface Start {
   readonly ledger: Ledger<ClusterEvent>;
   readonly topics: Topics;
   readonly state: ClusterState;
-  readonly leap: Leap | null;
+  readonly time: SteadyTime;
   readonly isNew: boolean;
 }
 
 /** Marks the start, when all is open. False when the disk is full, or was and had to be made room on. */
 async function startIfThereIsRoom(
   { logger, replay }: LogContext,
-  { ledger, topics, state, leap, isNew }: Start,
+  { ledger, topics, state, time, isNew }: Start,
 ): Promise<boolean> {
   let err: unknown;
   if (topics.areAllOpen && (replay?.givenBack ?? 0) === 0) {
     try {
-      await markStarted(ledger, state.epoch, leap, topics);
+      await markStarted(ledger, state.epoch, time, topics);
       return true;
     } catch (error) {
       // Only what is stored from now on needs the mark. Clients are told of the epoch at once: it counts from now on.
@@ -389,7 +430,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     groups = await GroupCoordinator.open(context, needs, mayGroupsBeNew);
     // Only now, so that a start that is refused changes nothing. If it ends before, the next one may take the same epoch:
     // nothing is stored with it yet, and no client was told of it.
-    started = await startIfThereIsRoom(context, { ledger, topics, state, leap: time.leap, isNew });
+    started = await startIfThereIsRoom(context, { ledger, topics, state, time, isNew });
   } catch (error) {
     const stopped = new Fault('brokerStopped');
     groups?.abort(stopped);

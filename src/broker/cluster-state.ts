@@ -1,5 +1,6 @@
 import { Fault } from '../base/faults.ts';
 import type { Uuid } from '../base/random.ts';
+import type { KnownSetBacks } from '../base/set-backs.ts';
 import type { Leap } from '../base/steady-time.ts';
 import type { Fold } from '../ledger/ledger.ts';
 
@@ -19,9 +20,15 @@ export interface TopicRecord {
  */
 export type Made = 'all' | 'groups';
 
+/** What the next start must know of a clock that is wrong, or was. */
+export interface ClockFacts {
+  readonly leap?: Leap | null;
+  readonly setBacks?: KnownSetBacks | null;
+}
+
 export type ClusterEvent =
-  | { readonly type: 'started'; readonly epoch: number; readonly leap?: Leap | null; readonly made?: Made }
-  | { readonly type: 'stopped'; readonly leap?: Leap | null; readonly made?: Made }
+  | ({ readonly type: 'started'; readonly epoch: number; readonly made?: Made } & ClockFacts)
+  | ({ readonly type: 'stopped'; readonly made?: Made } & ClockFacts)
   /** `made`: the folders of so many of its partitions are durably there; of a ledger that was written again. */
   | ({ readonly type: 'topic'; readonly made?: number } & TopicRecord)
   | { readonly type: 'topicDeleted'; readonly id: Uuid }
@@ -52,6 +59,7 @@ export class ClusterState implements Fold<ClusterEvent> {
   stoppedCleanly = true;
   /** Of the clock, if it was not believed at the last start or clean stop. */
   leap: Leap | null = null;
+  setBacks: KnownSetBacks | null = null;
   producerIdNext = 0;
   readonly #idByMetricName = new Map<string, Uuid>();
 
@@ -64,12 +72,12 @@ export class ClusterState implements Fold<ClusterEvent> {
       case 'started':
         this.epoch = event.epoch;
         this.stoppedCleanly = false;
-        this.leap = event.leap ?? null;
+        this.#noteClock(event);
         this.#noteMade(event.made);
         return;
       case 'stopped':
         this.stoppedCleanly = true;
-        this.leap = event.leap ?? null;
+        this.#noteClock(event);
         this.#noteMade(event.made);
         return;
       case 'topic': {
@@ -107,9 +115,9 @@ export class ClusterState implements Fold<ClusterEvent> {
   }
 
   *live(): Generator<ClusterEvent> {
-    const { epoch, leap } = this;
-    yield { type: 'started', epoch, leap, ...(this.groupsMade && { made: 'groups' }) };
-    if (this.stoppedCleanly) yield { type: 'stopped', leap };
+    const { epoch, leap, setBacks } = this;
+    yield { type: 'started', epoch, leap, setBacks, ...(this.groupsMade && { made: 'groups' }) };
+    if (this.stoppedCleanly) yield { type: 'stopped', leap, setBacks };
     yield { type: 'producerIds', next: this.producerIdNext };
     for (const [name, value] of this.brokerSettings) yield { type: 'brokerSetting', name, value };
     for (const [group, settings] of this.groupSettings) yield { type: 'groupSettings', group, settings };
@@ -131,6 +139,11 @@ export class ClusterState implements Fold<ClusterEvent> {
     this.groupsMade = true;
     if (made === 'groups') return;
     for (const { id, partitions } of this.topics.values()) this.partitionsMade.set(id, partitions);
+  }
+
+  #noteClock(event: ClockFacts): void {
+    this.leap = event.leap ?? null;
+    this.setBacks = event.setBacks ?? null;
   }
 
   #forgetName(id: Uuid): void {

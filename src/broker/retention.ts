@@ -76,10 +76,12 @@ export class Retention {
   /** A failure in one partition never keeps the others from their turn. */
   async #retire(topic: Topic, log: PartitionLog, nowMs: number): Promise<void> {
     if (!topic.settings.deletes || log.stopped !== null) return;
-    const { logger } = this.#context;
-    const { retentionMs, retentionBytes } = topic.settings;
+    const { logger, time } = this.#context;
+    const { retentionMs, retentionBytes, logAppendTime } = topic.settings;
     try {
-      const { segments, bytes, futureMs } = await retire(log, { retentionMs, retentionBytes }, nowMs);
+      // What others stamped is as old as they say.
+      const ageMs = logAppendTime ? (stampMs: number): number => time.stampAgeMs(stampMs, nowMs) : undefined;
+      const { segments, bytes, futureMs } = await retire(log, { retentionMs, retentionBytes }, nowMs, ageMs);
       if (segments > 0) {
         logger.info(
           { topic: topic.name, folder: log.folder, segments, bytes },

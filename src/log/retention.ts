@@ -8,6 +8,9 @@ export interface RetentionLimits {
   readonly retentionBytes: number;
 }
 
+/** How old what has a timestamp is. */
+export type AgeOf = (timestampMs: number) => number;
+
 export interface Retired {
   readonly segments: number;
   readonly bytes: number;
@@ -21,8 +24,13 @@ export interface Retired {
  * segment is ended first when it is its turn. The log's start moves durably before any file goes.
  * @throws Fault diskFull, diskError, brokerStopped
  */
-export async function retire(log: PartitionLog, limits: RetentionLimits, nowMs: number): Promise<Retired> {
-  const { expired, endOffset, futureMs } = await expiredOf(log, limits, nowMs);
+export async function retire(
+  log: PartitionLog,
+  limits: RetentionLimits,
+  nowMs: number,
+  ageMs: AgeOf = (timestampMs) => nowMs - timestampMs,
+): Promise<Retired> {
+  const { expired, endOffset, futureMs } = await expiredOf(log, limits, nowMs, ageMs);
   const last = expired.at(-1);
   if (last === undefined) return { segments: 0, bytes: 0, futureMs };
   const bytes = expired.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -55,6 +63,7 @@ async function expiredOf(
   log: PartitionLog,
   { retentionMs, retentionBytes }: RetentionLimits,
   nowMs: number,
+  ageMs: AgeOf,
 ): Promise<{ expired: Segment[]; endOffset: number; futureMs: number | null }> {
   const { segments, marks, sizeBytes } = log;
   const candidates = [...segments];
@@ -70,7 +79,7 @@ async function expiredOf(
     if (!isLarge) {
       const largestMs = retentionMs < 0 ? null : await youngestMs(log, candidates, i);
       if (largestMs !== null && largestMs > nowMs) futureMs = largestMs;
-      if (largestMs === null || largestMs < 0 || nowMs - largestMs <= retentionMs) break;
+      if (largestMs === null || largestMs < 0 || ageMs(largestMs) <= retentionMs) break;
     }
     excessBytes = Math.max(0, excessBytes - segment.sizeBytes);
     expired.push(segment);

@@ -11,13 +11,21 @@ const name = id.map((letter) => `topic-${letter}`);
 const partitionIndex = fc.nat(3);
 const settings = fc.dictionary(fc.constantFrom('retention.ms', 'flush.ms'), fc.constantFrom('1', '2'), { maxKeys: 2 });
 
-const made = fc.constantFrom('all' as const, 'groups' as const);
+const clockFacts = {
+  leap: fc.option(fc.record({ firstWallMs: fc.nat(), lastWallMs: fc.nat() })),
+  setBacks: fc.record({
+    open: fc.option(fc.record({ fromMs: fc.nat(), behindMs: fc.nat() })),
+    closed: fc.array(fc.record({ fromMs: fc.nat(), toMs: fc.nat(), behindMs: fc.nat() }), { maxLength: 2 }),
+  }),
+};
+const mark = { made: fc.constantFrom('all' as const, 'groups' as const), ...clockFacts };
 
 const clusterEvent: fc.Arbitrary<ClusterEvent> = fc.oneof(
-  fc.record({ type: fc.constant('started' as const), epoch: fc.nat(100) }),
-  fc.record({ type: fc.constant('started' as const), epoch: fc.nat(100), made }),
-  fc.constant({ type: 'stopped' as const }),
-  fc.record({ type: fc.constant('stopped' as const), made }),
+  fc.record(
+    { type: fc.constant('started' as const), epoch: fc.nat(100), ...mark },
+    { requiredKeys: ['type', 'epoch'] },
+  ),
+  fc.record({ type: fc.constant('stopped' as const), ...mark }, { requiredKeys: ['type'] }),
   id.chain((letter) =>
     fc.record({
       type: fc.constant('topic' as const),
@@ -77,11 +85,11 @@ const groupEvent: fc.Arbitrary<GroupEvent> = fc.oneof(
 
 function factsOfCluster(state: ClusterState): object {
   const { topics, partitions, brokerSettings, groupSettings, deletedTopics, epoch, stoppedCleanly } = state;
-  const { producerIdNext, partitionsMade, groupsMade } = state;
+  const { producerIdNext, partitionsMade, groupsMade, leap, setBacks } = state;
   const colliding = ['A', 'B', 'C', 'D'].map((letter) => state.collidingWith(`topic-${letter}`)?.id);
   const sets = { topics, brokerSettings, groupSettings, deletedTopics };
   const made = { partitionsMade, groupsMade };
-  return { ...sets, ...made, partitions, epoch, stoppedCleanly, producerIdNext, colliding };
+  return { ...sets, ...made, partitions, epoch, stoppedCleanly, leap, setBacks, producerIdNext, colliding };
 }
 
 function factsOfGroups({ offsets, classicGroups, uptimeMs }: GroupState): object {

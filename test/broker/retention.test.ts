@@ -1,21 +1,13 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Broker } from '../../src/broker/broker.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
-import { ManualClock, until } from '../log/support.ts';
+import { until } from '../log/support.ts';
 import { atEnd, openBroker, tempFolder } from '../server/support.ts';
+import { SetClock } from './set-clock.ts';
 
 const INTERVAL_MS = 60_000;
 const DAY_MS = 86_400_000;
 const TEN_YEARS_MS = 3650 * DAY_MS;
-
-/** A clock whose wall time can be set, while what really passes goes on as it did. */
-class SetClock extends ManualClock {
-  offMs = 0;
-
-  override wallMs(): number {
-    return super.wallMs() + this.offMs;
-  }
-}
 
 async function start(clock: SetClock, folder = tempFolder()): Promise<{ broker: Broker; messages: () => string }> {
   const settings = {
@@ -37,6 +29,15 @@ async function topicWith(broker: Broker, name: string, settings: Record<string, 
   const batch = buildBatch([{ timestampMs: broker.clock.wallMs(), key: Buffer.from('k'), value: Buffer.from('v') }]);
   await broker.produce(topic, 0, batch, { acks: -1, version: 9 }).settled;
   return () => topic.partition(0).marks.logStart;
+}
+
+const STAMPED = { 'message.timestamp.type': 'LogAppendTime' };
+
+/** Lets some passes run: a topic that is made for it expires. */
+async function passOver(clock: SetClock, broker: Broker): Promise<void> {
+  const name = `expired-${broker.topics.size}`;
+  const expired = await topicWith(broker, name, { 'retention.ms': '1000' });
+  await pass(clock, () => expired() === 1);
 }
 
 /** Lets one pass after the other run until something holds. */
@@ -104,6 +105,66 @@ test('a start does not make a clock believed that has leapt: the next one but on
     expect(broker.topics.get('seven-days').partition(0).marks.logStart).toBe(0);
     await broker.close();
   }
+});
+
+describe('what the broker stamped while its clock was behind', () => {
+  test.each([-TEN_YEARS_MS, -30 * DAY_MS])('by %d ms is not old when that is set right', async (offMs) => {
+    const clock = new SetClock();
+    const { broker } = await start(clock);
+    clock.offMs = offMs;
+    const stamped = await topicWith(broker, 'stamped', STAMPED);
+    const brief = await topicWith(broker, 'brief', { ...STAMPED, 'retention.ms': String(10 * INTERVAL_MS) });
+    const sent = await topicWith(broker, 'sent', {});
+    clock.offMs = 0;
+    await passOver(clock, broker);
+    expect([stamped(), brief()]).toEqual([0, 0]);
+    // What a client stamped is as old as the client says.
+    expect(sent()).toBe(1);
+    await pass(clock, () => brief() === 1);
+    expect(stamped()).toBe(0);
+  });
+
+  test('is not old either when that was behind twice, for another time', async () => {
+    const clock = new SetClock();
+    const { broker } = await start(clock);
+    clock.offMs = -TEN_YEARS_MS;
+    const first = await topicWith(broker, 'first', STAMPED);
+    clock.offMs = -TEN_YEARS_MS / 2;
+    await passOver(clock, broker);
+    const second = await topicWith(broker, 'second', STAMPED);
+    clock.offMs = 0;
+    await passOver(clock, broker);
+    expect([first(), second()]).toEqual([0, 0]);
+  });
+
+  test('is not old after a start, whether the clock was set right before, or meanwhile, or is later', async () => {
+    const clock = new SetClock();
+    const folder = tempFolder();
+    const first = await start(clock, folder);
+    clock.offMs = -TEN_YEARS_MS;
+    await topicWith(first.broker, 'before', STAMPED);
+    clock.offMs = 0;
+    await passOver(clock, first.broker);
+    clock.offMs = -TEN_YEARS_MS;
+    await topicWith(first.broker, 'meanwhile', STAMPED);
+    await first.broker.close();
+    clock.offMs = 0;
+    const second = await start(clock, folder);
+    await passOver(clock, second.broker);
+    await second.broker.close();
+    clock.offMs = -TEN_YEARS_MS;
+    const third = await start(clock, folder);
+    await topicWith(third.broker, 'later', STAMPED);
+    clock.offMs = 0;
+    // A clock that leaps ahead just after a start is not believed for a day.
+    for (let i = 0; i < 25; i += 1) {
+      clock.advance(DAY_MS / 24);
+      await passOver(clock, third.broker);
+    }
+    for (const name of ['before', 'meanwhile', 'later']) {
+      expect(third.broker.topics.get(name).partition(0).marks.logStart, name).toBe(0);
+    }
+  });
 });
 
 test('a record of a day to come is told of, once; one of a clock that runs a little fast is not', async () => {

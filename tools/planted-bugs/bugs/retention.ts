@@ -24,8 +24,8 @@ export const retentionBugs: readonly PlantedBug[] = [
     name: 'age off by one',
     wrong: 'A segment goes when it is exactly as old as the limit, which Kafka keeps.',
     file: 'src/log/retention.ts',
-    find: 'nowMs - largestMs <= retentionMs) break;',
-    replace: 'nowMs - largestMs < retentionMs) break;',
+    find: 'ageMs(largestMs) <= retentionMs) break;',
+    replace: 'ageMs(largestMs) < retentionMs) break;',
     caughtBy: [
       test(
         'log/retention',
@@ -37,8 +37,8 @@ export const retentionBugs: readonly PlantedBug[] = [
     name: 'record of a time to come expires',
     wrong: 'How far a record lies from now is its age: one stamped far ahead takes its whole segment with it.',
     file: 'src/log/retention.ts',
-    find: 'nowMs - largestMs <= retentionMs) break;',
-    replace: 'Math.abs(nowMs - largestMs) <= retentionMs) break;',
+    find: 'ageMs(largestMs) <= retentionMs) break;',
+    replace: 'Math.abs(ageMs(largestMs)) <= retentionMs) break;',
     caughtBy: [
       test(
         'log/retention',
@@ -116,6 +116,33 @@ export const retentionBugs: readonly PlantedBug[] = [
     replace: 'if (monotonicMs - this.#disbelievedSinceMs > DISBELIEF_MS) {',
     caughtBy: [
       test('base/steady-time', 'a clock that leaps ahead by 3600000 ms is not believed for a day, and is told of'),
+    ],
+  },
+  {
+    name: 'set-back of the clock forgotten',
+    wrong:
+      'What the broker stamped while its clock was ten years behind is ten years old when that is set right: it is deleted, seconds after it was stored.',
+    file: 'src/base/set-backs.ts',
+    find: 'if (open !== null) this.#close({ ...open, toMs: expectedMs });',
+    replace: 'if (open !== null && behindMs > DRIFT_MS) this.#close({ ...open, toMs: expectedMs });',
+    caughtBy: [
+      test(
+        'base/set-backs',
+        'what was stamped while the clock was behind is as old as the time since, when it is right (3600000 ms)',
+      ),
+    ],
+  },
+  {
+    name: 'set-back of the clock unknown to the next start',
+    wrong: 'The records that were stamped while the clock was behind are deleted by the next start’s first look.',
+    file: 'src/broker/cluster-state.ts',
+    find: 'this.setBacks = event.setBacks ?? null;',
+    replace: 'this.setBacks = null;',
+    caughtBy: [
+      test(
+        'broker/retention',
+        'what the broker stamped while its clock was behind is not old after a start, whether the clock was set right before, or meanwhile, or is later',
+      ),
     ],
   },
 ];
