@@ -80,7 +80,9 @@ for (const compression of ['none', 'lz4', 'zstd'] as const) {
   // Timers of the clock let the process end.
   const alive = setInterval(() => {}, 1000);
   const { codecs } = log;
-  const report = await compact(plan, { disk, keys, pace, settings, nowMs, indexIntervalBytes: 4096, codecs });
+  const ageMs = (stampMs: number): number => nowMs - stampMs;
+  const pass = { disk, keys, pace, settings, nowMs, ageMs, indexIntervalBytes: 4096, codecs };
+  const report = await compact(plan, pass);
   clearInterval(alive);
   const seconds = (systemClock.monotonicMs() - startMs) / 1000;
   delay.disable();

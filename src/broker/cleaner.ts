@@ -8,6 +8,7 @@ import { type CompactionReport, compact } from '../log/compaction.ts';
 import { type CompactionPlan, isDue, planOf } from '../log/compaction-plan.ts';
 import { KeyMap } from '../log/key-map.ts';
 import type { LogContext, PartitionLog } from '../log/partition-log.ts';
+import type { AgeOf } from '../log/retention.ts';
 import type { BrokerSettings } from './broker-settings.ts';
 import type { Topic } from './topic.ts';
 import type { Topics } from './topics.ts';
@@ -82,17 +83,22 @@ export class Cleaner {
   async #dirtiest(nowMs: number): Promise<Candidate | null> {
     let dirtiest: Candidate | null = null;
     for (const topic of this.#context.topics) {
-      const { compaction } = topic.settings;
+      const { compaction, logAppendTime } = topic.settings;
       if (compaction === null) continue;
+      const ageMs = logAppendTime ? this.#stampAge(nowMs) : undefined;
       for (const log of topic.partitions) {
         if (this.#closed) return null;
         if (log.stopped !== null || this.#context.clock.monotonicMs() < (this.#retryAtMs.get(log) ?? 0)) continue;
-        const plan = await this.#guarded(topic, log, () => planOf(log, compaction, nowMs));
+        const plan = await this.#guarded(topic, log, () => planOf(log, compaction, nowMs, ageMs));
         if (!plan || !isDue(plan, compaction)) continue;
         if (dirtiest === null || isDirtier(plan, dirtiest.plan)) dirtiest = { topic, plan };
       }
     }
     return dirtiest;
+  }
+
+  #stampAge(nowMs: number): AgeOf {
+    return (stampMs) => this.#context.time.stampAgeMs(stampMs, nowMs);
   }
 
   async #compact({ topic, plan }: Candidate, nowMs: number): Promise<void> {
@@ -107,7 +113,8 @@ export class Cleaner {
     const report = await this.#guarded(topic, log, async () => {
       const keys = await KeyMap.create(settings.number('log.cleaner.dedupe.buffer.size'), random);
       const { indexIntervalBytes } = topic.settings.log;
-      return compact(plan, { disk, keys, pace, codecs: log.codecs, settings: compaction, nowMs, indexIntervalBytes });
+      const context = { disk, keys, pace, codecs: log.codecs, settings: compaction, nowMs, indexIntervalBytes };
+      return compact(plan, { ...context, ageMs: this.#stampAge(nowMs) });
     });
     if (report !== null) this.#tell(topic, log, report, clock.monotonicMs() - startMs);
   }

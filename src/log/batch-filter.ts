@@ -90,10 +90,16 @@ export class BatchFilter {
       this.#counts.recordsWithoutKey += 1;
       return false;
     }
-    const isOver = !hasValue && horizonMs !== null && horizonMs <= this.#context.nowMs && !this.hasUnread;
+    const isOver = !hasValue && horizonMs !== null && this.#isPast(horizonMs) && !this.hasUnread;
     if (!isOver && this.#context.keys.get(key) <= record.offset) return true;
     this.#counts.recordsDropped += 1;
     return false;
+  }
+
+  /** Also by the time since it was first compacted: by a clock that has been set right since, the horizon may be long past. */
+  #isPast(horizonMs: number): boolean {
+    const { nowMs, ageMs, settings } = this.#context;
+    return horizonMs <= nowMs && settings.deleteRetentionMs <= ageMs(horizonMs - settings.deleteRetentionMs);
   }
 
   /** A batch that a retry of its producer would be known by keeps its header. */

@@ -1,4 +1,5 @@
 import type { PartitionLog } from './partition-log.ts';
+import type { AgeOf } from './retention.ts';
 import type { Segment } from './segment.ts';
 
 /** A topic's settings of compaction, each named after Kafka's. */
@@ -37,6 +38,7 @@ export async function planOf(
   log: PartitionLog,
   settings: CompactionSettings,
   nowMs: number,
+  ageMs: AgeOf = (timestampMs) => nowMs - timestampMs,
 ): Promise<CompactionPlan | null> {
   await log.compacted.finish();
   const { reads } = log.reader;
@@ -54,7 +56,7 @@ export async function planOf(
     const isDirty = next > cleanNext;
     if (isDirty && settings.lagMinMs > 0) {
       const youngestMs = await reads.run(() => segment.index.maxTimestampMs());
-      if (youngestMs > nowMs - settings.lagMinMs) break;
+      if (ageMs(youngestMs) < settings.lagMinMs) break;
     }
     if (isDirty && settings.lagMaxMs < Number.MAX_SAFE_INTEGER) {
       isOverdue ||= (await reads.run(async () => segment.ageAt(nowMs))) > settings.lagMaxMs;

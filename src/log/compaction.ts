@@ -7,6 +7,7 @@ import { BatchFilter } from './batch-filter.ts';
 import { type CompactionPlan, type CompactionSettings, groupsOf } from './compaction-plan.ts';
 import type { KeyMap } from './key-map.ts';
 import { keyedRecords } from './keyed-records.ts';
+import type { AgeOf } from './retention.ts';
 import type { Segment } from './segment.ts';
 import { SegmentWriter } from './segment-writer.ts';
 import { soundBatches } from './sound-batches.ts';
@@ -39,6 +40,8 @@ export interface CompactionContext {
   readonly codecs: Codecs;
   readonly settings: CompactionSettings;
   readonly nowMs: number;
+  /** Of what the broker itself stamped. */
+  readonly ageMs: AgeOf;
   readonly indexIntervalBytes: number;
 }
 

@@ -4,15 +4,17 @@ import type { Topic } from '../../src/broker/topic.ts';
 import { batchesIn } from '../../src/record/batch.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
 import { recordsOf } from '../../src/record/records.ts';
-import { ManualClock, readAll, settle, until } from '../log/support.ts';
+import { type ManualClock, readAll, settle, until } from '../log/support.ts';
 import { atEnd, openBroker } from '../server/support.ts';
+import { SetClock } from './set-clock.ts';
 
 const BACKOFF_MS = 60_000;
+const DAY_MS = 86_400_000;
 
 async function start(
   settings: Record<string, string> = {},
-): Promise<{ broker: Broker; clock: ManualClock; messages: () => string }> {
-  const clock = new ManualClock();
+): Promise<{ broker: Broker; clock: SetClock; messages: () => string }> {
+  const clock = new SetClock();
   const { broker, warnings } = await openBroker({
     clock,
     settings: { 'log.cleaner.backoff.ms': String(BACKOFF_MS), ...settings },
@@ -61,6 +63,10 @@ async function topicWith(
   await appendTo(topic, broker, 300, valueBytes);
   const log = topic.partition(0);
   return async () => recordsIn(await readAll(log)).length;
+}
+
+function offsetsIn(bytes: Buffer): number[] {
+  return [...batchesIn(bytes)].flatMap((at) => [...recordsOf(bytes, at)].map(({ offset }) => offset));
 }
 
 function recordsIn(bytes: Buffer): unknown[] {
@@ -155,4 +161,38 @@ test('max.compaction.lag.ms: what is older is compacted however little it is, an
   expect(await untilFew(clock, late, 4)).toBe(4);
   expect(await never()).toBe(300);
   expect(messages()).toBe('');
+});
+
+test('a clock that was ten years behind, and is set right, lets nothing be compacted or its tombstones go before their time', async () => {
+  const { broker, clock } = await start();
+  const compacted = { 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': '0' };
+  const stamped = { ...compacted, 'message.timestamp.type': 'LogAppendTime' };
+  clock.offMs = -3650 * DAY_MS;
+  const young = await topicWith(broker, 'young', { ...stamped, 'min.compaction.lag.ms': String(DAY_MS) });
+  const count = await topicWith(broker, 'compacted', { ...compacted, 'delete.retention.ms': String(DAY_MS) });
+  const topic = broker.topics.get('compacted');
+  const batch = buildBatch(
+    ['k0', 'gone'].map((key) => ({ timestampMs: broker.clock.wallMs(), key: Buffer.from(key), value: null })),
+  );
+  const { baseOffset, settled } = broker.produce(topic, 0, batch, { acks: -1, version: 9 });
+  await settled;
+  await appendTo(topic, broker, 100, 200);
+  const hasTombstone = async (): Promise<boolean> =>
+    offsetsIn(await readAll(topic.partition(0))).includes(baseOffset + 1);
+  clock.advance(BACKOFF_MS);
+  await untilFew(clock, count, 110);
+  clock.offMs = 0;
+  for (let i = 0; i < 3; i += 1) {
+    await appendTo(topic, broker, 100, 200);
+    const before = await count();
+    clock.advance(BACKOFF_MS);
+    await untilFew(clock, count, before - 50);
+  }
+  expect(await hasTombstone()).toBe(true);
+  expect(await young()).toBe(300);
+  clock.advance(DAY_MS);
+  await untilFew(clock, young, 100);
+  await appendTo(topic, broker, 100, 200);
+  clock.advance(BACKOFF_MS);
+  while (await hasTombstone()) await look(clock, 0);
 });

@@ -64,6 +64,7 @@ export async function compactLog(
     codecs: log.codecs,
     settings,
     nowMs,
+    ageMs: (stampMs) => nowMs - stampMs,
     indexIntervalBytes: 300,
   });
 }

@@ -8,6 +8,10 @@ const CRASHES = test(
   'log/compaction',
   'a crash at each call of the disk leaves the old segments or the new one, and the next pass ends what was begun',
 );
+const CLOCK_SET_RIGHT = test(
+  'broker/cleaner',
+  'a clock that was ten years behind, and is set right, lets nothing be compacted or its tombstones go before their time',
+);
 
 /** Compaction: what goes, and how a compacted segment gets its place. */
 export const compactionBugs: readonly PlantedBug[] = [
@@ -23,8 +27,8 @@ export const compactionBugs: readonly PlantedBug[] = [
     name: 'tombstone goes at once',
     wrong: 'A tombstone does not stay for delete.retention.ms: a consumer that was away keeps a key that was deleted.',
     file: 'src/log/batch-filter.ts',
-    find: 'const isOver = !hasValue && horizonMs !== null && horizonMs <= this.#context.nowMs',
-    replace: 'const isOver = !hasValue && (horizonMs ?? 0) <= this.#context.nowMs',
+    find: 'const isOver = !hasValue && horizonMs !== null && this.#isPast(horizonMs)',
+    replace: 'const isOver = !hasValue && this.#isPast(horizonMs ?? 0)',
     caughtBy: [
       test(
         'log/compaction',
@@ -117,5 +121,23 @@ export const compactionBugs: readonly PlantedBug[] = [
         'two keys made to be taken for one under known seeds are told apart by a map that was given others',
       ),
     ],
+  },
+  {
+    name: 'tombstone goes when the clock is set right',
+    wrong:
+      'A tombstone that was first compacted while the clock was ten years behind goes as soon as that is set right.',
+    file: 'src/log/batch-filter.ts',
+    find: 'return horizonMs <= nowMs && settings.deleteRetentionMs <= ageMs(horizonMs - settings.deleteRetentionMs);',
+    replace: 'return horizonMs <= nowMs && settings.deleteRetentionMs <= ageMs(-settings.deleteRetentionMs);',
+    caughtBy: [CLOCK_SET_RIGHT],
+  },
+  {
+    name: 'compacted when the clock is set right',
+    wrong:
+      'What was stamped while the clock was ten years behind is compacted before its min.compaction.lag.ms is over.',
+    file: 'src/log/compaction-plan.ts',
+    find: 'if (ageMs(youngestMs) < settings.lagMinMs) break;',
+    replace: 'if (nowMs - youngestMs < settings.lagMinMs) break;',
+    caughtBy: [CLOCK_SET_RIGHT],
   },
 ];
