@@ -37,10 +37,11 @@ export const TOPIC_KINDS = {
     settings: { ...ROLLING, 'retention.ms': '604800000', 'segment.ms': '3000', 'millrace.rot': 'skip' },
     skipsRot: true,
   },
+  /** Nor what the broker stamped while its clock was wrong. */
   stamped: {
     settings: {
       ...ROLLING,
-      'retention.ms': '-1',
+      'retention.ms': '604800000',
       'message.timestamp.type': 'LogAppendTime',
       'segment.ms': '5000',
       'millrace.rot': 'skip',
