@@ -1,3 +1,4 @@
+import { cpSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Broker } from '../../src/broker/broker.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
@@ -164,6 +165,27 @@ describe('what the broker stamped while its clock was behind', () => {
     for (const name of ['before', 'meanwhile', 'later']) {
       expect(third.broker.topics.get(name).partition(0).marks.logStart, name).toBe(0);
     }
+  });
+
+  test('is not old after a crash, as soon as it is acknowledged', async () => {
+    const clock = new SetClock();
+    const [folder, copy] = [tempFolder(), tempFolder()];
+    const first = await start(clock, folder);
+    await first.broker.topics.create({
+      name: 'stamped',
+      partitions: 1,
+      replicationFactor: 1,
+      settings: new Map(Object.entries(STAMPED)),
+    });
+    clock.offMs = -TEN_YEARS_MS;
+    const batch = buildBatch([{ timestampMs: 0, key: null, value: Buffer.from('v') }]);
+    await first.broker.produce(first.broker.topics.get('stamped'), 0, batch, { acks: -1, version: 9 }).settled;
+    // What a crash leaves.
+    cpSync(folder, copy, { recursive: true });
+    clock.offMs = 0;
+    const { broker } = await start(clock, copy);
+    await passOver(clock, broker);
+    expect(broker.topics.get('stamped').partition(0).marks).toMatchObject({ logStart: 0, acceptedNext: 1 });
   });
 });
 
