@@ -8,7 +8,6 @@ import { loadIdentity } from './broker/identity.ts';
 import type { Disk, DiskLock } from './disk/disk.ts';
 import { OverlayDisk } from './disk/overlay-disk.ts';
 import { realDisk } from './disk/real-disk.ts';
-import { CLUSTER_LEDGER, ExpectedFolders } from './expected-folders.ts';
 import { checkPresence } from './ledger/ledger.ts';
 import { CHECKPOINT_FILE } from './log/checkpoint.ts';
 import { Segment } from './log/segment.ts';
@@ -69,6 +68,8 @@ const INDEX_INTERVAL_BYTES = 4096;
 /** Folders that are gone, as many as are named. */
 const NAMED_MAX = 20;
 const IDENTITY_FILE = 'millrace.json';
+const CLUSTER_LEDGER = path.join('ledger', 'cluster');
+const GROUPS_LEDGER = path.join('ledger', 'groups');
 const SEGMENT_FILE = /^(\d{20})\.(?:log|index|timeindex)$/;
 const PARTITION_FOLDER = /^topics[/\\]([^/\\]+)[/\\](\d+)$/;
 const LEDGER_FOLDER = /^ledger[/\\][^/\\]+$/;
@@ -90,11 +91,10 @@ export async function openStoppedFolder(given: string): Promise<StoppedFolder> {
     const only = isFile ? SEGMENT_FILE.exec(path.basename(target))?.[1] : undefined;
     const namesFile = isFile && only === undefined;
     const proofs = await StoredProofs.read(disk, root !== null, findings);
-    const read = root === null ? null : await readCluster(disk, proofs, warnings);
+    const cluster = root === null ? null : await readCluster(disk, proofs, warnings);
     const folders = namesFile ? [] : logFolders(root, innermost);
-    const lost = root === null ? [] : await lostFolders(disk, proofs, read!.expected);
+    const lost = root === null ? [] : await lostFolders(disk, proofs, cluster!);
     const lostHere = namesFile ? [] : lost.filter((folder) => isWithin(folder, path.relative(root!, innermost)));
-    const cluster = read?.state ?? null;
     const logs = await Promise.all(
       [...new Set([...folders, ...lostHere])].map((folder) =>
         storedLog(disk, folder, { only, cluster, proofs, isLost: lostHere.includes(folder) }),
@@ -177,10 +177,11 @@ function isWithin(folder: string, named: string): boolean {
 }
 
 /** The folders of logs that must be there and have no files. Where there are topics, there was a ledger that knew them. */
-async function lostFolders(disk: Disk, proofs: StoredProofs, expected: ExpectedFolders): Promise<string[]> {
+async function lostFolders(disk: Disk, proofs: StoredProofs, cluster: ClusterState): Promise<string[]> {
   const hasTopics = (await disk.list('topics')).length > 0;
   const lost: string[] = [];
-  for (const { folder, isMade } of [{ folder: CLUSTER_LEDGER, isMade: hasTopics }, ...expected]) {
+  const ledger = { folder: CLUSTER_LEDGER, isMade: hasTopics };
+  for (const { folder, isMade } of [ledger, ...foldersKnownBy(cluster)]) {
     const names = await disk.list(folder);
     // With a checkpoint it is a log that lacks its files, which is found as that.
     if (names.some((name) => name.endsWith('.log') || name === CHECKPOINT_FILE)) continue;
@@ -188,6 +189,16 @@ async function lostFolders(disk: Disk, proofs: StoredProofs, expected: ExpectedF
     if (isMade || (await proofs.of(folder)).proven !== null) lost.push(folder);
   }
   return lost;
+}
+
+/** Folders of logs that the cluster ledger knows, and whether it knows that they are made. */
+function* foldersKnownBy({ topics, partitionsMade, groupsMade }: ClusterState) {
+  for (const { id, partitions } of topics.values()) {
+    for (let i = 0; i < partitions; i += 1) {
+      yield { folder: path.join('topics', id, String(i)), isMade: i < (partitionsMade.get(id) ?? 0) };
+    }
+  }
+  yield { folder: GROUPS_LEDGER, isMade: groupsMade };
 }
 
 async function refusalFor(disk: Disk, lost: readonly string[]): Promise<Fault | null> {
@@ -264,18 +275,13 @@ function byPlace(a: StoredLog, b: StoredLog): number {
 }
 
 /** What the cluster ledger tells of topics and settings. It is read as it lies, without the repairs of a broker's start. */
-async function readCluster(disk: Disk, proofs: StoredProofs, warnings: string[]) {
+async function readCluster(disk: Disk, proofs: StoredProofs, warnings: string[]): Promise<ClusterState> {
   const state = new ClusterState(new Map());
-  const expected = new ExpectedFolders(state);
   const ledger = await storedLog(disk, CLUSTER_LEDGER, { cluster: state, proofs });
   try {
     for (const segment of ledger.segments) {
       await walkBatches(segment, 0, (batch) => {
-        for (const { value } of recordsOf(batch)) {
-          const event = decodeMessagePack(value!) as ClusterEvent;
-          state.apply(event);
-          expected.note(event);
-        }
+        for (const { value } of recordsOf(batch)) state.apply(decodeMessagePack(value!) as ClusterEvent);
         return true;
       });
     }
@@ -284,5 +290,5 @@ async function readCluster(disk: Disk, proofs: StoredProofs, warnings: string[])
   } finally {
     for (const segment of ledger.segments) await segment.close();
   }
-  return { state, expected };
+  return state;
 }
