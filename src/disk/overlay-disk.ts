@@ -104,6 +104,10 @@ export class OverlayDisk implements Disk {
     const node = await this.#lookUp(source.folder, source.name);
     if (node === null) throw problem('ENOENT', from);
     const target = await this.#parent(to);
+    const replaced = await this.#lookUp(target.folder, target.name);
+    if (replaced !== null && replaced.kind !== node.kind) {
+      throw problem(replaced.kind === 'folder' ? 'EISDIR' : 'ENOTDIR', to);
+    }
     source.folder.names.set(source.name, null);
     target.folder.names.set(target.name, node);
   }
@@ -275,6 +279,7 @@ class OverlaidHandle implements DiskFile {
   async write(buffers: readonly Buffer[], position: number): Promise<void> {
     this.#enter(true);
     const bytes = Buffer.concat(buffers);
+    if (bytes.length === 0) return;
     const present = Buffer.alloc(bytes.length);
     const known = await this.read(present, position);
     this.#file.sizeBytes = Math.max(this.#file.sizeBytes, position + bytes.length);
