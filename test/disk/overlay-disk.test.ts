@@ -6,10 +6,12 @@ import { OverlayDisk } from '../../src/disk/overlay-disk.ts';
 import { realDisk } from '../../src/disk/real-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { bytes, testDiskContract, withFile } from './disk-contract.ts';
+import { testDiskOddities } from './disk-contract-oddities.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 import { tempFolder } from './temp-folder.ts';
 
 testDiskContract(() => new OverlayDisk(realDisk(tempFolder())));
+testDiskOddities(() => new OverlayDisk(realDisk(tempFolder())));
 
 const contentOf = async (disk: OverlayDisk | SimulatedDisk, file: string): Promise<Buffer> =>
   withFile(disk.open(file, 'read'), async (opened) => {

@@ -3,9 +3,11 @@ import path from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { realDisk } from '../../src/disk/real-disk.ts';
 import { bytes, faultOf, testDiskContract, withFile } from './disk-contract.ts';
+import { testDiskOddities } from './disk-contract-oddities.ts';
 import { tempFolder } from './temp-folder.ts';
 
 testDiskContract(() => realDisk(tempFolder()));
+testDiskOddities(() => realDisk(tempFolder()));
 
 describe('the operating system takes a write in pieces', () => {
   afterEach(() => vi.restoreAllMocks());

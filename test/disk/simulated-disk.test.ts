@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../seeded-random.ts';
 import { bytes, faultOf, testDiskContract, withFile } from './disk-contract.ts';
+import { testDiskOddities } from './disk-contract-oddities.ts';
 import { POWER_CUTS, type PowerCut, SimulatedDisk } from './simulated-disk.ts';
 
 const diskOf = (seed = 1): SimulatedDisk => new SimulatedDisk(new SeededRandom(seed));
 
 testDiskContract(() => diskOf());
+testDiskOddities(() => diskOf());
 
 async function contentOf(disk: SimulatedDisk, path: string): Promise<Buffer | null> {
   const size = await disk.size(path);

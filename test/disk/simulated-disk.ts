@@ -206,6 +206,9 @@ export class SimulatedDisk implements Disk {
     const target = this.#parent(to);
     const node = source.folder.cached.get(source.name);
     if (node === undefined) throw problem('ENOENT', from);
+    const replaced = target.folder.cached.get(target.name);
+    if (isFolder(replaced) && !isFolder(node)) throw problem('EISDIR', to);
+    if (replaced !== undefined && isFolder(node) && !isFolder(replaced)) throw problem('ENOTDIR', to);
     this.#name([
       { ...source, node: null },
       { ...target, node },
@@ -234,12 +237,15 @@ export class SimulatedDisk implements Disk {
   async syncFolder(path: string): Promise<void> {
     await this.#call('syncFolder', path, true);
     const node = this.#find(path);
-    if (!isFolder(node)) throw problem('ENOENT', path);
-    this.#syncNames(node);
+    if (node === null) throw problem('ENOENT', path);
+    if (isFolder(node)) this.#syncNames(node);
+    else this.#syncInode(node, this.#made);
   }
 
   async lock(path: string): Promise<DiskLock | null> {
     await this.#call('open', path, false);
+    const above = this.#find(partsOf(path).slice(0, -1).join('/'));
+    if (!isFolder(above)) throw new Fault('readOnlyDisk', { detail: `cannot lock ${path}` });
     if (this.#locks.has(path)) return null;
     this.#locks.add(path);
     return { release: async () => void this.#locks.delete(path) };
@@ -253,7 +259,7 @@ export class SimulatedDisk implements Disk {
     let open = true;
     const enter = async (call: FailingCall, mutates: boolean): Promise<void> => {
       if (!open) throw problem('EBADF', path);
-      if (mutates && mode === 'read' && call !== 'sync') throw problem('EBADF', path);
+      if (mutates && mode === 'read' && call !== 'sync') throw problem(call === 'truncate' ? 'EINVAL' : 'EBADF', path);
       await this.#call(call, path, mutates);
     };
     return {
@@ -338,7 +344,7 @@ export class SimulatedDisk implements Disk {
   /** Puts bytes into the page cache; in pieces, since that is how an operating system may take them. */
   #write(inode: Inode, position: number, bytes: Buffer): void {
     const end = position + bytes.length;
-    if (end > inode.cached.length) resize(inode, 'cached', end);
+    if (bytes.length > 0 && end > inode.cached.length) resize(inode, 'cached', end);
     bytes.copy(inode.cached, position);
     for (let at = 0; at < bytes.length; ) {
       const size = 1 + this.#random.below(bytes.length - at);
