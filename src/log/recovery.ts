@@ -77,6 +77,7 @@ async function recoverOnce(
   const segments = await openSegments(context, folder, indexIntervalBytes);
   if (mustBeWhole) checkFirstFile(folder, segments, checkpoint);
   if (segments.length === 0) return emptyLog(context, folder, checkpoint, journaled, indexIntervalBytes);
+  if (checkpoint === null) tellIfLost(context, folder, segments);
   await syncNames(disk, folder, own === null);
   const quarantine = await Quarantine.open(context, folder);
   try {
@@ -106,6 +107,19 @@ async function recoverOnce(
     await Promise.allSettled(segments.map((segment) => segment.close()));
     throw error;
   }
+}
+
+/**
+ * Each roll and each deletion writes a checkpoint, but for those of which a full disk refuses it: so a log without is not
+ * refused.
+ */
+function tellIfLost({ logger }: RecoveryContext, folder: string, segments: readonly Segment[]): void {
+  const logStart = segments[0]!.baseOffset;
+  if (logStart === 0 && segments.length <= 2) return;
+  logger.error(
+    { folder, logStart },
+    'the checkpoint of a partition is gone: deleted records may be back, and what is damaged is taken for a torn write and cut off',
+  );
 }
 
 /**

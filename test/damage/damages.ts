@@ -73,9 +73,9 @@ export async function tryDamage(folder: Folder, damage: Damage, counts: Map<stri
   });
   count(counts, `${kind}: ${outcome}`);
   if (outcome === 'BROKEN') return wrong;
-  // A log whose checkpoint is gone and that has damage is cut there, as at a crash: its bytes are kept, and it is told.
-  const isTwice = kind === 'checkpoint' && damage.change === null && outcome === 'told';
-  return isTwice || (allowed[kind] ?? caches).includes(outcome) ? null : outcome;
+  // A log whose checkpoint is gone is told of. One that has damage is cut there, as at a crash: its bytes are kept.
+  const isGone = kind === 'checkpoint' && damage.change === null && ['told', 'mended'].includes(outcome);
+  return isGone || (allowed[kind] ?? caches).includes(outcome) ? null : outcome;
 }
 
 /** The kinds of files that none of these is of. */

@@ -211,6 +211,29 @@ describe('several segments', () => {
     });
   });
 
+  test('whose checkpoint is gone are told of, where there must have been one', async () => {
+    const root = await killedLog(0, many, small);
+    const lose = (): void => fs.rmSync(path.join(root, FOLDER, 'checkpoint'));
+    const lost = [
+      { message: expect.stringContaining('the checkpoint of a partition is gone'), facts: { logStart: 0 } },
+    ];
+    lose();
+    await withLogOf(root, async (_, { warnings }) => expect(warnings).toMatchObject(lost));
+    // It has one again.
+    await withLogOf(root, async (_, { warnings }) => expect(warnings).toEqual([]));
+    lose();
+    for (const file of filesOf(root, '.log').slice(0, -1)) fs.rmSync(file);
+    const logStart = Number(path.basename(activeFile(root), '.log'));
+    await withLogOf(root, async (log, { warnings }) => {
+      expect(log.marks.logStart).toBe(logStart);
+      expect(warnings).toMatchObject([{ ...lost[0], facts: { logStart } }]);
+    });
+    // A new log that was killed has none yet.
+    const fresh = await killedLog(0, many.slice(0, 2), oneSegment);
+    fs.rmSync(path.join(fresh, FOLDER, 'checkpoint'));
+    await withLogOf(fresh, async (_, { warnings }) => expect(warnings).toEqual([]));
+  });
+
   test('an empty one that a roll left is used when it is the last, and gone when others follow', async () => {
     const root = await killedLog(0, many, small);
     const whole = logFiles(root);
