@@ -26,6 +26,8 @@ export interface LogReport {
   readonly digest: string;
   /** Bytes that only the journal has, and that the next start writes into the files. */
   readonly bytesInJournal: number;
+  /** Bytes of the files that are other than the journal's, which the next start writes over them. */
+  readonly bytesDiffering: number;
   /** What was cut off, or found damaged, and is kept aside. */
   readonly quarantine: readonly { readonly file: string; readonly bytes: number }[];
   readonly findings: readonly Finding[];
@@ -37,8 +39,9 @@ export async function checkLog(folder: StoppedFolder, log: StoredLog): Promise<L
   for (const segment of log.segments) await check.segment(folder, segment);
   const paths = new Set(log.segments.map(({ logPath }) => logPath.replaceAll('\\', '/')));
   const changes = (await folder.disk.changes()).filter(({ path }) => paths.has(path));
-  const bytesInJournal = changes.reduce((sum, { bytesWritten }) => sum + bytesWritten, 0);
-  return { ...check.report(), bytesInJournal, quarantine: await quarantineOf(folder, log) };
+  const bytesInJournal = changes.reduce((sum, one) => sum + (one.bytesAfter ?? 0) - (one.bytesBefore ?? 0), 0);
+  const bytesDiffering = changes.reduce((sum, { bytesReplaced }) => sum + bytesReplaced, 0);
+  return { ...check.report(), bytesInJournal, bytesDiffering, quarantine: await quarantineOf(folder, log) };
 }
 
 async function quarantineOf({ disk }: StoppedFolder, log: StoredLog): Promise<LogReport['quarantine']> {
@@ -103,7 +106,7 @@ class LogCheck {
     }
   }
 
-  report(): Omit<LogReport, 'bytesInJournal' | 'quarantine'> {
+  report(): Omit<LogReport, 'bytesInJournal' | 'bytesDiffering' | 'quarantine'> {
     const { segments } = this.#log;
     this.#checkStart();
     this.#tellCut();

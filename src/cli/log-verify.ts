@@ -64,8 +64,13 @@ function textOf(reports: readonly LogReport[], findings: readonly Finding[]): st
     stateOf(report),
   ]);
   const lines = findings.map(lineOf);
-  for (const { log, bytesInJournal, quarantine } of reports) {
+  for (const { log, bytesInJournal, bytesDiffering, quarantine } of reports) {
     if (bytesInJournal > 0) lines.push(`journal: ${bytesInJournal} bytes of ${log.label} are in the journal alone\n`);
+    if (bytesDiffering > 0) {
+      lines.push(
+        `journal: ${log.label} is other than the journal says (bytes: ${bytesDiffering}), by rot of the disk or a power cut; the next start mends it\n`,
+      );
+    }
     for (const { file, bytes } of quarantine) lines.push(`quarantine: ${file}: ${bytes} bytes\n`);
   }
   return `${table(headings, rows)}${lines.length > 0 ? '\n' : ''}${lines.join('')}`;

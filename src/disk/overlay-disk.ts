@@ -15,6 +15,8 @@ interface OverlaidFile {
   readonly sizeBelow: number;
   /** Written here, and other than what was there. */
   bytesWritten: number;
+  /** Of those that the file below has, how many were written here with another value. */
+  bytesReplaced: number;
   readonly pages: Map<number, Buffer>;
 }
 
@@ -39,6 +41,8 @@ export interface OverlayChange {
   readonly bytesAfter: number | null;
   /** Written here, and other than what was there. */
   readonly bytesWritten: number;
+  /** Of the bytes that were there, how many have another value. */
+  readonly bytesReplaced: number;
 }
 
 /**
@@ -66,6 +70,7 @@ export class OverlayDisk implements Disk {
         sizeBytes: 0,
         sizeBelow: 0,
         bytesWritten: 0,
+        bytesReplaced: 0,
         pages: new Map(),
       };
       folder.names.set(name, node);
@@ -188,6 +193,7 @@ export class OverlayDisk implements Disk {
           sizeBytes: bytes,
           sizeBelow: bytes,
           bytesWritten: 0,
+          bytesReplaced: 0,
           pages: new Map(),
         };
     // Another call may have been faster.
@@ -243,9 +249,10 @@ function changeOf(path: string, node: OverlaidFile | null, bytesBefore: number |
   if (node === null) {
     return bytesBefore === null
       ? null
-      : { kind: 'removed', path, from: null, bytesBefore, bytesAfter: null, bytesWritten: 0 };
+      : { kind: 'removed', path, from: null, bytesBefore, bytesAfter: null, bytesWritten: 0, bytesReplaced: 0 };
   }
-  const facts = { path, bytesBefore, bytesAfter: node.sizeBytes, bytesWritten: node.bytesWritten };
+  const { bytesWritten, bytesReplaced } = node;
+  const facts = { path, bytesBefore, bytesAfter: node.sizeBytes, bytesWritten, bytesReplaced };
   if (node.below === null) return { ...facts, kind: bytesBefore === null ? 'made' : 'changed', from: null };
   if (node.below !== path) return { ...facts, kind: 'moved', from: node.below };
   const isSame = node.pages.size === 0 && node.sizeBytes === node.sizeBelow && node.belowBytes === node.sizeBelow;
@@ -287,6 +294,7 @@ class OverlaidHandle implements DiskFile {
       const end = at + to - from;
       if (end <= known && bytes.subarray(at, end).equals(present.subarray(at, end))) continue;
       this.#file.bytesWritten += end - at;
+      for (let i = at; i < Math.min(end, known); i += 1) if (bytes[i] !== present[i]) this.#file.bytesReplaced += 1;
       bytes.copy(await this.#page(page), from, at, end);
     }
   }

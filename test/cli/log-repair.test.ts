@@ -169,6 +169,18 @@ test('records that the journal alone has are written to their file', async () =>
   expect((await readFile(last)).equals(content)).toBe(true);
 });
 
+test('a byte of a file that is not as the journal has it is told of, and mended', async () => {
+  const { data, logs } = await copy(killed);
+  const content = await readFile(logs.at(-1)!);
+  await flip(logs.at(-1)!, 200);
+  const { code, report } = await verify(data);
+  expect([code, report.logs[0]]).toMatchObject([0, { bytesInJournal: 0, bytesDiffering: 1, findings: [] }]);
+  const { out } = await runCli(['log', 'verify', data]);
+  expect(out).toContain('journal: orders-0 is other than the journal says (bytes: 1)');
+  expect((await repair(data)).code).toBe(0);
+  expect((await readFile(logs.at(-1)!)).equals(content)).toBe(true);
+});
+
 test('damaged records are left as they are and noted; readers are led past them where the topic says so', async () => {
   const { data, partition, logs } = await copy(stopped);
   const content = await readFile(logs[0]!);
