@@ -68,12 +68,36 @@ test('its changes are what is other than below, and nothing else', async () => {
   await withFile(overlay.open('b/passing', 'create'), async () => {});
   await overlay.remove('b/passing');
   expect(await overlay.changes()).toEqual([
-    { kind: 'changed', path: 'a/changed', from: null, bytesBefore: 7, bytesAfter: 7, bytesWritten: 1 },
-    { kind: 'changed', path: 'a/cut', from: null, bytesBefore: 7, bytesAfter: 2, bytesWritten: 0 },
-    { kind: 'removed', path: 'a/gone', from: null, bytesBefore: 7, bytesAfter: null, bytesWritten: 0 },
-    { kind: 'removed', path: 'a/old', from: null, bytesBefore: 7, bytesAfter: null, bytesWritten: 0 },
-    { kind: 'moved', path: 'b/c/new', from: 'a/old', bytesBefore: null, bytesAfter: 7, bytesWritten: 0 },
-    { kind: 'made', path: 'b/made', from: null, bytesBefore: null, bytesAfter: 4, bytesWritten: 4 },
+    {
+      kind: 'changed',
+      path: 'a/changed',
+      from: null,
+      bytesBefore: 7,
+      bytesAfter: 7,
+      bytesWritten: 1,
+      bytesReplaced: 1,
+    },
+    { kind: 'changed', path: 'a/cut', from: null, bytesBefore: 7, bytesAfter: 2, bytesWritten: 0, bytesReplaced: 0 },
+    {
+      kind: 'removed',
+      path: 'a/gone',
+      from: null,
+      bytesBefore: 7,
+      bytesAfter: null,
+      bytesWritten: 0,
+      bytesReplaced: 0,
+    },
+    { kind: 'removed', path: 'a/old', from: null, bytesBefore: 7, bytesAfter: null, bytesWritten: 0, bytesReplaced: 0 },
+    {
+      kind: 'moved',
+      path: 'b/c/new',
+      from: 'a/old',
+      bytesBefore: null,
+      bytesAfter: 7,
+      bytesWritten: 0,
+      bytesReplaced: 0,
+    },
+    { kind: 'made', path: 'b/made', from: null, bytesBefore: null, bytesAfter: 4, bytesWritten: 4, bytesReplaced: 0 },
   ]);
   expect(fs.readdirSync(root)).toEqual(['a']);
   expect(fs.readdirSync(path.join(root, 'a')).length).toBe(6);
