@@ -65,7 +65,7 @@ export const ledgerBugs: readonly PlantedBug[] = [
       'A start that is refused changes the ledger: the mark of the clean stop is gone, and the leader epoch rises with each attempt.',
     file: 'src/broker/broker.ts',
     find: 'await topics.open();',
-    replace: 'await markStarted(ledger, state.epoch, time.leap, topics);\n    await topics.open();',
+    replace: 'await markStarted(ledger, state.epoch, time, topics);\n    await topics.open();',
     caughtBy: [
       test(
         'broker/refused-start',
