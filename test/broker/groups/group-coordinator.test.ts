@@ -1,8 +1,9 @@
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { Fault } from '../../../src/base/faults.ts';
 import type { Broker } from '../../../src/broker/broker.ts';
 import { ConsumerGroups } from '../../../src/broker/groups/consumer/consumer-groups.ts';
+import { GroupCoordinator } from '../../../src/broker/groups/group-coordinator.ts';
 import { realDisk } from '../../../src/disk/real-disk.ts';
 import { POWER_CUTS, SimulatedDisk } from '../../disk/simulated-disk.ts';
 import { hookedDisk } from '../../log/hooked-disk.ts';
@@ -236,7 +237,7 @@ describe('time', () => {
 });
 
 /** A sign of life of a member of the new protocol. */
-function beat(broker: Broker, groupId: string, memberEpoch: number, memberId: string) {
+function beat(broker: Pick<Broker, 'groups'>, groupId: string, memberEpoch: number, memberId: string) {
   return broker.groups.consumers.heartbeat(
     {
       ...{ groupId, memberId, memberEpoch, instanceId: null, rackId: null, rebalanceTimeoutMs: 30_000 },
@@ -255,15 +256,21 @@ test('a group that is joined while unused groups are removed stays, and the othe
     await beat(first, group, -1, 'member');
   }
   await first.close();
+  const { change } = GroupCoordinator.prototype;
+  let removals = 0;
+  // Before the broker opens: it looks for unused groups at once.
+  const changing = vi.spyOn(GroupCoordinator.prototype, 'change').mockImplementation(async function (
+    this: GroupCoordinator,
+    id,
+    decide,
+  ) {
+    // The removal is the first change of the group: the member is just faster.
+    if (id === 'joined' && removals++ === 0) await beat({ groups: this }, 'joined', 0, 'late');
+    return change.call(this, id, decide);
+  });
+  onTestFinished(() => changing.mockRestore());
   const { broker, warnings } = await openBroker({ folder, settings: OFTEN });
   open.push(broker);
-  const change = broker.groups.change.bind(broker.groups);
-  let removals = 0;
-  vi.spyOn(broker.groups, 'change').mockImplementation(async (id, decide) => {
-    // The removal is the first change of the group: the member is just faster.
-    if (id === 'joined' && removals++ === 0) await beat(broker, 'joined', 0, 'late');
-    return change(id, decide);
-  });
   await until(() => broker.groups.find('unused') === null);
   expect(removals).toBeGreaterThan(0);
   expect([broker.groups.find('joined')?.isEmpty, warnings]).toEqual([false, []]);
