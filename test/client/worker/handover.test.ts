@@ -40,6 +40,7 @@ class Pair {
   readonly workers: Worker<string, string>[] = [];
   readonly #consumers: ScriptedConsumer[] = [];
   #owner = -1;
+  #generation = 0;
   #acceptsCommits = true;
   readonly #lastOfKey = new Map<string, number>();
   readonly #draw: () => number;
@@ -103,8 +104,11 @@ class Pair {
   }
 
   async #commit(name: number, offsets: readonly NewOffset[]): Promise<void> {
+    const generation = this.#generation;
     await new Promise((resolve) => setTimeout(resolve, this.#draw() * 3));
-    if (this.#owner !== name || !this.#acceptsCommits) throw new Fault('workTakenAway');
+    // One that was on its way for so long that its worker has the partition again is of an earlier generation all the same.
+    const isStale = this.#owner !== name || this.#generation !== generation;
+    if (isStale || !this.#acceptsCommits) throw new Fault('workTakenAway');
     for (const offset of offsets) {
       if (offset.offset < this.committed.offset)
         this.offences.push(`committed ${offset.offset} after ${this.committed.offset}`);
@@ -117,6 +121,7 @@ class Pair {
 
   async own(name: number, acceptsCommits: boolean): Promise<void> {
     this.#owner = name;
+    this.#generation += 1;
     this.#acceptsCommits = acceptsCommits;
     this.#lastOfKey.clear();
     const consumer = this.#consumers[name]!;
