@@ -1,5 +1,5 @@
-/** How far the wall clock may be behind, or come nearer to what it should show, before that says anything. */
-const DRIFT_MS = 10 * 60 * 1000;
+/** How far the wall clock may run from the monotonic one before that says anything: corrections of a clock that is roughly right. */
+export const DRIFT_MS = 10 * 60 * 1000;
 /** How much further behind a clock falls, as one that stands does, until the next start must know. */
 const KEPT_STEP_MS = 60 * 60 * 1000;
 /** How many are remembered. A clock that is set back more often than that is not to be helped. */

@@ -1,7 +1,5 @@
-import { type KnownSetBacks, SetBacks } from './set-backs.ts';
+import { DRIFT_MS, type KnownSetBacks, SetBacks } from './set-backs.ts';
 
-/** How far the wall clock may run from the monotonic one between two looks: corrections of a clock that is roughly right. */
-const DRIFT_MS = 10 * 60 * 1000;
 /** How long a clock that has leapt ahead is not believed, in time that really passes. */
 const DISBELIEF_MS = 24 * 60 * 60 * 1000;
 

@@ -55,15 +55,20 @@ export function writeWhole(disk: Disk, path: string, bytes: Buffer): Promise<voi
 
 async function replaceWhole(disk: Disk, path: string, bytes: Buffer): Promise<void> {
   const fresh = `${path}.new`;
-  await disk.remove(fresh);
-  const file = await disk.open(fresh, 'create');
+  await writeSynced(disk, fresh, bytes);
+  await disk.rename(fresh, path);
+}
+
+/** Makes a file anew and syncs it, where no start looks before it is renamed. */
+export async function writeSynced(disk: Disk, path: string, bytes: Buffer): Promise<void> {
+  await disk.remove(path);
+  const file = await disk.open(path, 'create');
   try {
     await file.write([bytes], 0);
     await file.sync();
   } finally {
     await file.close();
   }
-  await disk.rename(fresh, path);
 }
 
 /** The content; 'missing' when there is no file, 'damaged' when it is not what was written. */

@@ -3,6 +3,7 @@ import { lastOffset, maxTimestamp, nextOffset } from '../record/batch.ts';
 import { BlockSumsBuilder } from './block-sums.ts';
 import { loadChecksum } from './checksum.ts';
 import { interimName } from './compacted-segments.ts';
+import { writeSynced } from './sealed-file.ts';
 import { Segment } from './segment.ts';
 import { segmentName } from './segment-files.ts';
 import { SegmentIndex } from './segment-index.ts';
@@ -112,15 +113,4 @@ export class SegmentWriter {
 
 function pathOf(folder: string, baseOffset: number, number: number, ending: 'log' | 'sums'): string {
   return `${folder}/${segmentName(baseOffset)}.${ending}${interimName(number)}`;
-}
-
-async function writeSynced(disk: Disk, path: string, bytes: Buffer): Promise<void> {
-  await disk.remove(path);
-  const file = await disk.open(path, 'create');
-  try {
-    await file.write([bytes], 0);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }

@@ -275,7 +275,7 @@ export class Segment {
     // Else its records were deleted meanwhile, and its file with them.
     if (!this.#file.hasEnded) {
       if (this.#hasInterimName) await this.#file.rename(`${this.#path}.log`);
-      if (this.#interimSums !== null) await this.#disk.rename(this.#interimSums, `${this.#path}.sums`);
+      if (this.#interimSums !== null) await this.#disk.rename(this.#interimSums, this.sumsPath);
       this.#interimSums = null;
       await this.#disk.syncFolder(this.#folder);
       await this.index.write();

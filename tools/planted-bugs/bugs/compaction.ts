@@ -68,8 +68,9 @@ export const compactionBugs: readonly PlantedBug[] = [
     wrong:
       'A compacted segment counts before its block sums are durable: after a power cut one damaged byte takes all of its records.',
     file: 'src/log/segment-writer.ts',
-    find: 'await file.sync();',
-    replace: '',
+    find: "await writeSynced(this.#disk, this.#pathOf('sums'), sums.toBytes());",
+    replace:
+      "const file = await this.#disk.open(this.#pathOf('sums'), 'create');\n    await file.write([sums.toBytes()], 0);\n    await file.close();",
     caughtBy: [
       test(
         'log/compaction-faults',
