@@ -6,6 +6,7 @@ import type { Random } from '../base/random.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import { type KnownTime, SteadyTime } from '../base/steady-time.ts';
 import { Ledger } from '../ledger/ledger.ts';
+import { failStopDisk } from '../log/fail-stop-disk.ts';
 import { JOURNAL_SIZES, Journal, type JournalSizes } from '../log/journal.ts';
 import { JournalReplay } from '../log/journal-replay.ts';
 import type { LogContext } from '../log/partition-log.ts';
@@ -89,7 +90,7 @@ export class Broker {
     this.groupSettings = parts.groupSettings;
     this.clock = parts.options.clock;
     this.logger = parts.options.logger;
-    this.disk = parts.options.disk;
+    this.disk = parts.context.disk;
     this.startFacts = parts.options.startFacts;
     this.fatal = parts.failure.then((cause) => this.#stopItself(cause));
     this.#started = parts.started;
@@ -387,9 +388,16 @@ function startJournal(journal: Journal | null, { replay, syncer }: LogContext): 
 }
 
 async function openParts(options: BrokerOptions, settings: BrokerSettings, lock: DiskLock): Promise<BrokerParts> {
-  const { disk, clock, logger, random } = options;
-  const identity = await loadIdentity(disk, random);
+  const { clock, logger, random } = options;
   const failure = Promise.withResolvers<unknown>();
+  let journal: Journal | null = null;
+  const onFatal = (cause: unknown): void => {
+    // First, so that nothing is released whose sync has just failed.
+    journal?.abort();
+    failure.resolve(cause);
+  };
+  const disk = failStopDisk(options.disk, onFatal);
+  const identity = await loadIdentity(disk, random);
   const context: LogContext = {
     disk,
     clock,
@@ -400,13 +408,9 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     reads: new Semaphore(options.readsAtOnceMax),
     readBuffers: new ReadBuffers(),
     codecs: options.codecs,
-    onFatal(cause) {
-      // First, so that nothing is released whose sync has just failed.
-      journal?.abort();
-      failure.resolve(cause);
-    },
+    onFatal,
   };
-  const journal = context.replay && new Journal(context, context.replay, options.journalSizes ?? JOURNAL_SIZES);
+  journal = context.replay && new Journal(context, context.replay, options.journalSizes ?? JOURNAL_SIZES);
   const state = new ClusterState(settings.changed);
   const hasTopics = (await disk.list('topics')).length > 0;
   let time: SteadyTime | null = null;
@@ -440,7 +444,7 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     throw error;
   }
   if (topics.areAllOpen) startJournal(journal, context);
-  const background = { disk, topics, settings, clock, random, logger, onBug: context.onFatal, time };
+  const background = { disk, topics, settings, clock, random, logger, onBug: onFatal, time };
   const retention = new Retention(background);
   const cleaner = new Cleaner(background);
   return {
@@ -460,6 +464,6 @@ async function openParts(options: BrokerOptions, settings: BrokerSettings, lock:
     cleaner,
     groupSettings,
     failure: failure.promise,
-    onFatal: context.onFatal,
+    onFatal,
   };
 }

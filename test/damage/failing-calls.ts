@@ -53,7 +53,7 @@ async function refusedOrDone(work: Promise<unknown>, clock: OpenedBroker['clock'
 
 /** What the script is told of the disk. */
 interface Watch {
-  /** Whether a sync of records has failed since the broker was opened. */
+  /** Whether a sync after which the broker must stop has failed since it was opened. */
   syncFailed: boolean;
 }
 
@@ -210,13 +210,15 @@ function failOn(
 ): () => number {
   let seen = 0;
   let hits = 0;
+  const isSync = failing === 'sync' || failing === 'syncFolder';
   const of = (call: FailingCall, path: string): boolean => {
     if (call === 'truncate' && truncateFails && hits > 0) return true;
     if (call !== failing) return false;
     const fails = forEver ? seen >= nth : seen === nth;
     seen += 1;
     if (fails) hits += 1;
-    if (fails && call === 'sync' && path.endsWith('.log')) watch.syncFailed = true;
+    // One that finds no room is survived where a file is replaced as a whole; a folder that cannot be opened was not synced.
+    if (fails && ((call === 'sync' && path.endsWith('.log')) || (isSync && fault === 'EIO'))) watch.syncFailed = true;
     return fails;
   };
   disk.fail({ fault, of, from: 0, forEver: true });

@@ -20,7 +20,9 @@ export interface Failure {
 }
 
 /** What a call of the disk fails with, as the real one tells it. */
-export function problem(code: string, path: string): Fault {
-  const cause = Object.assign(new Error(`${code}: ${path}`), { code });
+export function problem(code: string, path: string, call: FailingCall | null = null): Fault {
+  // A handle that is missing is missed before the folder is synced.
+  const isSync = (call === 'sync' || call === 'syncFolder') && code !== 'EMFILE';
+  const cause = Object.assign(new Error(`${code}: ${path}`), { code, syscall: isSync ? 'fsync' : undefined });
   return new Fault(code === 'ENOSPC' ? 'diskFull' : 'diskError', { detail: cause.message, cause });
 }

@@ -337,7 +337,7 @@ export class SimulatedDisk implements Disk {
       const { failure } = entry;
       if (entry.done || !failure.of(call, path) || entry.seen++ < failure.from) continue;
       entry.done = !failure.forEver;
-      throw problem(failure.fault, path);
+      throw problem(failure.fault, path, call);
     }
   }
 

@@ -1,4 +1,4 @@
-import { type PlantedBug, simulation, test } from '../planted-bug.ts';
+import { hangingTest, type PlantedBug, simulation, test } from '../planted-bug.ts';
 
 const POWER_CUTS = test(
   'log/power-cuts',
@@ -251,5 +251,19 @@ export const logBugs: readonly PlantedBug[] = [
     find: "if (this.#rot() === 'stop') throw this.quarantine.fault(found);",
     replace: "if (this.#rot() === 'stop' && offset < 0) throw this.quarantine.fault(found);",
     caughtBy: [simulation(1, 16)],
+  },
+  {
+    name: 'failed sync of a state file passed over',
+    wrong:
+      'A checkpoint or a folder is on a disk that has just lost writes; the broker goes on, and tries the same disk again.',
+    file: 'src/log/fail-stop-disk.ts',
+    find: 'if (isFailedSync(error)) onFailedSync(error);',
+    replace: 'if (isFailedSync(error)) void onFailedSync;',
+    caughtBy: [
+      hangingTest(
+        'broker/failed-sync',
+        'the broker stops itself when the sync fails of the checkpoint that moves the start of a log',
+      ),
+    ],
   },
 ];
