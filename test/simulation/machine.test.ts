@@ -34,7 +34,7 @@ async function afterFailedStop(folder: string, isMarked: boolean): Promise<{ epo
       forEver: true,
     });
     await machine.stop();
-    expect(trace.text).toMatch(/stop failed: .*EIO/);
+    expect(trace.text).toMatch(/stop\n(.*\n)*.*fatal: .*EIO/);
     machine.disk.heal();
     if (isMarked) machine.putBack(files);
     epoch = ((await machine.start()) as Broker).epoch;

@@ -77,6 +77,7 @@ export class Machine {
   /** Of the last broker that served; the next one's is higher unless that one stopped cleanly. */
   #epoch = -1;
   #stoppedCleanly = true;
+  #isStopping = false;
 
   constructor(context: MachineContext) {
     this.#context = context;
@@ -152,10 +153,11 @@ export class Machine {
       this.#context.onViolation(`the leader epoch is ${broker.epoch} after ${this.#epoch}`);
     }
     this.#epoch = broker.epoch;
-    this.#stoppedCleanly = false;
+    this.#stoppedCleanly = this.#isStopping = false;
     void broker.fatal.then((fault) => {
       if (life.isOver) return;
-      this.#context.trace.add('fatal');
+      this.#context.trace.add(`fatal: ${fault}`);
+      this.#stoppedCleanly = this.#isStopping && FAILS_BEHIND_MARK.test(String(fault));
       if (!(fault.cause instanceof Fault)) this.#context.onViolation(`the broker stopped itself for a bug: ${fault}`);
       // As `serve` does: the process ends, what the page cache holds stays.
       void server.close().then(() => this.kill('fatal'));
@@ -197,6 +199,7 @@ export class Machine {
     const [server, broker] = [this.#server, this.#broker];
     if (server === null || broker === null) return false;
     this.#context.trace.add('stop');
+    this.#isStopping = true;
     this.#context.network.shut();
     const stopped = this.#stopAll(server, broker).then(
       () => {
@@ -205,7 +208,7 @@ export class Machine {
       },
       (error: unknown) => {
         this.#context.trace.add(`stop failed: ${error}`);
-        if (broker.failed === null && FAILS_BEHIND_MARK.test(String(error))) this.#stoppedCleanly = true;
+        if (broker.failed === null) this.#stoppedCleanly = FAILS_BEHIND_MARK.test(String(error));
         return true;
       },
     );
