@@ -48,6 +48,7 @@ const WARM_UP_TIMES = 5;
 const ASKED = [
   { what: `${PARTITIONS} partitions at once, median, after rest`, figure: 'many p50 ms', atLeast: 10 },
   { what: `${PARTITIONS} partitions at once, median, on end`, figure: 'many on end p50 ms', atLeast: 10 },
+  { what: `one partition, p99, beside ${PARTITIONS - 1} at once`, figure: 'many on end p99 ms', atLeast: 2 },
   { what: 'one partition, p99, alone', figure: 'one p99 ms', atLeast: 2 },
   {
     what: `one partition, p99, beside ${OTHERS} with a record every ${EVERY_MS} ms`,

@@ -36,3 +36,12 @@ test('a run that tried nothing fails, and so does one in which something never t
   expect(runNumbers()).toMatchObject({ status: 1, printed: expect.stringContaining('nothing was tried') });
   expect(runNumbers(2)).toMatchObject({ status: 1, printed: expect.stringContaining('did not: a 1 or a 3') });
 });
+
+test.each([
+  ['--inputs many', '--inputs is "many", not a number from 1 on'],
+  ['--input 5', "Unknown option '--input'. There are --inputs, --family, --from, --jobs"],
+])('a command that is called with %s says what is wrong with that, and tries nothing', (given, says) => {
+  const command = path.join(import.meta.dirname, 'fuzz/run.ts');
+  const { stdout, stderr, status } = spawnSync(process.execPath, [command, ...given.split(' ')], { encoding: 'utf8' });
+  expect({ stdout, stderr, status }).toEqual({ stdout: '', stderr: `${says}\n`, status: 2 });
+});

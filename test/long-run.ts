@@ -36,21 +36,6 @@ export function count(counts: Map<string, number>, what: string, times = 1): voi
   counts.set(what, (counts.get(what) ?? 0) + times);
 }
 
-/** A count that an option gives. @throws Error when it is none */
-export function countOf(name: string, text: string, least = 1): number {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < least)
-    throw new Error(`--${name} is ${text}, not a number from ${least} on`);
-  return number;
-}
-
-/** Which numbers belong to the part of a run that an option of I/N gives, from 1/N to N/N. @throws Error when it gives none */
-export function shardOf(text: string): (number: number) => boolean {
-  const [shard, shards, ...more] = text.split('/').map((part) => countOf('shard', part)) as [number, number?];
-  if (shards === undefined || more.length > 0 || shard > shards) throw new Error(`--shard ${text} is not 1/N to N/N`);
-  return (number) => number % shards === shard - 1;
-}
-
 /** In a thread: does each part that it is given. */
 export function doParts<Part>(worker: PartWorker<Part> | Promise<PartWorker<Part>>): void {
   if (isMainThread) throw new Error('parts are done by threads');

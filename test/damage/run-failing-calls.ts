@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
-import { type CaseFailure, countOf, doParts, runLong, shardOf, type Told } from '../long-run.ts';
+import { type CaseFailure, doParts, runLong, type Told } from '../long-run.ts';
+import { countOf, optionsOf, shardOf } from '../proof-options.ts';
 import { countCalls, type FailingState, failingStates, missingCalls, textOf, tryState } from './failing-calls.ts';
 
 /*
@@ -26,12 +26,10 @@ async function tryPart({ number, state }: Numbered): Promise<Told> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      jobs: { type: 'string', default: String(availableParallelism()) },
-      shard: { type: 'string', default: '1/1' },
-      only: { type: 'string' },
-    },
+  const values = optionsOf({
+    jobs: { type: 'string', default: String(availableParallelism()) },
+    shard: { type: 'string', default: '1/1' },
+    only: { type: 'string' },
   });
   const { only } = values;
   const isMine = shardOf(values.shard);

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
-import { countOf, doParts, runLong, type Told } from '../long-run.ts';
+import { doParts, runLong, type Told } from '../long-run.ts';
+import { countOf, optionsOf } from '../proof-options.ts';
 import { families } from './families/index.ts';
 import { fuzz, RUN_INPUTS } from './family.ts';
 
@@ -45,13 +45,11 @@ function* partsOf(names: readonly string[], inputs: number, from: number): Gener
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      inputs: { type: 'string', default: '1000000' },
-      family: { type: 'string', multiple: true },
-      from: { type: 'string', default: '1' },
-      jobs: { type: 'string', default: String(availableParallelism()) },
-    },
+  const values = optionsOf({
+    inputs: { type: 'string', default: '1000000' },
+    family: { type: 'string', multiple: true },
+    from: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: String(availableParallelism()) },
   });
   const names = families.map(({ name }) => name);
   const wanted = values.family ?? names;

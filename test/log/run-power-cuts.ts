@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
-import { type CaseFailure, countOf, doParts, runLong, type Told } from '../long-run.ts';
+import { type CaseFailure, doParts, runLong, type Told } from '../long-run.ts';
+import { countOf, optionsOf } from '../proof-options.ts';
 import { type Counts, type Cut, cuts, ENDS, type End, missingCases, tryCut, tryFailing } from './power-cuts.ts';
 
 /*
@@ -56,13 +56,11 @@ async function* partsOf(from: number, states: number, failing: number): AsyncGen
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      states: { type: 'string', default: '10000' },
-      from: { type: 'string', default: '1' },
-      jobs: { type: 'string', default: String(availableParallelism()) },
-      only: { type: 'string' },
-    },
+  const values = optionsOf({
+    states: { type: 'string', default: '10000' },
+    from: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: String(availableParallelism()) },
+    only: { type: 'string' },
   });
   const states = countOf('states', values.states);
   const failing = Math.floor(states / 3);

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
-import { count, countOf, doParts, runLong, type Told } from '../long-run.ts';
+import { count, doParts, runLong, type Told } from '../long-run.ts';
+import { countOf, optionsOf } from '../proof-options.ts';
 import { shrink } from './shrink.ts';
 import { tell } from './tell.ts';
 import { IN_MOST_RUNS, MUST_TAKE_PLACE } from './took-place.ts';
@@ -64,13 +64,11 @@ async function runOne(seed: number, traceFile: string): Promise<boolean> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: 'string', default: '100' },
-      from: { type: 'string', default: '1' },
-      jobs: { type: 'string', default: String(availableParallelism()) },
-      trace: { type: 'string' },
-    },
+  const values = optionsOf({
+    seeds: { type: 'string', default: '100' },
+    from: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: String(availableParallelism()) },
+    trace: { type: 'string' },
   });
   const from = countOf('from', values.from);
   const isGood =

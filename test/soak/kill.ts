@@ -8,24 +8,25 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { Millrace } from '../../src/client/millrace.ts';
 import { freePort } from '../../tools/broker-process.ts';
+import { countOf, optionsOf } from '../proof-options.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { BrokerUnderTest } from './broker-under-test.ts';
 import { GroupWatch } from './group-watch.ts';
 import { Load } from './load.ts';
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '20' },
-    seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
-    rate: { type: 'string', default: '300' },
-    port: { type: 'string' },
-  },
+const values = optionsOf({
+  rounds: { type: 'string', default: '20' },
+  seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
+  rate: { type: 'string', default: '300' },
+  port: { type: 'string' },
 });
-const rounds = Number(values.rounds);
-const random = new SeededRandom(Number(values.seed));
+const rounds = countOf('rounds', values.rounds);
+const seed = countOf('seed', values.seed, 0);
+const rate = countOf('rate', values.rate);
+const port = values.port === undefined ? await freePort() : countOf('port', values.port);
+const random = new SeededRandom(seed);
 
 /** Retention and what cleans logs go on all the time. */
 const SETTINGS = {
@@ -40,10 +41,10 @@ const START_MS_MAX = 600;
 const FINISH_MS = 120_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-kills-'));
-const broker = new BrokerUnderTest(folder, Number(values.port ?? (await freePort())), SETTINGS);
+const broker = new BrokerUnderTest(folder, port, SETTINGS);
 await broker.start();
 const client = await Millrace.connect(`127.0.0.1:${broker.port}`, { reconnectBackoff: { firstMs: 20, maxMs: 200 } });
-const load = new Load(client, Number(values.rate));
+const load = new Load(client, rate);
 const groups = new GroupWatch(client);
 const startedMs = performance.now();
 const offences = (): string[] => [...load.offences, ...groups.offences];
@@ -74,7 +75,7 @@ await broker.stop();
 const { kills, killedStarts } = broker;
 const { commits, refusedCommits } = groups;
 const counts = { kills, killedStarts, acknowledged: load.acknowledged, judged: load.judged, commits, refusedCommits };
-console.log(JSON.stringify({ seed: Number(values.seed), seconds: seconds(), ...counts, offences: offences().length }));
+console.log(JSON.stringify({ seed, seconds: seconds(), ...counts, offences: offences().length }));
 if (offences().length > 0) {
   for (const offence of offences().slice(0, 50)) console.log(offence);
   console.log(`the files are in ${folder}`);

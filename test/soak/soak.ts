@@ -2,34 +2,35 @@
  * The real server under all loads at once for a long time: producers of every kind, groups whose members come and go, topics made
  * and deleted, retention, peers that stall, a clock that leaps; killed every minute in the first half, left alone in the second,
  * in which its memory and its descriptors must stay flat:
- *   node test/soak/soak.ts [--minutes 60] [--rate 100] [--stalled 20] [--port N]
+ *   node test/soak/soak.ts [--minutes 60, from 10 on] [--rate 100] [--stalled 20] [--port N]
  * Exits with 1 when something was lost or something grew.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { Fault, isFault } from '../../src/base/faults.ts';
 import { text } from '../../src/client/codecs.ts';
 import { Millrace } from '../../src/client/millrace.ts';
 import { freePort } from '../../tools/broker-process.ts';
+import { countOf, optionsOf } from '../proof-options.ts';
 import { BrokerUnderTest } from './broker-under-test.ts';
 import { GroupWatch } from './group-watch.ts';
 import { Load } from './load.ts';
 import { heapReports, type Measure, type Sample, sampleOf, trendOf } from './process-samples.ts';
 import { SlowPeers } from './slow-peers.ts';
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '60' },
-    rate: { type: 'string', default: '100' },
-    stalled: { type: 'string', default: '20' },
-    port: { type: 'string' },
-  },
+const values = optionsOf({
+  minutes: { type: 'string', default: '60' },
+  rate: { type: 'string', default: '100' },
+  stalled: { type: 'string', default: '20' },
+  port: { type: 'string' },
 });
-const totalMs = Number(values.minutes) * 60_000;
-const stalled = Number(values.stalled);
+// In fewer than ten, memory does not come to rest.
+const totalMs = countOf('minutes', values.minutes, 10) * 60_000;
+const rate = countOf('rate', values.rate);
+const stalled = countOf('stalled', values.stalled, 0);
+const port = values.port === undefined ? await freePort() : countOf('port', values.port);
 
 const LONG_MAX = '9223372036854775807';
 const SETTINGS = {
@@ -57,15 +58,10 @@ const growthMax: Record<Measure, { share: number; least: number }> = {
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-soak-'));
 const report = join(folder, 'memory');
-const broker = new BrokerUnderTest(
-  folder,
-  Number(values.port ?? (await freePort())),
-  SETTINGS,
-  heapReports(report, 'jumping-clock.mjs'),
-);
+const broker = new BrokerUnderTest(folder, port, SETTINGS, heapReports(report, 'jumping-clock.mjs'));
 await broker.start();
 const client = await Millrace.connect(`127.0.0.1:${broker.port}`);
-const load = new Load(client, Number(values.rate));
+const load = new Load(client, rate);
 const groups = new GroupWatch(client);
 const peers = new SlowPeers(broker.port);
 const startedMs = performance.now();

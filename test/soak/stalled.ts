@@ -9,30 +9,33 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { residentMb } from '../../bench/process-usage.ts';
 import { bytes } from '../../src/client/codecs.ts';
 import { Millrace } from '../../src/client/millrace.ts';
 import { freePort } from '../../tools/broker-process.ts';
+import { countOf, optionsOf } from '../proof-options.ts';
 import { BrokerUnderTest } from './broker-under-test.ts';
 import { SlowPeers } from './slow-peers.ts';
 
-const { values } = parseArgs({
-  options: {
-    readers: { type: 'string', default: '1000' },
-    silent: { type: 'string', default: '1000' },
-    senders: { type: 'string', default: '200' },
-    seconds: { type: 'string', default: '70' },
-    port: { type: 'string' },
-  },
+const values = optionsOf({
+  readers: { type: 'string', default: '1000' },
+  silent: { type: 'string', default: '1000' },
+  senders: { type: 'string', default: '200' },
+  seconds: { type: 'string', default: '70' },
+  port: { type: 'string' },
 });
+const [readers, silent, senders] = (['readers', 'silent', 'senders'] as const).map((name) =>
+  countOf(name, values[name], 0),
+) as [number, number, number];
+const seconds = countOf('seconds', values.seconds);
+const port = values.port === undefined ? await freePort() : countOf('port', values.port);
 const RISE_MB_MAX = 256;
 const PARTITIONS = 4;
 const RECORD = Buffer.alloc(64 * 1024, 'x');
 const STORED = 2_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-stalled-'));
-const broker = new BrokerUnderTest(folder, Number(values.port ?? (await freePort())), {});
+const broker = new BrokerUnderTest(folder, port, {});
 await broker.start();
 const client = await Millrace.connect(`127.0.0.1:${broker.port}`);
 await client.admin.createTopic({ name: 'large', partitions: PARTITIONS });
@@ -64,12 +67,12 @@ console.log(
 );
 
 const peers = new SlowPeers(broker.port);
-peers.stalledReaders(Number(values.readers), 'large', PARTITIONS);
-peers.silent(Number(values.silent));
-peers.slowSenders(Number(values.senders));
-const wanted = Number(values.readers) + Number(values.silent) + Number(values.senders);
+peers.stalledReaders(readers, 'large', PARTITIONS);
+peers.silent(silent);
+peers.slowSenders(senders);
+const wanted = readers + silent + senders;
 while (peers.connected < wanted) await sleep(50);
-const [among, readAmong] = await Promise.all([waitsOf(Number(values.seconds)), secondsToRead()]);
+const [among, readAmong] = await Promise.all([waitsOf(seconds), secondsToRead()]);
 const { nowMb, highestMb } = residentMb(broker.pid);
 const { connected, cutOff } = peers;
 console.log(
