@@ -133,6 +133,20 @@ export const retentionBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'record acknowledged before the set-back in which it was stamped is stored',
+    wrong:
+      'The power goes just then, the clock is set right meanwhile, and the next start deletes the record as ten years old.',
+    file: 'src/broker/broker.ts',
+    find: 'return { ...produced, settled: Promise.all([produced.settled, kept]).then(() => {}) };',
+    replace: 'return produced;',
+    caughtBy: [
+      test(
+        'broker/retention',
+        'what the broker stamped while its clock was behind is not old after a power cut, as soon as it is acknowledged',
+      ),
+    ],
+  },
+  {
     name: 'set-back of the clock unknown to the next start',
     wrong: 'The records that were stamped while the clock was behind are deleted by the next start’s first look.',
     file: 'src/broker/cluster-state.ts',
