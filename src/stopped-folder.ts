@@ -281,7 +281,11 @@ async function readCluster(disk: Disk, proofs: StoredProofs, warnings: string[])
   try {
     for (const segment of ledger.segments) {
       await walkBatches(segment, 0, (batch) => {
-        for (const { value } of recordsOf(batch)) state.apply(decodeMessagePack(value!) as ClusterEvent);
+        for (const { value } of recordsOf(batch)) {
+          const event = decodeMessagePack(value!) as ClusterEvent;
+          state.check(event);
+          state.apply(event);
+        }
         return true;
       });
     }

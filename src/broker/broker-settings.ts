@@ -204,6 +204,10 @@ export const brokerSettingSpecs: ReadonlyMap<string, SettingSpec> = new Map<stri
   ...Array.from(inheritedSpecs, ([name, { spec }]): [string, SettingSpec] => [name, spec]),
 ]);
 
+export function isBrokerSetting(name: string): boolean {
+  return brokerSettingSpecs.has(name);
+}
+
 /** @throws Fault invalidConfig when there is no such setting or it cannot have this value */
 export function checkBrokerSetting(name: string, value: string | null): void {
   const spec = brokerSettingSpecs.get(name);

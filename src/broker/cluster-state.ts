@@ -1,8 +1,8 @@
-import { Fault } from '../base/faults.ts';
 import type { Uuid } from '../base/random.ts';
 import type { KnownSetBacks } from '../base/set-backs.ts';
 import type { Leap } from '../base/steady-time.ts';
 import type { Fold } from '../ledger/ledger.ts';
+import { checkClusterEvent } from './stored-cluster-event.ts';
 
 /** A topic as the ledger keeps it. */
 export interface TopicRecord {
@@ -67,6 +67,10 @@ export class ClusterState implements Fold<ClusterEvent> {
     this.brokerSettings = brokerSettings;
   }
 
+  check(event: ClusterEvent): void {
+    checkClusterEvent(event, this);
+  }
+
   apply(event: ClusterEvent): void {
     switch (event.type) {
       case 'started':
@@ -107,10 +111,6 @@ export class ClusterState implements Fold<ClusterEvent> {
       case 'producerIds':
         this.producerIdNext = event.next;
         return;
-      default:
-        throw new Fault('folderTooNew', {
-          detail: `the cluster ledger holds a ${(event as { type: string }).type} event`,
-        });
     }
   }
 

@@ -31,6 +31,11 @@ const SLICE_BYTES = 1024 * 1024;
 
 /** The state that a ledger's events make. */
 export interface Fold<Event> {
+  /**
+   * For an event as a start reads it, which may be anything: whether it is one, and can follow those before it.
+   * @throws Fault damagedMetadata, folderTooNew
+   */
+  check(event: Event): void;
   /** Takes one event into the state: when it is durable, or when it is read at a start. */
   apply(event: Event): void;
   /** Events that make the live state anew. Each stands for itself, so that others may come between. */
@@ -78,7 +83,7 @@ export class Ledger<Event> {
   /**
    * Opens the ledger in `folder` and folds all its events. `mayBeNew`: whether there may be none yet. `nowMs`: the time that
    * events are stamped with; default the wall clock's.
-   * @throws Fault damagedMetadata when an event cannot be read, or files are gone
+   * @throws Fault damagedMetadata when an event cannot be read or cannot be, or files are gone; folderTooNew
    */
   static async open<Event>(
     folder: string,
@@ -89,7 +94,10 @@ export class Ledger<Event> {
     await checkPresence(context.disk, folder, mayBeNew);
     const log = await PartitionLog.open(folder, context, SETTINGS, 0);
     try {
-      for await (const event of storedEvents<Event>(log)) fold.apply(event);
+      for await (const { event, offset } of storedEvents<Event>(log)) {
+        checkStored(fold, event, log, offset);
+        fold.apply(event);
+      }
     } catch (error) {
       log.abort(new Fault('brokerStopped'));
       await log.close();
@@ -279,8 +287,18 @@ export async function checkPresence(disk: LogContext['disk'], folder: string, ma
   throw new Fault('damagedMetadata', { detail: `the files of ${folder} are gone; put them back from a backup` });
 }
 
+/** @throws Fault damagedMetadata, folderTooNew */
+function checkStored<Event>(fold: Fold<Event>, event: Event, log: PartitionLog, offset: number): void {
+  try {
+    fold.check(event);
+  } catch (cause) {
+    if (!(cause instanceof Fault)) throw cause;
+    throw new Fault(cause.fault, { detail: `${placeOf(log, offset)}: ${cause.detail}`, cause });
+  }
+}
+
 /** The events of a ledger's log, oldest first. */
-async function* storedEvents<Event>(log: PartitionLog): AsyncGenerator<Event> {
+async function* storedEvents<Event>(log: PartitionLog): AsyncGenerator<{ event: Event; offset: number }> {
   const { logStart, highWatermark } = log.marks;
   for (let offset = logStart; offset < highWatermark; ) {
     const read = await readSound(log, offset);
@@ -288,7 +306,8 @@ async function* storedEvents<Event>(log: PartitionLog): AsyncGenerator<Event> {
     for (const buffer of read.buffers) {
       for (const at of batchesIn(buffer)) {
         for (const record of recordsOf(buffer, at)) {
-          if (record.offset >= logStart) yield decodeEvent<Event>(log, record.offset, record.value);
+          const { offset, value } = record;
+          if (offset >= logStart) yield { event: decodeEvent<Event>(log, offset, value), offset };
         }
       }
     }
@@ -318,5 +337,9 @@ function decodeEvent<Event>(log: PartitionLog, offset: number, value: Buffer | n
   } catch (error) {
     cause = error;
   }
-  throw new Fault('damagedMetadata', { detail: `${log.folder}, event ${offset}`, cause });
+  throw new Fault('damagedMetadata', { detail: placeOf(log, offset), cause });
+}
+
+function placeOf({ folder }: PartitionLog, offset: number): string {
+  return `${folder}, event ${offset}`;
 }

@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { failureOf } from '../log/support.ts';
+import { Ledger } from '../../src/ledger/ledger.ts';
+import { contextIn, failureOf } from '../log/support.ts';
 import { openBroker, tempFolder } from '../server/support.ts';
 
 /* A start that is refused because of the broker's own records says that nothing was changed. */
@@ -54,3 +55,42 @@ test.each(['a checkpoint of a topic', 'the checkpoint of the groups'])(
     await broker.close();
   },
 );
+
+/** Puts an event behind those that the broker wrote, with every checksum right. */
+async function appendEvent(folder: string, ledgerFolder: string, event: object): Promise<void> {
+  const anything = { check() {}, apply() {}, live: () => [] };
+  const ledger = await Ledger.open<object>(ledgerFolder, contextIn(folder), anything, { mayBeNew: false });
+  await ledger.append([event]);
+  await ledger.close();
+}
+
+const id = 'oPdR3rsXQZ6kGq1vYb0w2A';
+const topic = { type: 'topic', id, name: 'c', partitions: 1, replicationFactor: 1, settings: {} };
+
+test.each([
+  { ledger: 'cluster', event: { ...topic, id: '../../../outside' }, fault: 'damagedMetadata', told: 'its id' },
+  { ledger: 'cluster', event: { ...topic, partitions: 2 ** 53 }, fault: 'damagedMetadata', told: 'its partitions' },
+  { ledger: 'cluster', event: { ...topic, name: '../c' }, fault: 'damagedMetadata', told: 'its name' },
+  { ledger: 'cluster', event: { ...topic, name: 'a' }, fault: 'damagedMetadata', told: 'there is a' },
+  {
+    ledger: 'cluster',
+    event: { ...topic, settings: { 'segment.bytes': 'NaN' } },
+    fault: 'damagedMetadata',
+    told: 'its settings',
+  },
+  { ledger: 'cluster', event: { type: 'topicRenamed', id }, fault: 'folderTooNew', told: 'topicRenamed' },
+  {
+    ledger: 'groups',
+    event: { type: 'offsets', group: 'g', topic: 'a', topicId: id },
+    fault: 'damagedMetadata',
+    told: 'its partitions',
+  },
+  { ledger: 'groups', event: { type: 'shareGroup', group: 'g' }, fault: 'folderTooNew', told: 'shareGroup' },
+])('a start is refused that finds what no broker writes: $told', async ({ ledger, event, fault, told }) => {
+  const folder = await stoppedFolder();
+  await appendEvent(folder, `ledger/${ledger}`, event);
+  const before = contentsOf(folder);
+  const refused = await failureOf(openBroker({ folder }));
+  expect(refused).toMatchObject({ fault, detail: expect.stringMatching(`ledger/${ledger}, event \\d+: .*${told}`) });
+  expect(contentsOf(folder)).toEqual(before);
+});

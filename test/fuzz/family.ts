@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { Fault } from '../../src/base/faults.ts';
 import { allocatedBytes } from './allocation-meter.ts';
-import { mutated, mutations } from './mutations.ts';
+import { type Mutation, mutated, mutations } from './mutations.ts';
 
 /** A valid input, and how inputs like it are read. */
 export interface Seed {
@@ -20,6 +20,8 @@ export interface Family {
   readonly seeds: readonly Seed[];
   /** Bytes that reading may take in any case, beside what follows from the size of the input. */
   readonly allocatedBytesMax: number;
+  /** How inputs are made of a seed, where it is not the bytes that are changed. `other`: another seed. */
+  mutate?(seed: Buffer, changes: readonly Mutation[], other: Buffer): Buffer;
 }
 
 /** Bytes that may be allocated for each byte of an input. */
@@ -92,9 +94,10 @@ export function fuzz(family: Family, inputs: number, from: number): FuzzCounts {
 
 function fuzzRun(family: Family, numRuns: number, fuzzSeed: number, counts: FuzzCounts): void {
   const last = family.seeds.length - 1;
+  const mutate = family.mutate ?? mutated;
   const property = fc.property(fc.nat(last), fc.nat(last), mutations, (place, otherPlace, changes) => {
     const seed = family.seeds[place]!;
-    const bytes = mutated(seed.bytes, changes, family.seeds[otherPlace]!.bytes);
+    const bytes = mutate(seed.bytes, changes, family.seeds[otherPlace]!.bytes);
     counts.inputs += 1;
     const { offence, faulted } = readInput(family, seed, bytes);
     if (!faulted) counts.read += 1;
@@ -104,7 +107,7 @@ function fuzzRun(family: Family, numRuns: number, fuzzSeed: number, counts: Fuzz
   if (!checked.failed) return;
   const [place, otherPlace, changes] = checked.counterexample!;
   const seed = family.seeds[place]!;
-  const bytes = mutated(seed.bytes, changes, family.seeds[otherPlace]!.bytes);
+  const bytes = mutate(seed.bytes, changes, family.seeds[otherPlace]!.bytes);
   const line = JSON.stringify({ family: family.name, seed: seed.name, hex: bytes.toString('hex') });
   throw new Error(`--family ${family.name} --from ${fuzzSeed}\n${line}\n${readInput(family, seed, bytes).offence}`);
 }

@@ -17,6 +17,8 @@ class Values implements Fold<Put> {
   readonly values = new Map<string, string>();
   readonly applied: string[] = [];
 
+  check(): void {}
+
   apply({ key, value }: Put): void {
     this.values.set(key, value);
     this.applied.push(key);

@@ -13,6 +13,8 @@ interface Event {
 class Values implements Fold<Event> {
   readonly state = new Map<number, string>();
 
+  check(): void {}
+
   apply({ key, value }: Event): void {
     this.state.set(key, value);
   }

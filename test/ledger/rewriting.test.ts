@@ -19,6 +19,8 @@ interface Put {
 class Puts implements Fold<Put> {
   readonly values = new Map<number, string>();
 
+  check(): void {}
+
   apply({ key, value }: Put): void {
     if (value === '') this.values.delete(key);
     else this.values.set(key, value);

@@ -1,8 +1,8 @@
-import { Fault } from '../../base/faults.ts';
 import type { Fold } from '../../ledger/ledger.ts';
 import { CommittedOffsets } from './committed-offsets.ts';
 import { ConsumerGroup } from './consumer/consumer-group.ts';
 import type { ClassicGroupRecord, GroupEvent } from './group-events.ts';
+import { checkGroupEvent } from './stored-group-event.ts';
 
 /** What the groups' ledger makes: all that is durable about groups. */
 export class GroupState implements Fold<GroupEvent> {
@@ -10,6 +10,10 @@ export class GroupState implements Fold<GroupEvent> {
   readonly classicGroups = new Map<string, ClassicGroupRecord>();
   readonly consumerGroups = new Map<string, ConsumerGroup>();
   uptimeMs = 0;
+
+  check(event: GroupEvent): void {
+    checkGroupEvent(event, this);
+  }
 
   apply(event: GroupEvent): void {
     switch (event.type) {
@@ -41,10 +45,6 @@ export class GroupState implements Fold<GroupEvent> {
       case 'uptime':
         this.uptimeMs = Math.max(this.uptimeMs, event.ms);
         return;
-      default:
-        throw new Fault('folderTooNew', {
-          detail: `the groups' ledger holds a ${(event as { type: string }).type} event`,
-        });
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Family } from '../family.ts';
 import { groupBytes } from './groups.ts';
+import { clusterLedger, groupsLedger } from './ledgers.ts';
 import { codecs, recordBatches } from './records.ts';
 import { indexes, journalRounds, messagePack, sealedFiles } from './state.ts';
 import { frameSplitter, requestFrames, responseFrames } from './wire.ts';
@@ -16,4 +17,6 @@ export const families: readonly Family[] = [
   journalRounds,
   indexes,
   groupBytes,
+  clusterLedger,
+  groupsLedger,
 ];
