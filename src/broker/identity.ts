@@ -1,5 +1,6 @@
 import { Fault } from '../base/faults.ts';
 import { type Random, randomUuid } from '../base/random.ts';
+import { isIn, isUuid, objectOf } from '../base/shape.ts';
 import type { LogContext } from '../log/partition-log.ts';
 import { readWhole, writeWhole } from '../log/sealed-file.ts';
 import { crc32c } from '../record/crc32c.ts';
@@ -25,7 +26,7 @@ export interface Identity {
  */
 export async function loadIdentity(disk: LogContext['disk'], random: Random): Promise<Identity> {
   const bytes = await readWhole(disk, FILE);
-  if (bytes !== null) return parse(bytes.toString('utf8'));
+  if (bytes !== null) return identityIn(bytes.toString('utf8'));
   await checkIsNew(disk);
   const identity: Identity = { format: FORMAT, clusterId: randomUuid(random), nodeId: 1 };
   const sealed = { ...identity, checksum: checksumOf(identity) };
@@ -56,25 +57,35 @@ async function namesIn(disk: LogContext['disk'], folder: string): Promise<readon
 }
 
 /** So that no changed letter passes for another cluster's id. */
-function checksumOf({ format, clusterId, nodeId }: Identity): string {
+export function checksumOf({ format, clusterId, nodeId }: Identity): string {
   return crc32c(Buffer.from(`${format} ${clusterId} ${nodeId}`))
     .toString(16)
     .padStart(8, '0');
 }
 
-function parse(text: string): Identity {
+const isIdentity = objectOf<Identity>({
+  format: isIn(1, FORMAT),
+  clusterId: isUuid,
+  nodeId: isIn(0, 0x7fffffff),
+});
+
+/** @throws Fault damagedMetadata, folderTooNew */
+export function identityIn(text: string): Identity {
   let identity: Partial<Identity & { checksum: string }>;
   try {
     identity = (JSON.parse(text) ?? {}) as typeof identity;
   } catch (cause) {
     throw new Fault('damagedMetadata', { detail: `${FILE} is not JSON`, cause });
   }
-  const { format, clusterId, nodeId } = identity;
-  if (typeof format !== 'number' || typeof clusterId !== 'string' || typeof nodeId !== 'number') {
-    throw new Fault('damagedMetadata', { detail: `${FILE} lacks format, clusterId or nodeId` });
+  if (typeof identity.format === 'number' && identity.format > FORMAT) {
+    throw new Fault('folderTooNew', { detail: `format ${identity.format}; this version reads up to ${FORMAT}` });
   }
-  if (format > FORMAT)
-    throw new Fault('folderTooNew', { detail: `format ${format}; this version reads up to ${FORMAT}` });
+  if (!isIdentity(identity)) {
+    throw new Fault('damagedMetadata', {
+      detail: `${FILE} lacks format, clusterId or nodeId, or has one that cannot be`,
+    });
+  }
+  const { format, clusterId, nodeId } = identity as Identity;
   const found = { format, clusterId, nodeId };
   if (identity.checksum !== checksumOf(found)) {
     throw new Fault('damagedMetadata', { detail: `the checksum of ${FILE} is not that of what it holds` });

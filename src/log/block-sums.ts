@@ -1,3 +1,4 @@
+import { BATCH_HEADER_BYTES, batchBytes, nextOffset } from '../record/batch.ts';
 import type { Checksum } from './checksum.ts';
 import { grown, lastIndexWhere } from './offset-index.ts';
 
@@ -33,6 +34,24 @@ export class BlockSums {
     this.#checksum = checksum;
   }
 
+  /** What a file has; null when it is not what `proof` is of, or cannot be blocks of such a segment. */
+  static parse(
+    bytes: Buffer,
+    baseOffset: number,
+    proof: { readonly sums: string; readonly bytes: number; readonly endNext: number },
+    checksum: Checksum,
+  ): BlockSums | null {
+    const sums = new BlockSums(bytes, baseOffset, checksum);
+    if (sums.sum !== proof.sums || !Number.isInteger(sums.length)) return null;
+    let before = { end: 0, nextOffset: baseOffset };
+    for (let i = 0; i < sums.length; i += 1) {
+      const block = sums.block(i);
+      if (block.end <= before.end || block.nextOffset <= before.nextOffset) return null;
+      before = block;
+    }
+    return before.end === proof.bytes && before.nextOffset <= proof.endNext ? sums : null;
+  }
+
   get length(): number {
     return this.#bytes.length / ENTRY_BYTES;
   }
@@ -63,9 +82,18 @@ export class BlockSums {
     return lastIndexWhere(this.length, (i) => this.block(i).end <= position) + 1;
   }
 
-  /** Whether these are the bytes that were written there. */
+  /** Whether these are the bytes that were written there: whole batches, of which the last ends where the block does. */
   proves(index: number, bytes: Buffer): boolean {
-    return this.#checksum(bytes) === this.#bytes.readBigUInt64BE(index * ENTRY_BYTES + 8);
+    if (this.#checksum(bytes) !== this.#bytes.readBigUInt64BE(index * ENTRY_BYTES + 8)) return false;
+    let next = -1;
+    let at = 0;
+    while (at + BATCH_HEADER_BYTES <= bytes.length) {
+      const size = batchBytes(bytes, at);
+      if (size < BATCH_HEADER_BYTES) return false;
+      next = nextOffset(bytes, at);
+      at += size;
+    }
+    return at === bytes.length && next === this.block(index).nextOffset;
   }
 }
 

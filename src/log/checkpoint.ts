@@ -1,7 +1,8 @@
 import { Fault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
+import { isCount, isInt32, listOf, objectOf } from '../base/shape.ts';
 import type { Disk } from '../disk/disk.ts';
-import type { EpochStart } from './leader-epochs.ts';
+import { areAscending, type EpochStart } from './leader-epochs.ts';
 import type { ProducerState } from './producer-state.ts';
 import { RestartAid } from './restart-aid.ts';
 import { readSealed, writeSealed } from './sealed-file.ts';
@@ -105,11 +106,14 @@ export async function readCheckpoint(disk: Disk, folder: string): Promise<Checkp
   return file.content;
 }
 
+const isShaped = objectOf<Checkpoint>({
+  segmentBase: isCount,
+  position: isCount,
+  durableNext: isCount,
+  logStart: isCount,
+  epochs: listOf(objectOf<EpochStart>({ epoch: isInt32, startOffset: isCount })),
+});
+
 export function isCheckpoint(content: unknown): content is Checkpoint {
-  const { segmentBase, position, durableNext, logStart, epochs } = (content ?? {}) as Partial<Checkpoint>;
-  return (
-    [segmentBase, position, durableNext, logStart].every((value) => Number.isSafeInteger(value) && value! >= 0) &&
-    Array.isArray(epochs) &&
-    epochs.every((start) => Number.isSafeInteger(start?.epoch) && Number.isSafeInteger(start?.startOffset))
-  );
+  return isShaped(content) && areAscending((content as Checkpoint).epochs);
 }

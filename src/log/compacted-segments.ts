@@ -1,5 +1,6 @@
 import { Fault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
+import { isCount, isText, listOf, objectOf } from '../base/shape.ts';
 import type { Disk } from '../disk/disk.ts';
 import type { CheckpointKeeper } from './checkpoint.ts';
 import { readSealed, writeSealed } from './sealed-file.ts';
@@ -30,20 +31,34 @@ export async function readCompacted(disk: Disk, folder: string): Promise<Content
   const path = `${folder}/${COMPACTED_FILE}`;
   const file = await readSealed(disk, path);
   if (file === 'missing') return { cleanNext: 0, segments: [] };
-  if (file === 'damaged' || !isContent(file.content)) throw new Fault('damagedMetadata', { detail: path });
-  return file.content;
+  const content = file === 'damaged' ? null : compactedIn(file.content);
+  if (content === null) throw new Fault('damagedMetadata', { detail: path });
+  return content;
 }
 
-function isContent(content: unknown): content is Content {
-  const { cleanNext, segments } = (content ?? {}) as Partial<Content>;
-  return (
-    Number.isSafeInteger(cleanNext) &&
-    Array.isArray(segments) &&
-    segments.every(
-      (one) =>
-        [one?.base, one?.endNext, one?.bytes, one?.number].every(Number.isSafeInteger) && typeof one.sums === 'string',
-    )
-  );
+const isContent = objectOf<Content>({
+  cleanNext: isCount,
+  segments: listOf(
+    objectOf<Content['segments'][number]>({
+      base: isCount,
+      endNext: isCount,
+      bytes: isCount,
+      number: isCount,
+      sums: isText,
+    }),
+  ),
+});
+
+/** Null when it is none: what segments stand for are offsets of which each is in one of them, or others would be removed for it. */
+export function compactedIn(value: unknown): Content | null {
+  if (!isContent(value)) return null;
+  const content = value as Content;
+  let next = 0;
+  for (const { base, endNext } of content.segments) {
+    if (base < next || endNext <= base) return null;
+    next = endNext;
+  }
+  return content;
 }
 
 /**

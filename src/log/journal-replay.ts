@@ -1,5 +1,6 @@
 import { Fault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
+import { dictionaryOf, isCount, objectOf, orMissing } from '../base/shape.ts';
 import type { Disk, DiskFile } from '../disk/disk.ts';
 import { baseOffset, leaderEpoch } from '../record/batch.ts';
 import { type Checkpoint, isCheckpoint } from './checkpoint.ts';
@@ -289,14 +290,20 @@ export function isBefore(
 
 /** @throws Fault damagedMetadata */
 export function proofsIn(sealed: { content: unknown } | 'damaged'): Proofs {
-  const proofs = ((sealed === 'damaged' ? null : sealed.content) ?? {}) as Partial<Proofs>;
-  const { releasedBefore, logs, firstNumber = 1, inUse = {} } = proofs;
-  const areNumbers = [releasedBefore, firstNumber, ...Object.values(inUse ?? {})].every(Number.isSafeInteger);
-  if (areNumbers && typeof logs === 'object' && logs !== null && Object.values(logs).every(isCheckpoint)) {
-    return proofs as Proofs;
+  if (sealed !== 'damaged' && areProofs(sealed.content)) {
+    const proofs = sealed.content as Proofs;
+    // They become paths.
+    if (Object.keys(proofs.inUse ?? {}).every((name) => FILE_NAME.test(name))) return proofs;
   }
   throw new Fault('damagedMetadata', { detail: PROOFS_PATH });
 }
+
+const areProofs = objectOf<Proofs>({
+  releasedBefore: isCount,
+  logs: dictionaryOf(isCheckpoint),
+  firstNumber: orMissing(isCount),
+  inUse: orMissing(dictionaryOf(isCount)),
+});
 
 /** What lies where a round could begin. */
 interface FoundHeader {

@@ -5,6 +5,13 @@ export interface EpochStart {
   readonly startOffset: number;
 }
 
+export function areAscending(starts: readonly EpochStart[]): boolean {
+  return starts.every(({ epoch, startOffset }, i) => {
+    const before = starts[i - 1] ?? { epoch: -1, startOffset: -1 };
+    return epoch > before.epoch && startOffset > before.startOffset;
+  });
+}
+
 /** Leader epochs of which a record may have any. */
 export interface EpochRange {
   readonly lowest: number;

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { Fault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
+import { isCount, isText, listOf, objectOf } from '../base/shape.ts';
 import type { Disk } from '../disk/disk.ts';
 import { readSealed, writeSealed } from './sealed-file.ts';
 import type { Segment } from './segment.ts';
@@ -83,7 +84,7 @@ export class Quarantine {
     const place = { ...damage, segmentBase: segment.baseOffset, foundAtMs: this.#context.clock.wallMs() };
     // What was found before and is more or less by now is this.
     const others = this.#places.filter((one) => !overlap(one, place));
-    this.#places = [...others, place].sort((a, b) => a.segmentBase - b.segmentBase || a.position - b.position);
+    this.#places = [...others, place].sort(inOrder);
     const { position, bytes, firstOffset, nextOffset, what } = damage;
     this.#context.logger.error(
       { file: segment.logPath, position, bytes, firstOffset, lastOffset: nextOffset - 1, what },
@@ -180,14 +181,31 @@ async function isDamaged(segment: Segment, { position, bytes, firstOffset, nextO
   return found.length > 0;
 }
 
-function placesIn(content: unknown): QuarantinedPlace[] | null {
-  const { places } = (content ?? {}) as { places?: unknown };
-  return Array.isArray(places) && places.every(isPlace) ? places : null;
+const isContent = objectOf({
+  places: listOf(
+    objectOf<QuarantinedPlace>({
+      segmentBase: isCount,
+      position: isCount,
+      bytes: isCount,
+      firstOffset: isCount,
+      nextOffset: isCount,
+      foundAtMs: isCount,
+      what: isText,
+    }),
+  ),
+});
+
+/** Null when it is no list of places, one behind the other. */
+export function placesIn(content: unknown): QuarantinedPlace[] | null {
+  if (!isContent(content)) return null;
+  const { places } = content as { places: QuarantinedPlace[] };
+  const areInOrder = places.every((place, i) => {
+    const before = places[i - 1];
+    return place.firstOffset <= place.nextOffset && (before === undefined || inOrder(before, place) < 0);
+  });
+  return areInOrder ? places : null;
 }
 
-function isPlace(content: unknown): content is QuarantinedPlace {
-  const place = (content ?? {}) as Partial<QuarantinedPlace>;
-  const { segmentBase, position, bytes, firstOffset, nextOffset, foundAtMs, what } = place;
-  const numbers = [segmentBase, position, bytes, firstOffset, nextOffset, foundAtMs];
-  return numbers.every((value) => Number.isSafeInteger(value) && value! >= 0) && typeof what === 'string';
+function inOrder(a: QuarantinedPlace, b: QuarantinedPlace): number {
+  return a.segmentBase - b.segmentBase || a.position - b.position;
 }

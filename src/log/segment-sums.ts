@@ -22,8 +22,7 @@ export interface CompactedProof {
 export async function readSums(disk: Disk, segment: Segment, path: string): Promise<BlockSums | 'missing' | 'damaged'> {
   const stored = await readWhole(disk, path);
   if (stored === null) return 'missing';
-  const sums = new BlockSums(stored, segment.baseOffset, await loadChecksum());
-  return sums.sum === segment.compacted!.sums ? sums : 'damaged';
+  return BlockSums.parse(stored, segment.baseOffset, segment.compacted!, await loadChecksum()) ?? 'damaged';
 }
 
 /**

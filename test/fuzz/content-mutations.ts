@@ -17,7 +17,7 @@ export const messagePackCodec: Codec = { decode, encode };
 export const jsonCodec: Codec = {
   decode: (bytes) => JSON.parse(bytes.toString('utf8')),
   encode: (content) =>
-    Buffer.from(JSON.stringify(content, (_, value) => (typeof value === 'bigint' ? Number(value) : value)) ?? ''),
+    Buffer.from(JSON.stringify(content, (_, value) => (typeof value === 'bigint' ? Number(value) : value)) ?? 'null'),
 };
 
 /** What a field may hold that it should not. */

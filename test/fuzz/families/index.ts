@@ -1,4 +1,5 @@
 import type { Family } from '../family.ts';
+import { blockSums, identityFile, stateContents } from './contents.ts';
 import { groupBytes } from './groups.ts';
 import { clusterLedger, groupsLedger } from './ledgers.ts';
 import { codecs, recordBatches } from './records.ts';
@@ -17,6 +18,9 @@ export const families: readonly Family[] = [
   journalRounds,
   indexes,
   groupBytes,
+  stateContents,
+  blockSums,
+  identityFile,
   clusterLedger,
   groupsLedger,
 ];
