@@ -97,7 +97,10 @@ export class ConsumerGroup {
 
   #put(member: ConsumerMember): void {
     const { memberId, instanceId } = member;
-    this.#release(this.#members.get(memberId));
+    const before = this.#members.get(memberId);
+    this.#release(before);
+    // It may have been another one.
+    this.#forgetInstance(before);
     this.#own(member.assigned, null, memberId);
     this.#own(member.revoking, null, memberId);
     this.#members.set(memberId, this.#sharingNames(member));
@@ -116,8 +119,12 @@ export class ConsumerGroup {
     this.#release(member);
     this.#members.delete(memberId);
     this.#targets.delete(memberId);
+    this.#forgetInstance(member);
+  }
+
+  #forgetInstance(member: ConsumerMember | undefined): void {
     const instanceId = member?.instanceId ?? null;
-    if (instanceId !== null && this.#memberIdByInstance.get(instanceId) === memberId) {
+    if (instanceId !== null && this.#memberIdByInstance.get(instanceId) === member!.memberId) {
       this.#memberIdByInstance.delete(instanceId);
     }
   }
