@@ -20,6 +20,8 @@ export interface SettingSpec {
 
 const INT_MAX = 2147483647;
 const LONG_MAX = 9223372036854775807n;
+/** With leading zeros. What a long number takes to be read grows as the square of its digits. */
+const WHOLE_NUMBER = /^[+-]?\d{1,100}$/;
 
 /**
  * Every topic setting, by Kafka's name. Defaults are Kafka's but for flush.messages: here a record counts as stored only
@@ -228,7 +230,7 @@ export function checkSetting(name: string, spec: SettingSpec, value: string | nu
     case 'long':
     case 'double': {
       const number = Number(value);
-      const whole = spec.type === 'double' || /^[+-]?\d+$/.test(value.trim());
+      const whole = spec.type === 'double' || WHOLE_NUMBER.test(value.trim());
       const min = spec.min ?? (spec.type === 'int' ? -INT_MAX - 1 : -Infinity);
       const max = spec.max ?? (spec.type === 'int' ? INT_MAX : Infinity);
       const tooLong = spec.type === 'long' && whole && BigInt(value.trim().replace('+', '')) > LONG_MAX;

@@ -68,6 +68,13 @@ test('message.timestamp.type and the limits of timestamps', async () => {
   expect((await produce(client, 't', hourAgo)).logAppendTimeMs).toBeGreaterThan(Date.now() - 600_000);
 });
 
+test('a number of millions of digits is refused, and not reckoned with, which would take minutes', async () => {
+  const { broker } = await brokerWithTopic();
+  const settings = new Map([['retention.ms', '9'.repeat(50_000_000)]]);
+  const made = broker.topics.create({ name: 'digits', partitions: 1, replicationFactor: 1, settings });
+  await expect(made).rejects.toMatchObject({ fault: 'invalidConfig' });
+});
+
 test('segment.bytes: the next batch that does not fit begins a new segment', async () => {
   const { client, topic } = await brokerWithTopic();
   const [log] = topic.partitions;
