@@ -1,7 +1,11 @@
 /** How far the wall clock may run from the monotonic one before that says anything: corrections of a clock that is roughly right. */
 export const DRIFT_MS = 10 * 60 * 1000;
+/** How long a clock that has leapt ahead is not believed, in time that really passes. */
+export const DISBELIEF_MS = 24 * 60 * 60 * 1000;
 /** How much further behind a clock falls, as one that stands does, until the next start must know. */
 const KEPT_STEP_MS = 60 * 60 * 1000;
+/** How much further a clock that is behind goes until the next start must know: what was stamped since lies within. */
+const KEPT_RUN_MS = 24 * 60 * 60 * 1000;
 /** How many are remembered. A clock that is set back more often than that is not to be helped. */
 const SET_BACKS_MAX = 32;
 
@@ -14,10 +18,15 @@ export interface SetBack {
   readonly behindMs: number;
 }
 
+/** That in which the clock is. */
+export interface OpenSetBack extends Omit<SetBack, 'toMs'> {
+  /** What it showed when this was kept. */
+  readonly lastMs?: number;
+}
+
 /** What is kept of set-backs from one start to the next. */
 export interface KnownSetBacks {
-  /** That in which the clock is. `toMs` is not known. */
-  readonly open: Omit<SetBack, 'toMs'> | null;
+  readonly open: OpenSetBack | null;
   /** Oldest first. */
   readonly closed: readonly SetBack[];
 }
@@ -31,30 +40,38 @@ export class SetBacks {
   #latestMs: number;
   #atMonotonicMs: number;
   #wallMs: number;
-  #open: KnownSetBacks['open'];
+  #open: Omit<SetBack, 'toMs'> | null = null;
   #closed: readonly SetBack[];
   #keptBehindMs = 0;
+  #keptLastMs = 0;
   /** Called when there is something to be kept for the next start. */
   onChange: () => void = () => {};
 
   /** `nowMs`: what is believed to be the time. `knownMs`: the last time that is known from before; null at the first start. */
   constructor(known: KnownSetBacks | null, knownMs: number | null, nowMs: number, wallMs: number, monotonicMs: number) {
-    const open = known?.open ?? null;
     this.#atMonotonicMs = monotonicMs;
     this.#wallMs = wallMs;
-    this.#open = open;
-    this.#keptBehindMs = open?.behindMs ?? 0;
     this.#closed = known?.closed ?? [];
     this.#latestMs = Math.max(nowMs, knownMs ?? nowMs);
-    if (open === null) return;
-    if (wallMs < open.fromMs + open.behindMs - DRIFT_MS)
-      this.#latestMs = Math.max(this.#latestMs, wallMs + open.behindMs);
-    // It was set right meanwhile. How long it had been behind is the time that has passed since.
-    else this.#wallMs = wallMs - open.behindMs;
+    if (known?.open != null) this.#goOnFrom(known.open, wallMs);
+  }
+
+  #goOnFrom({ fromMs, behindMs, lastMs = fromMs }: OpenSetBack, wallMs: number): void {
+    this.#latestMs = Math.max(this.#latestMs, lastMs + behindMs);
+    if (isStillBehind({ fromMs, behindMs, lastMs }, wallMs)) {
+      this.#latestMs = Math.max(this.#latestMs, wallMs + behindMs);
+      this.#open = { fromMs, behindMs };
+      this.#keptBehindMs = behindMs;
+      this.#keptLastMs = lastMs;
+      return;
+    }
+    // Set since, or to another wrong time: what was stamped by then lies in what was kept, or in the time that has passed.
+    this.#close({ fromMs, behindMs, toMs: Math.max(lastMs + KEPT_RUN_MS, wallMs - behindMs) });
   }
 
   get known(): KnownSetBacks {
-    return { open: this.#open, closed: this.#closed };
+    const open = this.#open && { ...this.#open, lastMs: this.#wallMs };
+    return { open, closed: this.#closed };
   }
 
   /** `nowMs` is what is believed to be the time: a wall clock that leaps ahead is not, for a while. */
@@ -69,7 +86,8 @@ export class SetBacks {
     if (open !== null && Math.abs(wallMs - expectedMs) <= DRIFT_MS && behindMs > open.behindMs - DRIFT_MS) {
       // A clock that stands falls behind all the time.
       if (behindMs > open.behindMs) this.#open = { fromMs: open.fromMs, behindMs };
-      if (behindMs > this.#keptBehindMs + KEPT_STEP_MS) this.#change();
+      const isFurther = behindMs > this.#keptBehindMs + KEPT_STEP_MS || wallMs > this.#keptLastMs + KEPT_RUN_MS;
+      if (isFurther) this.#change();
       return;
     }
     if (open === null && behindMs <= DRIFT_MS) return;
@@ -80,6 +98,7 @@ export class SetBacks {
 
   #change(): void {
     this.#keptBehindMs = this.#open?.behindMs ?? 0;
+    this.#keptLastMs = this.#wallMs;
     this.onChange();
   }
 
@@ -98,4 +117,13 @@ export class SetBacks {
     }
     return ageMs;
   }
+}
+
+/**
+ * Whether a clock that was behind when a broker ended still is, where the next one starts. A start some time later is usual; one so much
+ * later that half of what it was behind has passed is less likely than a clock that was set, if only to about the right time.
+ */
+function isStillBehind({ fromMs, behindMs, lastMs }: Required<OpenSetBack>, wallMs: number): boolean {
+  const latestMs = lastMs + KEPT_RUN_MS + Math.max(DISBELIEF_MS, behindMs / 2);
+  return wallMs >= lastMs - DRIFT_MS && wallMs <= latestMs && wallMs < fromMs + behindMs - DRIFT_MS;
 }

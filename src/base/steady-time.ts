@@ -1,7 +1,4 @@
-import { DRIFT_MS, type KnownSetBacks, SetBacks } from './set-backs.ts';
-
-/** How long a clock that has leapt ahead is not believed, in time that really passes. */
-const DISBELIEF_MS = 24 * 60 * 60 * 1000;
+import { DISBELIEF_MS, DRIFT_MS, type KnownSetBacks, SetBacks } from './set-backs.ts';
 
 /** A wall clock that has leapt ahead and is not believed, as it is kept from one start to the next. */
 export interface Leap {

@@ -98,7 +98,8 @@ test.each([HOUR_MS, 10 * YEAR_MS])(
     expect(machine.ageMs(before)).toBe(4 * DAY_MS + MINUTE_MS - (behindMs === HOUR_MS ? HOUR_MS : 0));
     // What is older than that time by far is as old as it says.
     expect(machine.ageMs(first - YEAR_MS)).toBe(machine.wallMs - first + YEAR_MS);
-    expect(machine.changes).toBe(2);
+    // Also once a day.
+    expect(machine.changes).toBe(4);
   },
 );
 
@@ -173,6 +174,42 @@ describe('a start', () => {
     machine.offMs = 0;
     machine.restart(kept);
     expect([first, last].map((stampMs) => machine.ageMs(stampMs))).toEqual([2 * DAY_MS + HOUR_MS, HOUR_MS]);
+  });
+
+  test('with the clock set only about right knows all the same that it had been far behind', () => {
+    const machine = new Machine();
+    machine.offMs = HOUR_MS;
+    const knownMs = machine.stamp();
+    machine.offMs = -10 * YEAR_MS;
+    machine.restart({ open: null, closed: [] }, knownMs, MINUTE_MS);
+    const first = machine.stamp();
+    const kept = machine.setBacks.known;
+    machine.run(HOUR_MS);
+    const last = machine.stamp();
+    // An hour less than the clock showed before it was set back.
+    machine.offMs = 0;
+    machine.restart(kept, knownMs, MINUTE_MS);
+    for (const stampMs of [first, last]) expect(machine.ageMs(stampMs)).toBeLessThanOrEqual(2 * HOUR_MS);
+    machine.run(DAY_MS);
+    for (const stampMs of [first, last]) {
+      expect(machine.ageMs(stampMs)).toBeGreaterThan(DAY_MS - 2 * HOUR_MS);
+      expect(machine.ageMs(stampMs)).toBeLessThanOrEqual(DAY_MS + 2 * HOUR_MS);
+    }
+  });
+
+  test('with the clock set back even further knows both times', () => {
+    const machine = new Machine();
+    machine.offMs = -YEAR_MS;
+    const first = machine.stamp();
+    machine.run(HOUR_MS);
+    machine.offMs = -10 * YEAR_MS;
+    machine.restart();
+    const second = machine.stamp();
+    machine.run(HOUR_MS);
+    machine.offMs = 0;
+    machine.look();
+    expect(machine.ageMs(first)).toBeLessThanOrEqual(3 * HOUR_MS);
+    expect(machine.ageMs(second)).toBeLessThanOrEqual(2 * HOUR_MS);
   });
 
   test('with a clock that shows an earlier time than is known begins with it', () => {
