@@ -41,7 +41,7 @@ const STOP_MS_MAX = 120_000;
  * durable. It lacks then what spares the next start some reading, and no record that a client has seen, of which a higher epoch
  * would tell. It is not so when the file of that ledger did not take the mark.
  */
-const FAILS_BEHIND_MARK = /ledger\/cluster(?!\/\d+\.log)|journal\/proofs|: journal$/;
+const FAILS_BEHIND_MARK = /ledger\/cluster(?!\/\d+\.log)|journal\/proofs|journal-in-use|: (journal|\.)$/;
 
 /** Whether the broker of a run looks so often for groups that hold nothing any more that it finds some while others use them. */
 export const forgetsGroups = (streams: RandomStreams): boolean => oneIn(streams.of('forgetful'), 3);
