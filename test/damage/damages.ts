@@ -85,7 +85,7 @@ export function missingKinds(paths: Iterable<string>): string[] {
 }
 
 /** Rejects when the work never ends. */
-function inTime<T>(work: Promise<T>): Promise<T> {
+export function inTime<T>(work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout;
   const hang = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('hangs')), HANG_MS);
@@ -96,7 +96,7 @@ function inTime<T>(work: Promise<T>): Promise<T> {
 type Records = Map<string, StoredRecord[][]>;
 
 /** Holds a broker against what was acknowledged; returns those of the records that are as they were. */
-async function judge(
+export async function judge(
   { broker, told: all }: OpenedBroker,
   stored: Stored,
 ): Promise<{ outcome: Outcome; records: Records }> {
@@ -163,7 +163,7 @@ async function expectWholeAgain(folder: Folder, { path }: Damage, disk: Simulate
 }
 
 /** The kind of a file, by its path. */
-function kindOf(path: string): string {
+export function kindOf(path: string): string {
   if (path.startsWith('journal/')) return path === 'journal/proofs' ? 'journal/proofs' : 'journal file';
   if (path === 'millrace.json') return path;
   if (path.includes('/quarantine/')) return 'quarantine';
@@ -183,7 +183,7 @@ const JOURNAL_BLOCK_BYTES = 4096;
 const JOURNAL_HEADER_BYTES = 36;
 
 /** For each byte of a file the bits to flip. */
-function masksOf(path: string, bytes: Buffer): (readonly number[])[] {
+export function masksOf(path: string, bytes: Buffer): (readonly number[])[] {
   const masks: (readonly number[])[] = Array(bytes.length).fill(EACH_BIT);
   if (path.startsWith('journal/') && path !== 'journal/proofs') {
     for (let start = 0; start < bytes.length; start += JOURNAL_BLOCK_BYTES) {

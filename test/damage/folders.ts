@@ -93,7 +93,7 @@ async function tear(disk: SimulatedDisk, { broker }: OpenedBroker): Promise<void
   await file.close();
 }
 
-function copyOfStored(stored: Stored): Stored {
+export function copyOfStored(stored: Stored): Stored {
   const copy = new Stored();
   copy.clusterId = stored.clusterId;
   for (const [topic, partitions] of stored.records)

@@ -56,7 +56,7 @@ export interface StoredRecord {
 /** All that was acknowledged, by those who were told. */
 export class Stored {
   /** By topic, partition. */
-  readonly records = new Map<string, StoredRecord[][]>();
+  records = new Map<string, StoredRecord[][]>();
   readonly deletedTopics = new Set<string>();
   /** By group and topic, for partition 0. */
   readonly offsets = new Map<string, number>();
