@@ -2,7 +2,8 @@ import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 
 /* The options of the commands that run a proof. One that is wrong ends the command at once, in a line and with the exit code 2. */
 
-function refuse(says: string): never {
+/** Ends the command for what it was called with. */
+export function refuse(says: string): never {
   console.error(says);
   process.exit(2);
 }

@@ -1,6 +1,6 @@
 import { Fault } from '../base/faults.ts';
 import { limits } from '../base/limits.ts';
-import type { SetBack } from '../base/set-backs.ts';
+import type { OpenSetBack, SetBack } from '../base/set-backs.ts';
 import {
   type Check,
   dictionaryOf,
@@ -27,14 +27,11 @@ import { checkSetting, checkTopicSetting, isTopicSetting } from './topic-setting
 const EPOCH_MAX = 2 ** 30;
 const PRODUCER_ID_MAX = 2 ** 52;
 
+const openSetBack: Fields<OpenSetBack> = { fromMs: isTime, behindMs: isTime, lastMs: orMissing(isTime) };
 const setBack: Fields<SetBack> = { fromMs: isTime, toMs: isTime, behindMs: isTime };
 const clockFacts: Fields<ClockFacts> = {
   leap: orMissing(orNull(objectOf({ firstWallMs: isTime, lastWallMs: isTime }))),
-  setBacks: orMissing(
-    orNull(
-      objectOf({ open: orNull(objectOf({ fromMs: isTime, behindMs: isTime })), closed: listOf(objectOf(setBack)) }),
-    ),
-  ),
+  setBacks: orMissing(orNull(objectOf({ open: orNull(objectOf(openSetBack)), closed: listOf(objectOf(setBack)) }))),
 };
 const isMade = orMissing(isOneOf('all', 'groups'));
 

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { doParts, runLong, type Told } from '../long-run.ts';
-import { countOf, optionsOf } from '../proof-options.ts';
+import { countOf, optionsOf, refuse } from '../proof-options.ts';
 import { families } from './families/index.ts';
 import { fuzz, RUN_INPUTS } from './family.ts';
 
@@ -54,7 +54,7 @@ async function main(): Promise<void> {
   const names = families.map(({ name }) => name);
   const wanted = values.family ?? names;
   const unknown = wanted.filter((name) => !names.includes(name));
-  if (unknown.length > 0) throw new Error(`no family ${unknown.join(', ')}; there are ${names.join(', ')}`);
+  if (unknown.length > 0) refuse(`no family ${unknown.join(', ')}; there are ${names.join(', ')}`);
   const inputs = countOf('inputs', values.inputs);
   const parts = partsOf(wanted, inputs, countOf('from', values.from));
   const run = { cases: 'inputs', total: inputs * wanted.length, parts, again };

@@ -98,7 +98,10 @@ const clusterEvents: readonly ClusterEvent[] = [
     type: 'started',
     epoch: 1,
     leap: null,
-    setBacks: { open: { fromMs: 1, behindMs: 900_000 }, closed: [{ fromMs: 1, toMs: 2, behindMs: 3_600_000 }] },
+    setBacks: {
+      open: { fromMs: 1, behindMs: 900_000, lastMs: 5_000 },
+      closed: [{ fromMs: 1, toMs: 2, behindMs: 3_600_000 }],
+    },
   },
   { type: 'topicDeleted', id: ORDERS },
 ];
