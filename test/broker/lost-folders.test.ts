@@ -84,11 +84,12 @@ describe('a start is refused, with nothing changed, where a folder is gone', () 
     const first = await openOn(disk);
     await makeTopic(first.broker, 'a');
     await first.broker.topics.addPartitions('a', 3, false);
-    const second = await openOn(disk.afterKill(), 2);
+    const secondDisk = disk.afterKill();
+    const second = await openOn(secondDisk, 2);
     for (const name of ['b', 'c']) await makeTopic(second.broker, name);
     // More than what is synced in place before there is a journal.
     for (let i = 0; i < 40; i += 1) await sendBatch(second, 'c', 0, [`c${i}`]);
-    const killed = (second.broker.disk as SimulatedDisk).afterKill();
+    const killed = secondDisk.afterKill();
     const [topicA, topicB, topicC] = ['a', 'b', 'c'].map((name) => second.broker.topics.get(name).id);
     const files = (gone: string): SimulatedDisk =>
       SimulatedDisk.holding(
@@ -108,11 +109,12 @@ describe('a start is refused, with nothing changed, where a folder is gone', () 
 describe('the journal’s folder is gone', () => {
   /** What a power cut leaves, where the journal alone has the last records. */
   async function killedDisk(): Promise<Map<string, Buffer>> {
-    const opened = await openOn(new SimulatedDisk(new SeededRandom(1)));
+    const disk = new SimulatedDisk(new SeededRandom(1));
+    const opened = await openOn(disk);
     await makeTopic(opened.broker, 'a');
     for (let i = 0; i < 40; i += 1) await sendBatch(opened, 'a', 0, [`a${i}`]);
     for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-    return (opened.broker.disk as SimulatedDisk).afterPowerCut('nothing').files();
+    return disk.afterPowerCut('nothing').files();
   }
   const holding = (files: Map<string, Buffer>): SimulatedDisk => SimulatedDisk.holding(files, new SeededRandom(1));
   const withoutJournal = (files: Map<string, Buffer>): Map<string, Buffer> =>
