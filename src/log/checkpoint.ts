@@ -2,6 +2,7 @@ import { Fault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
 import { isCount, isInt32, listOf, objectOf } from '../base/shape.ts';
 import type { Disk } from '../disk/disk.ts';
+import { BATCH_HEADER_BYTES } from '../record/batch.ts';
 import { areAscending, type EpochStart } from './leader-epochs.ts';
 import type { ProducerState } from './producer-state.ts';
 import { RestartAid } from './restart-aid.ts';
@@ -115,5 +116,9 @@ const isShaped = objectOf<Checkpoint>({
 });
 
 export function isCheckpoint(content: unknown): content is Checkpoint {
-  return isShaped(content) && areAscending((content as Checkpoint).epochs);
+  if (!isShaped(content)) return false;
+  const { segmentBase, position, durableNext, epochs } = content as Checkpoint;
+  // No batch ends elsewhere.
+  const isPlace = durableNext >= segmentBase && (position === 0 || position >= BATCH_HEADER_BYTES);
+  return isPlace && areAscending(epochs);
 }

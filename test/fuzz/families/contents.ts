@@ -11,7 +11,7 @@ import { ProducerState } from '../../../src/log/producer-state.ts';
 import { placesIn } from '../../../src/log/quarantine.ts';
 import { unseal } from '../../../src/log/sealed-file.ts';
 import { segmentName } from '../../../src/log/segment-files.ts';
-import { batchBytes, nextOffset } from '../../../src/record/batch.ts';
+import { BATCH_HEADER_BYTES, batchBytes, nextOffset } from '../../../src/record/batch.ts';
 import { buildBatch } from '../../../src/record/batch-builder.ts';
 import { crc32c } from '../../../src/record/crc32c.ts';
 import { contentMutated, jsonCodec, messagePackCodec } from '../content-mutations.ts';
@@ -64,6 +64,11 @@ const checkpoint: Checkpoint = {
 
 function useCheckpoint(content: unknown): unknown {
   if (!isCheckpoint(content)) throw new Fault('damagedMetadata');
+  const { segmentBase, position, durableNext } = content;
+  expect(
+    durableNext >= segmentBase && (position === 0 || position >= BATCH_HEADER_BYTES),
+    'a place where no batch ends',
+  );
   const epochs = new LeaderEpochs(content.epochs);
   // A batch that is appended carries it.
   Buffer.alloc(4).writeInt32BE(epochs.latest);
