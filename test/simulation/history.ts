@@ -84,6 +84,8 @@ interface OperationKinds {
       readonly isFinal?: boolean;
       /** The true time from which retention may take the records; none when only a trim may. */
       readonly mayExpireFromMs?: number;
+      /** The broker stamps them, and its clock is behind. */
+      readonly isStampedBehind?: boolean;
     };
     /**
      * `offset` is that of the first record; null with acks=0 (nothing was told). `askedBefore`: nothing is known of an earlier

@@ -19,7 +19,7 @@ export type Ending = PowerCut | 'kill' | 'stop';
 /** Small, so that files of all kinds fill, roll and are used again. */
 const JOURNAL_SIZES = { firstFileBytes: 64 * 1024, fileBytes: 96 * 1024, filesMax: 3 };
 const SETTINGS = {
-  'log.initial.task.delay.ms': '2000',
+  'log.initial.task.delay.ms': '500',
   'log.retention.check.interval.ms': '1000',
   'log.cleaner.backoff.ms': '700',
   // Of as many as there are; 128 MiB for each pass would keep the garbage collector busy.

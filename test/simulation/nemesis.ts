@@ -34,6 +34,8 @@ const CLOCK_JUMPS_MS = [HOUR_MS, -HOUR_MS, 87_660 * HOUR_MS, -87_660 * HOUR_MS];
 const LIFE_MS_MAX = 60_000;
 /** A start that takes longer has hung. */
 const START_MS_MAX = 120_000;
+/** By then retention and compaction have been over all there is: what they take wrongly is missed. */
+const PASSES_MS = 1_000;
 
 /** Ends the broker's lives, one after the other, and lets no life pass in peace. Counts all that it does. */
 export class Nemesis {
@@ -82,6 +84,7 @@ export class Nemesis {
     const ending = pick<Ending>(this.#random, [...POWER_CUTS, 'kill', 'stop']);
     await this.#end(ending);
     await this.makePeace();
+    await this.#context.scheduler.sleep(PASSES_MS);
   }
 
   /** A life: it is over when `isFull`, or when the nemesis had enough of it. */

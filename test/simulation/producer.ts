@@ -134,7 +134,9 @@ class Producer {
   #newRequest(): Send[] {
     const sends = new Map<string, Send>();
     for (let part = 1 + this.#random.below(3); part > 0; part -= 1) {
-      const { plan, place } = this.#context.topics.place(this.#random);
+      // There is little time until the clock is right again: few records would be stamped with the wrong one.
+      const isStamped = this.#context.wall.isBehind && oneIn(this.#random, 2);
+      const { plan, place } = this.#context.topics.place(this.#random, isStamped ? 'stamped' : undefined);
       if (!sends.has(placeName(place))) sends.set(placeName(place), this.#newSend(plan, place));
     }
     return [...sends.values()];
@@ -173,6 +175,7 @@ class Producer {
       retries: this.#attemptsMax > 1,
       ...(isFinal && { isFinal }),
       ...(identity && { producer: { id: identity.id, epoch: identity.epoch, sequence } }),
+      ...(plan.kind === 'stamped' && wall.isBehind && { isStampedBehind: true }),
       ...((plan.mayExpire || areTombstones) && { mayExpireFromMs: this.#context.scheduler.nowMs }),
     });
     const follows = identity !== null && plan.isSynced && this.#acks === -1 && this.#inFlightMax === 1;

@@ -1,4 +1,5 @@
 import type { CancelTimer, Clock } from '../../src/base/clock.ts';
+import { DRIFT_MS } from '../../src/base/set-backs.ts';
 import type { Life, Scheduler } from './scheduler.ts';
 
 /** What the machine shows as the time of day: right, off by some time, or standing still. */
@@ -18,6 +19,11 @@ export class WallClock {
 
   get shownMs(): number {
     return this.#frozenMs ?? this.trueMs + this.#offsetMs;
+  }
+
+  /** By more than a small correction. */
+  get isBehind(): boolean {
+    return this.trueMs - this.shownMs > DRIFT_MS;
   }
 
   jump(byMs: number): void {

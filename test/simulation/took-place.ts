@@ -10,6 +10,7 @@ export const MUST_TAKE_PLACE = [
   'member of the classic protocol joined one of the new',
   'member of the new protocol joined one of the classic',
   'epochs compared after a crash',
+  'record stamped while the clock was behind',
 ] as const;
 
 export type Event = (typeof MUST_TAKE_PLACE)[number];
@@ -100,6 +101,7 @@ function* eventsOf(
   if (op.kind === 'flip') yield 'bit flipped in a stored batch';
   if (op.kind === 'poll' && op.outcome === 'fail' && op.error === 'CORRUPT_MESSAGE') yield 'reader told of damage';
   if (op.outcome !== 'ok') return;
+  if (op.kind === 'send' && op.call.isStampedBehind) yield 'record stamped while the clock was behind';
   if (op.kind === 'addPartitions') yield 'partitions added';
   if (op.kind === 'send' && op.call.place.partition >= madeWith.get(op.call.place.topic)!) {
     yield 'record stored in an added partition';

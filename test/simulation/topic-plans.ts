@@ -9,6 +9,7 @@ import { pick } from './random-streams.ts';
 export interface TopicPlan {
   readonly name: string;
   readonly id: string;
+  readonly kind: TopicKindName;
   /** As many as clients know of by now. */
   readonly partitions: number;
   /** Whether retention may take records from the moment in which they are sent. */
@@ -112,7 +113,7 @@ export class TopicPlans {
         return null;
       }
       pending.ok({});
-      const plan = { name, id: topicId, partitions, mayExpire: rules.mayExpire === true, ...facts };
+      const plan = { name, id: topicId, kind, partitions, mayExpire: rules.mayExpire === true, ...facts };
       this.#plans.push(plan);
       return plan;
     } catch (error) {
@@ -152,9 +153,10 @@ export class TopicPlans {
     this.#plans.push(plan);
   }
 
-  /** Some place of some topic. */
-  place(random: SeededRandom): { plan: TopicPlan; place: Place } {
-    const plan = pick(random, this.#plans);
+  /** Some place of some topic; of this kind, if there is one. */
+  place(random: SeededRandom, kind?: TopicKindName): { plan: TopicPlan; place: Place } {
+    const ofKind = this.#plans.filter((plan) => plan.kind === kind);
+    const plan = pick(random, ofKind.length > 0 ? ofKind : this.#plans);
     return { plan, place: { topic: plan.name, partition: random.below(plan.partitions) } };
   }
 }

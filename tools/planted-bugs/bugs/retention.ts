@@ -1,4 +1,4 @@
-import { type PlantedBug, test } from '../planted-bug.ts';
+import { type PlantedBug, simulation, test } from '../planted-bug.ts';
 
 /** Retention: what is deleted, and when. */
 export const retentionBugs: readonly PlantedBug[] = [
@@ -130,6 +130,7 @@ export const retentionBugs: readonly PlantedBug[] = [
         'base/set-backs',
         'what was stamped while the clock was behind is as old as the time since, when it is right (3600000 ms)',
       ),
+      simulation(24),
     ],
   },
   {
@@ -157,6 +158,7 @@ export const retentionBugs: readonly PlantedBug[] = [
         'broker/retention',
         'what the broker stamped while its clock was behind is not old after a start, whether the clock was set right before, or meanwhile, or is later',
       ),
+      simulation(24),
     ],
   },
 ];
