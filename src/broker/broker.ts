@@ -77,6 +77,8 @@ export class Broker {
   #closed: Promise<void> | null = null;
   /** While it is being stored that the clock was set. */
   #setBacksKept: Promise<void> | null = null;
+  /** The disk refused it, for lack of room or of open files. */
+  #areSetBacksRefused = false;
   #stopped: Fault | null = null;
   #failed: Fault | null = null;
 
@@ -251,10 +253,14 @@ export class Broker {
     // Else the start that is to come tells it, or the stop.
     if (!this.#started || this.#stopped !== null) return;
     const { ledger, state, time } = this.#parts;
+    this.#areSetBacksRefused = false;
     const kept = markStarted(ledger, state.epoch, time)
       .catch((err) => {
         if (!(err instanceof Fault)) this.#parts.onFatal(err);
-        else if (this.#stopped === null) this.logger.warn({ err }, 'it could not be stored that the clock was set');
+        else if (this.#stopped === null) {
+          this.#areSetBacksRefused = true;
+          this.logger.warn({ err }, 'it could not be stored that the clock was set; tried again in a minute');
+        }
       })
       .finally(() => {
         if (this.#setBacksKept === kept) this.#setBacksKept = null;
@@ -294,6 +300,7 @@ export class Broker {
             .catch((err) => this.logger.warn({ err, topic: topic.name }, 'a file could not be closed'));
         }
       }
+      if (this.#areSetBacksRefused) this.#keepSetBacks();
       this.#keepHouse();
     });
   }

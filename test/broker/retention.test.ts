@@ -115,6 +115,31 @@ test('a start does not make a clock believed that has leapt: the next one but on
   }
 });
 
+/** A broker whose clock has just been set back, and a topic of which nothing is stamped yet. */
+async function startBehind() {
+  const clock = new SetClock();
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  const opened = await openBroker({ disk, clock, settings: SETTINGS });
+  const topic = await create(opened.broker, 'stamped', STAMPED);
+  clock.offMs = -TEN_YEARS_MS;
+  return { ...opened, clock, disk, topic };
+}
+
+async function send(broker: Broker, topic: Topic): Promise<void> {
+  const batch = buildBatch([{ timestampMs: 0, key: null, value: Buffer.from('v') }]);
+  await broker.produce(topic, 0, batch, { acks: -1, version: 9 }).settled;
+}
+
+/** The one record is there when the broker was started on what is left, with the clock set right, and retention ran. */
+async function expectKept(clock: SetClock, disk: SimulatedDisk): Promise<void> {
+  clock.offMs = 0;
+  const { broker } = await openBroker({ disk, clock, settings: SETTINGS });
+  atEnd(() => broker.close());
+  await passOver(clock, broker);
+  const { logStart, acceptedNext } = broker.topics.get('stamped').partition(0).marks;
+  expect({ logStart, acceptedNext }).toEqual({ logStart: 0, acceptedNext: 1 });
+}
+
 describe('what the broker stamped while its clock was behind', () => {
   test.each([-TEN_YEARS_MS, -30 * DAY_MS])('by %d ms is not old when that is set right', async (offMs) => {
     const clock = new SetClock();
@@ -175,22 +200,26 @@ describe('what the broker stamped while its clock was behind', () => {
   });
 
   test('is not old after a power cut, as soon as it is acknowledged', async () => {
-    const clock = new SetClock();
-    const disk = new SimulatedDisk(new SeededRandom(1));
-    const { broker: first } = await openBroker({ disk, clock, settings: SETTINGS });
-    const topic = await create(first, 'stamped', STAMPED);
-    clock.offMs = -TEN_YEARS_MS;
+    const { clock, disk, broker, topic } = await startBehind();
     // The ledger is busy when it is to be told of the clock.
-    for (const value of ['1', '2', '3']) void first.changeSettings(new Map([['log.segment.bytes', `${value}000000`]]));
-    const batch = buildBatch([{ timestampMs: 0, key: null, value: Buffer.from('v') }]);
-    await first.produce(topic, 0, batch, { acks: -1, version: 9 }).settled;
-    const left = disk.afterPowerCut('nothing');
-    clock.offMs = 0;
-    const { broker } = await openBroker({ disk: left, clock, settings: SETTINGS });
-    atEnd(() => broker.close());
-    await passOver(clock, broker);
-    const { logStart, acceptedNext } = broker.topics.get('stamped').partition(0).marks;
-    expect({ logStart, acceptedNext }).toEqual({ logStart: 0, acceptedNext: 1 });
+    for (const value of ['1', '2', '3']) void broker.changeSettings(new Map([['log.segment.bytes', `${value}000000`]]));
+    await send(broker, topic);
+    await expectKept(clock, disk.afterPowerCut('nothing'));
+  });
+
+  test('is not old after a power cut, when there was no room to store that the clock was set, and is again', async () => {
+    const { clock, disk, broker, topic, warnings } = await startBehind();
+    const isRefused = (call: string, path: string): boolean => call === 'write' && path.startsWith('ledger/cluster');
+    disk.fail({ fault: 'ENOSPC', of: isRefused, from: 0, forEver: true });
+    await send(broker, topic);
+    expect(warnings.map(({ message }) => message)).toContain(
+      'it could not be stored that the clock was set; tried again in a minute',
+    );
+    disk.heal();
+    clock.advance(INTERVAL_MS);
+    // What the ledger is told after it.
+    await broker.changeSettings(new Map([['log.segment.bytes', '1000000']]));
+    await expectKept(clock, disk.afterPowerCut('nothing'));
   });
 });
 

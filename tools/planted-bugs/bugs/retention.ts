@@ -148,6 +148,20 @@ export const retentionBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'set-back of the clock not stored once the disk was full',
+    wrong:
+      'The disk was full for the moment in which the clock was set back: weeks later a crash still takes all that was stamped since.',
+    file: 'src/broker/broker.ts',
+    find: 'if (this.#areSetBacksRefused) this.#keepSetBacks();',
+    replace: 'if (this.#areSetBacksRefused && this.#setBacksKept !== null) this.#keepSetBacks();',
+    caughtBy: [
+      test(
+        'broker/retention',
+        'what the broker stamped while its clock was behind is not old after a power cut, when there was no room to store that the clock was set, and is again',
+      ),
+    ],
+  },
+  {
     name: 'set-back of the clock unknown to the next start',
     wrong: 'The records that were stamped while the clock was behind are deleted by the next start’s first look.',
     file: 'src/broker/cluster-state.ts',
