@@ -24,6 +24,7 @@ import { mayGroupsLedgerBeNew } from './lost-folders.ts';
 import { type Produced, type ProduceOptions, produce } from './produce.ts';
 import { ProducerIds } from './producer-ids.ts';
 import { Retention } from './retention.ts';
+import { SetBacksKeeper } from './set-backs-keeper.ts';
 import type { Topic } from './topic.ts';
 import { Topics } from './topics.ts';
 
@@ -75,10 +76,7 @@ export class Broker {
   #starting: CancelTimer | null = null;
   #housekeeping: CancelTimer | null = null;
   #closed: Promise<void> | null = null;
-  /** While it is being stored that the clock was set. */
-  #setBacksKept: Promise<void> | null = null;
-  /** The disk refused it, for lack of room or of open files. */
-  #areSetBacksRefused = false;
+  readonly #setBacks: SetBacksKeeper;
   #stopped: Fault | null = null;
   #failed: Fault | null = null;
 
@@ -97,7 +95,10 @@ export class Broker {
     this.fatal = parts.failure.then((cause) => this.#stopItself(cause));
     this.#started = parts.started;
     if (!parts.started) this.#awaitRoom();
-    parts.time.setBacks.onChange = () => this.#keepSetBacks();
+    const { ledger, state, time, onFatal } = parts;
+    this.#setBacks = new SetBacksKeeper(() => markStarted(ledger, state.epoch, time), this.clock, this.logger, onFatal);
+    // Before its start is marked, that mark will tell it.
+    time.setBacks.onChange = () => this.#started && this.#setBacks.changed();
     this.#keepHouse();
   }
 
@@ -156,12 +157,17 @@ export class Broker {
     if (!this.#started) throw new Fault('diskFull');
     const { context, time } = this.#parts;
     const isStamped = topic.settings.logAppendTime;
-    if (isStamped) time.now(this.clock.wallMs(), this.clock.monotonicMs());
+    if (isStamped) {
+      time.now(this.clock.wallMs(), this.clock.monotonicMs());
+      this.#setBacks.checkMayStamp();
+    }
     const produced = produce(context.syncer, this.clock, topic, partition, records, options);
-    const kept = this.#setBacksKept;
-    if (!isStamped || kept === null) return produced;
-    // Else, after a crash, a start with the clock set right would find what has just been stored old.
-    return { ...produced, settled: Promise.all([produced.settled, kept]).then(() => {}) };
+    const { stored } = this.#setBacks;
+    if (!isStamped || stored === null) return produced;
+    const settled = Promise.all([produced.settled, stored]).then(() => {});
+    // Whether anyone waits is the caller's choice.
+    settled.catch(() => {});
+    return { ...produced, settled };
   }
 
   /** Sets (or with null, unsets) a setting of the broker, for good. @throws Fault invalidConfig */
@@ -177,6 +183,7 @@ export class Broker {
   /** Stops cleanly: all that was accepted is durable, and the next start need not look for it. Callable twice. */
   close(): Promise<void> {
     this.#stopped ??= new Fault('brokerStopped');
+    this.#setBacks.stop(this.#stopped);
     this.#closed ??= this.#close();
     return this.#closed;
   }
@@ -218,6 +225,7 @@ export class Broker {
     this.#housekeeping?.();
     this.#starting?.();
     this.#stopped = this.#failed = fault;
+    this.#setBacks.stop(fault);
     this.#parts.cleaner.abort();
     this.#parts.retention.abort();
     this.groups.abort(fault);
@@ -246,26 +254,6 @@ export class Broker {
     const { time } = this.#parts;
     time.now(this.clock.wallMs(), this.clock.monotonicMs());
     return clockFactsOf(time);
-  }
-
-  /** Tells the ledger that the clock was set back, or right again. */
-  #keepSetBacks(): void {
-    // Else the start that is to come tells it, or the stop.
-    if (!this.#started || this.#stopped !== null) return;
-    const { ledger, state, time } = this.#parts;
-    this.#areSetBacksRefused = false;
-    const kept = markStarted(ledger, state.epoch, time)
-      .catch((err) => {
-        if (!(err instanceof Fault)) this.#parts.onFatal(err);
-        else if (this.#stopped === null) {
-          this.#areSetBacksRefused = true;
-          this.logger.warn({ err }, 'it could not be stored that the clock was set; tried again in a minute');
-        }
-      })
-      .finally(() => {
-        if (this.#setBacksKept === kept) this.#setBacksKept = null;
-      });
-    this.#setBacksKept = kept;
   }
 
   #awaitRoom(): void {
@@ -300,7 +288,7 @@ export class Broker {
             .catch((err) => this.logger.warn({ err, topic: topic.name }, 'a file could not be closed'));
         }
       }
-      if (this.#areSetBacksRefused) this.#keepSetBacks();
+      this.#setBacks.retry();
       this.#keepHouse();
     });
   }

@@ -3,7 +3,7 @@ import type { Broker } from '../../src/broker/broker.ts';
 import type { Topic } from '../../src/broker/topic.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
-import { until } from '../log/support.ts';
+import { failureOf, until } from '../log/support.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { atEnd, openBroker, tempFolder } from '../server/support.ts';
 import { SetClock } from './set-clock.ts';
@@ -207,18 +207,22 @@ describe('what the broker stamped while its clock was behind', () => {
     await expectKept(clock, disk.afterPowerCut('nothing'));
   });
 
-  test('is not old after a power cut, when there was no room to store that the clock was set, and is again', async () => {
+  test('is not acknowledged, and then refused, while there is no room to store that the clock was set', async () => {
     const { clock, disk, broker, topic, warnings } = await startBehind();
     const isRefused = (call: string, path: string): boolean => call === 'write' && path.startsWith('ledger/cluster');
     disk.fail({ fault: 'ENOSPC', of: isRefused, from: 0, forEver: true });
-    await send(broker, topic);
-    expect(warnings.map(({ message }) => message)).toContain(
-      'it could not be stored that the clock was set; tried again in a minute',
-    );
+    let isAcknowledged = false;
+    const first = send(broker, topic).then(() => {
+      isAcknowledged = true;
+    });
+    await until(() => warnings.some(({ message }) => message.startsWith('it cannot be stored that the clock was set')));
+    expect(await failureOf(send(broker, topic))).toMatchObject({ fault: 'diskFull' });
+    expect(isAcknowledged).toBe(false);
     disk.heal();
-    clock.advance(INTERVAL_MS);
-    // What the ledger is told after it.
-    await broker.changeSettings(new Map([['log.segment.bytes', '1000000']]));
+    clock.advance(1_000);
+    // It is tried again when somebody sends; what was sent before has waited for it.
+    expect(await failureOf(send(broker, topic))).toMatchObject({ fault: 'diskFull' });
+    await first;
     await expectKept(clock, disk.afterPowerCut('nothing'));
   });
 });

@@ -138,7 +138,7 @@ export const retentionBugs: readonly PlantedBug[] = [
     wrong:
       'The power goes just then, the clock is set right meanwhile, and the next start deletes the record as ten years old.',
     file: 'src/broker/broker.ts',
-    find: 'return { ...produced, settled: Promise.all([produced.settled, kept]).then(() => {}) };',
+    find: 'return { ...produced, settled };',
     replace: 'return produced;',
     caughtBy: [
       test(
@@ -151,13 +151,13 @@ export const retentionBugs: readonly PlantedBug[] = [
     name: 'set-back of the clock not stored once the disk was full',
     wrong:
       'The disk was full for the moment in which the clock was set back: weeks later a crash still takes all that was stamped since.',
-    file: 'src/broker/broker.ts',
-    find: 'if (this.#areSetBacksRefused) this.#keepSetBacks();',
-    replace: 'if (this.#areSetBacksRefused && this.#setBacksKept !== null) this.#keepSetBacks();',
+    file: 'src/broker/set-backs-keeper.ts',
+    find: 'this.#refusal = error;',
+    replace: 'this.#unstored?.resolve();',
     caughtBy: [
       test(
         'broker/retention',
-        'what the broker stamped while its clock was behind is not old after a power cut, when there was no room to store that the clock was set, and is again',
+        'what the broker stamped while its clock was behind is not acknowledged, and then refused, while there is no room to store that the clock was set',
       ),
     ],
   },
