@@ -5,6 +5,7 @@ import type { PartitionOfTopic } from './group-offsets.ts';
 import type { Isolation } from './list-offsets.ts';
 import { type ReaderOptions, readerSettings } from './reader-options.ts';
 import { type Subscription, subscriptionOf } from './subscription.ts';
+import { checkedInt } from './whole-numbers.ts';
 
 /** `consumer` is KIP-848's, in which the broker assigns; in `classic` one of the members does. */
 export type GroupProtocol = 'classic' | 'consumer';
@@ -169,6 +170,7 @@ export function consumerSettings<K, V>(options: ConsumerOptions<K, V>): Consumer
       refuse(`${name} must be from 1 to ${INTERVAL_MAX_MS}, not ${settings[name]}`);
     }
   }
+  for (const name of ['sessionTimeoutMs', 'rebalanceTimeoutMs'] as const) checkedInt(name, settings[name], 32);
   const { sessionTimeoutMs, heartbeatIntervalMs } = settings;
   if (settings.protocol !== 'consumer' && heartbeatIntervalMs >= sessionTimeoutMs) {
     refuse(

@@ -3,6 +3,7 @@ import type { Messages } from '../wire/messages.generated.ts';
 import type { TopicPartitions } from './assignment-bytes.ts';
 import type { Connection } from './connection.ts';
 import { groupDetail } from './group-coordinators.ts';
+import { checkedInt } from './whole-numbers.ts';
 
 export interface PartitionOfTopic {
   readonly topic: string;
@@ -126,7 +127,7 @@ export function commitTopics(offsets: readonly NewOffset[]) {
     partitions: partitions.map(({ partition, offset, leaderEpoch = -1, metadata = '' }) => ({
       partitionIndex: partition,
       committedOffset: offset,
-      committedLeaderEpoch: leaderEpoch,
+      committedLeaderEpoch: checkedInt('leaderEpoch', leaderEpoch, 32),
       committedMetadata: metadata,
     })),
   }));

@@ -171,7 +171,10 @@ export function decodeResponse<A extends ApiName>(
   return { correlationId, message };
 }
 
-/** The whole message that the other side would decode from the draft; for a client and a broker with no wire between. */
+/**
+ * The whole message that the other side would decode from the draft; for a client and a broker with no wire between.
+ * @throws Fault invalidArgument for a request with a value that is not of its type
+ */
 export function complete<A extends ApiName, D extends Direction>(
   api: A,
   direction: D,
@@ -180,7 +183,8 @@ export function complete<A extends ApiName, D extends Direction>(
   let completion = completions[direction].get(api);
   if (completion === undefined) {
     const schema = apiSchema(api);
-    completion = compileCompletion(schema[direction], schema.versions);
+    // What a client asks for may come from a user's own values; what the broker answers is its own.
+    completion = compileCompletion(schema[direction], schema.versions, direction === 'request');
     completions[direction].set(api, completion);
   }
   return completion(draft) as Messages[A][D];

@@ -1,4 +1,5 @@
 import { invariant } from '../base/invariant.ts';
+import { fit } from './field-fit.ts';
 import type { FrameReader } from './frame-reader.ts';
 import type { FrameWriter } from './frame-writer.ts';
 import { type Field, type FieldType, includes, type StructType, type VersionRange } from './schema.ts';
@@ -23,10 +24,17 @@ export function compileMessage(message: StructType, version: number, flexible: b
   return functions.evaluate(`{ decode: ${decode}, encode: ${encode} }`) as MessageCodec;
 }
 
-/** Makes the function that fills a draft's missing fields with their defaults. */
-export function compileCompletion(message: StructType, versions: VersionRange): (draft: object) => unknown {
+/**
+ * Makes the function that fills a draft's missing fields with their defaults. `isChecked`: it also throws Fault invalidArgument where
+ * a value is not of its type.
+ */
+export function compileCompletion(
+  message: StructType,
+  versions: VersionRange,
+  isChecked: boolean,
+): (draft: object) => unknown {
   const functions = new StructFunctions();
-  const complete = new CompletionSource(functions, versions.last).functionOf(message);
+  const complete = new CompletionSource(functions, versions.last, isChecked).functionOf(message);
   return functions.evaluate(complete) as (draft: object) => unknown;
 }
 
@@ -50,7 +58,7 @@ class StructFunctions {
 
   evaluate(expression: string): unknown {
     const constants = ["'use strict';", 'const NONE = Object.freeze([]);', 'const NO_BYTES = Buffer.alloc(0);'];
-    return new Function([...constants, ...this.#sources, `return ${expression};`].join('\n'))();
+    return new Function('fit', [...constants, ...this.#sources, `return ${expression};`].join('\n'))(fit);
   }
 }
 
@@ -212,10 +220,12 @@ class EncoderSource {
 class CompletionSource {
   readonly #functions: StructFunctions;
   readonly #versionLast: number;
+  readonly #isChecked: boolean;
 
-  constructor(functions: StructFunctions, versionLast: number) {
+  constructor(functions: StructFunctions, versionLast: number, isChecked: boolean) {
     this.#functions = functions;
     this.#versionLast = versionLast;
+    this.#isChecked = isChecked;
   }
 
   functionOf(struct: StructType): string {
@@ -230,10 +240,21 @@ class CompletionSource {
     const struct = field.type.kind === 'array' ? field.type.of : field.type;
     const neverNull = field.type.kind === 'records' && !includes(field.nullable, this.#versionLast);
     const fallback = neverNull ? '[]' : freshDefault(field);
-    if (struct.kind !== 'struct') return `${value} === undefined ? ${fallback} : ${value}`;
+    if (struct.kind !== 'struct') return `${value} === undefined ? ${fallback} : ${this.#scalars(field, value)}`;
     const complete = this.functionOf(struct);
     const completed = field.type.kind === 'array' ? `${value}.map(${complete})` : `${complete}(${value})`;
     return `${value} === undefined ? ${fallback} : ${value} === null ? null : ${completed}`;
+  }
+
+  /** What was given of a scalar, or of an array of them. */
+  #scalars({ type, name, nullable }: Field, value: string): string {
+    if (!this.#isChecked) return value;
+    const isNullable = nullable.last >= nullable.first;
+    const checked =
+      type.kind === 'array'
+        ? `${value}.map((one) => fit.${type.of.kind}(one, "${name}"))`
+        : `fit.${type.kind}(${value}, "${name}")`;
+    return isNullable ? `${value} === null ? null : ${checked}` : checked;
   }
 }
 
