@@ -53,10 +53,10 @@ export class SetBacks {
     this.#wallMs = wallMs;
     this.#closed = known?.closed ?? [];
     this.#latestMs = Math.max(nowMs, knownMs ?? nowMs);
-    if (known?.open != null) this.#goOnFrom(known.open, wallMs);
+    if (known?.open != null) this.#goOnFrom(known.open, nowMs, wallMs);
   }
 
-  #goOnFrom({ fromMs, behindMs, lastMs = fromMs }: OpenSetBack, wallMs: number): void {
+  #goOnFrom({ fromMs, behindMs, lastMs = fromMs }: OpenSetBack, nowMs: number, wallMs: number): void {
     this.#latestMs = Math.max(this.#latestMs, lastMs + behindMs);
     if (isStillBehind({ fromMs, behindMs, lastMs }, wallMs)) {
       this.#latestMs = Math.max(this.#latestMs, wallMs + behindMs);
@@ -66,7 +66,7 @@ export class SetBacks {
       return;
     }
     // Set since, or to another wrong time: what was stamped by then lies in what was kept, or in the time that has passed.
-    this.#close({ fromMs, behindMs, toMs: Math.max(lastMs + KEPT_RUN_MS, wallMs - behindMs) });
+    this.#close({ fromMs, behindMs, toMs: Math.max(lastMs + KEPT_RUN_MS, nowMs - behindMs) });
   }
 
   get known(): KnownSetBacks {
@@ -121,7 +121,8 @@ export class SetBacks {
 
 /**
  * Whether a clock that was behind when a broker ended still is, where the next one starts. A start some time later is usual; one so much
- * later that half of what it was behind has passed is less likely than a clock that was set, if only to about the right time.
+ * later that half of what it was behind has passed is less likely than a clock that was set, if only to about the right time. Both are guesses: a
+ * clock that was set to a third time, within these bounds, makes what is stamped from then on look older than it is.
  */
 function isStillBehind({ fromMs, behindMs, lastMs }: Required<OpenSetBack>, wallMs: number): boolean {
   const latestMs = lastMs + KEPT_RUN_MS + Math.max(DISBELIEF_MS, behindMs / 2);

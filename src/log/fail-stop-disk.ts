@@ -3,8 +3,8 @@ import type { Disk, DiskFile } from '../disk/disk.ts';
 
 /**
  * A disk that tells of each failed sync, whoever asked for it and whatever becomes of the error: what the disk holds is unknown from
- * then on, and a second sync that succeeds would prove nothing. One that found no room is left to whoever asked: where a file
- * is replaced as a whole, the old one is still there.
+ * then on, and a second sync that succeeds would prove nothing. One that found no room is left to whoever asked: most files
+ * are made anew and replace another, which is still there, and a log stops the broker by itself.
  */
 export function failStopDisk(disk: Disk, onFailedSync: (fault: Fault) => void): Disk {
   const watched = async (sync: () => Promise<void>): Promise<void> => {

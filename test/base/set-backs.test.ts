@@ -197,6 +197,18 @@ describe('a start', () => {
     }
   });
 
+  test('with a clock that has leapt ahead, and is not believed, takes no more for stamped in that time', () => {
+    const machine = new Machine();
+    machine.offMs = -30 * DAY_MS;
+    machine.stamp();
+    const { known } = machine.setBacks;
+    // What the clock should show is believed.
+    const nowMs = START_MS + HOUR_MS;
+    machine.setBacks = new SetBacks(known, START_MS, nowMs, nowMs + 5 * YEAR_MS, 0);
+    machine.setBacks.look(nowMs, nowMs + 5 * YEAR_MS, 0);
+    expect(machine.setBacks.known.closed).toMatchObject([{ toMs: START_MS - 29 * DAY_MS }]);
+  });
+
   test('with the clock set back even further knows both times', () => {
     const machine = new Machine();
     machine.offMs = -YEAR_MS;

@@ -43,7 +43,9 @@ const cases: readonly Case[] = [
   {
     what: 'a number for metadata',
     act: (one) =>
-      one.admin.groups.setOffsets('g', [{ topic: 'orders', partition: 0, offset: 1, metadata: 7 as unknown as string }]),
+      one.admin.groups.setOffsets('g', [
+        { topic: 'orders', partition: 0, offset: 1, metadata: 7 as unknown as string },
+      ]),
   },
 ];
 
