@@ -17,6 +17,9 @@ const WRITES_AT_ONCE_MAX = 16;
 /** Bytes of one round, but for a group's: what is left waits for the next. */
 const ROUND_BYTES_MAX = 4 * 1024 * 1024;
 
+/** Logs of a round whose appenders are answered together: those of the first need not wait until all the others are told. */
+const ANSWERED_AT_ONCE = 64;
+
 /** Bytes synced in place after which the journal's proofs tell of it … */
 const PROVE_EVERY_BYTES = 64 * 1024 * 1024;
 /**
@@ -207,6 +210,7 @@ export class Syncer {
     if (logs.length === 0) return;
     const isDurable = await this.#write(entries, logs, bytes);
     for (let i = 0; i < logs.length; i += 1) {
+      if (i % ANSWERED_AT_ONCE === ANSWERED_AT_ONCE - 1) await null;
       const log = logs[i]!;
       if (isDurable) log.journaled(entries[i]!.nextOffset);
       else log.notJournaled();
