@@ -8,8 +8,8 @@ import { type CompactionReport, compact } from '../log/compaction.ts';
 import { type CompactionPlan, isDue, planOf } from '../log/compaction-plan.ts';
 import { KeyMap } from '../log/key-map.ts';
 import type { LogContext, PartitionLog } from '../log/partition-log.ts';
-import type { AgeOf } from '../log/retention.ts';
 import type { BrokerSettings } from './broker-settings.ts';
+import { stampAgeBy } from './retention.ts';
 import type { Topic } from './topic.ts';
 import type { Topics } from './topics.ts';
 
@@ -85,7 +85,7 @@ export class Cleaner {
     for (const topic of this.#context.topics) {
       const { compaction, logAppendTime } = topic.settings;
       if (compaction === null) continue;
-      const ageMs = logAppendTime ? this.#stampAge(nowMs) : undefined;
+      const ageMs = logAppendTime ? stampAgeBy(this.#context.time, this.#context.clock) : undefined;
       for (const log of topic.partitions) {
         if (this.#closed) return null;
         if (log.stopped !== null || this.#context.clock.monotonicMs() < (this.#retryAtMs.get(log) ?? 0)) continue;
@@ -97,12 +97,8 @@ export class Cleaner {
     return dirtiest;
   }
 
-  #stampAge(nowMs: number): AgeOf {
-    return (stampMs) => this.#context.time.stampAgeMs(stampMs, nowMs);
-  }
-
   async #compact({ topic, plan }: Candidate, nowMs: number): Promise<void> {
-    const { disk, clock, random, settings } = this.#context;
+    const { disk, clock, time, random, settings } = this.#context;
     const { log } = plan;
     const compaction = topic.settings.compaction!;
     const pace = new Pace(clock, Number(settings.value('log.cleaner.io.max.bytes.per.second')), () => {
@@ -114,7 +110,7 @@ export class Cleaner {
       const keys = await KeyMap.create(settings.number('log.cleaner.dedupe.buffer.size'), random);
       const { indexIntervalBytes } = topic.settings.log;
       const context = { disk, keys, pace, codecs: log.codecs, settings: compaction, nowMs, indexIntervalBytes };
-      return compact(plan, { ...context, ageMs: this.#stampAge(nowMs) });
+      return compact(plan, { ...context, ageMs: stampAgeBy(time, clock) });
     });
     if (report !== null) this.#tell(topic, log, report, clock.monotonicMs() - startMs);
   }

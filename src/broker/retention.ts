@@ -3,7 +3,7 @@ import { Fault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
 import type { SteadyTime } from '../base/steady-time.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
-import { retire } from '../log/retention.ts';
+import { type AgeOf, retire } from '../log/retention.ts';
 import type { BrokerSettings } from './broker-settings.ts';
 import type { Topic } from './topic.ts';
 import type { Topics } from './topics.ts';
@@ -76,11 +76,11 @@ export class Retention {
   /** A failure in one partition never keeps the others from their turn. */
   async #retire(topic: Topic, log: PartitionLog, nowMs: number): Promise<void> {
     if (!topic.settings.deletes || log.stopped !== null) return;
-    const { logger, time } = this.#context;
+    const { logger, time, clock } = this.#context;
     const { retentionMs, retentionBytes, logAppendTime } = topic.settings;
     try {
       // What others stamped is as old as they say.
-      const ageMs = logAppendTime ? (stampMs: number): number => time.stampAgeMs(stampMs, nowMs) : undefined;
+      const ageMs = logAppendTime ? stampAgeBy(time, clock) : undefined;
       const { segments, bytes, futureMs } = await retire(log, { retentionMs, retentionBytes }, nowMs, ageMs);
       if (segments > 0) {
         logger.info(
@@ -101,4 +101,12 @@ export class Retention {
         logger.warn({ err, topic: topic.name }, 'segments could not be deleted; tried again later');
     }
   }
+}
+
+/**
+ * How old what the broker stamped is, by the time in which that is asked: since a pass began, the clock may have been set back, and a
+ * record stamped.
+ */
+export function stampAgeBy(time: SteadyTime, clock: Clock): AgeOf {
+  return (stampMs) => time.stampAgeMs(stampMs, time.now(clock.wallMs(), clock.monotonicMs()));
 }

@@ -207,6 +207,20 @@ describe('what the broker stamped while its clock was behind', () => {
     await expectKept(clock, disk.afterPowerCut('nothing'));
   });
 
+  test('is not old for a pass of the retention that had begun before', async () => {
+    const clock = new SetClock();
+    const { broker } = await start(clock);
+    // The pass comes to it after these.
+    for (const name of ['a', 'b', 'c']) await topicWith(broker, name, { 'retention.ms': '1000' });
+    const topic = await create(broker, 'stamped', STAMPED);
+    clock.advance(INTERVAL_MS);
+    clock.offMs = -TEN_YEARS_MS;
+    await send(broker, topic);
+    await until(() => broker.topics.get('c').partition(0).marks.logStart === 1);
+    await passOver(clock, broker);
+    expect(topic.partition(0).marks.logStart).toBe(0);
+  });
+
   test('is not acknowledged, and then refused, while there is no room to store that the clock was set', async () => {
     const { clock, disk, broker, topic, warnings } = await startBehind();
     const isRefused = (call: string, path: string): boolean => call === 'write' && path.startsWith('ledger/cluster');
