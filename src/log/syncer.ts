@@ -21,7 +21,7 @@ const ROUND_BYTES_MAX = 4 * 1024 * 1024;
 const ANSWERED_AT_ONCE = 64;
 
 /** Bytes synced in place after which the journal's proofs tell of it … */
-const PROVE_EVERY_BYTES = 64 * 1024 * 1024;
+const PROVE_EVERY_BYTES = 256 * 1024 * 1024;
 /**
  * … and after which time, where it is less: until then a start after a crash takes rot in it for a torn tail. So long for each
  * thousand logs, since the proofs of all are written each time.
