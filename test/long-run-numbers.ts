@@ -13,6 +13,7 @@ if (isMainThread) {
   process.exitCode = isGood ? 0 : 1;
 } else {
   doParts(async (number: number) => {
+    if (number === 13) await new Promise(() => {});
     if (Number.isNaN(number)) void Promise.reject(new Error('not a number'));
     await new Promise((resolve) => setTimeout(resolve, 1));
     const failures = number < 0 ? [{ says: `${number} is below 0`, again: again(number) }] : [];

@@ -4,9 +4,10 @@ import { expect, test } from 'vitest';
 
 const MODULE = path.join(import.meta.dirname, 'long-run-numbers.ts');
 
-/** A run whose cases are numbers: those below 0 fail, NaN brings its thread down. */
+/** A run whose cases are numbers: those below 0 fail, NaN brings its thread down, 13 hangs. */
 function runNumbers(...numbers: number[]): { printed: string; last: string; status: number | null } {
-  const { stdout, status } = spawnSync(process.execPath, [MODULE, ...numbers.map(String)], { encoding: 'utf8' });
+  const env = { ...process.env, MILLRACE_PART_MS_MAX: '2000' };
+  const { stdout, status } = spawnSync(process.execPath, [MODULE, ...numbers.map(String)], { encoding: 'utf8', env });
   return { printed: stdout, last: stdout.trimEnd().split('\n').at(-1)!, status };
 }
 
@@ -29,6 +30,14 @@ test('a case that brings its thread down is a failure, and the others are tried 
   expect(printed).toContain('nobody waited for this');
   expect(printed).toMatch(/^ {2}a 4 +1$/m);
   expect(last).toMatch(/^4 of 4 numbers in .* 1 failed; again: try NaN$/);
+  expect(status).toBe(1);
+});
+
+test('a case that hangs is a failure, and the others are tried all the same', () => {
+  const { printed, last, status } = runNumbers(1, 13, 3, 4);
+  expect(printed).toContain('hangs: 13');
+  expect(printed).toMatch(/^ {2}a 4 +1$/m);
+  expect(last).toMatch(/^4 of 4 numbers in .* 1 failed; again: try 13$/);
   expect(status).toBe(1);
 });
 

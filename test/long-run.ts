@@ -30,6 +30,8 @@ export interface LongRun<Part> {
 }
 
 const PROGRESS_EVERY_MS = 10_000;
+/** Of one part, on a busy machine, with the search for a short trace. What takes longer has hung. */
+const PART_MS_MAX = Number(process.env['MILLRACE_PART_MS_MAX'] ?? 900_000);
 
 /** Adds to a count of what took place. */
 export function count(counts: Map<string, number>, what: string, times = 1): void {
@@ -122,6 +124,12 @@ function runThread<Part>(
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL(module));
     let part: Part;
+    let timer: NodeJS.Timeout | undefined;
+    const failed = (says: string): void => {
+      clearTimeout(timer);
+      totals.add({ cases: 1, counts: new Map(), failures: [{ says, again: run.again(part) }] });
+      resolve(false);
+    };
     const give = async (): Promise<void> => {
       const { done, value } = await parts.next();
       if (done) {
@@ -131,16 +139,19 @@ function runThread<Part>(
       }
       part = value;
       worker.postMessage(part);
+      timer = setTimeout(
+        () => void worker.terminate().then(() => failed(`hangs: ${JSON.stringify(part)}`)),
+        PART_MS_MAX,
+      );
     };
     worker.on('message', (told: Told) => {
+      clearTimeout(timer);
       totals.add(told);
       give().catch(reject);
     });
     // A failure that nobody waited for.
     worker.on('error', (error: unknown) => {
-      const says = `nobody waited for this: ${error instanceof Error ? error.stack : error}`;
-      totals.add({ cases: 1, counts: new Map(), failures: [{ says, again: run.again(part) }] });
-      resolve(false);
+      failed(`nobody waited for this: ${error instanceof Error ? error.stack : error}`);
     });
     give().catch(reject);
   });

@@ -266,4 +266,17 @@ export const logBugs: readonly PlantedBug[] = [
       ),
     ],
   },
+  {
+    name: 'sync forgotten for what was written before a refused write',
+    wrong: 'The disk fills between a write and its sync: who waits for that record to be durable is never answered.',
+    file: 'src/log/partition-log.ts',
+    find: '    // The round that was to make what is written durable may have been that of what is refused.\n    this.#audience.considerSync();\n',
+    replace: '',
+    caughtBy: [
+      hangingTest(
+        'log/power-cuts',
+        'what was written just before the disk is full is synced and answered, though the round that was to do so is refused',
+      ),
+    ],
+  },
 ];
