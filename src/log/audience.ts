@@ -82,6 +82,8 @@ export class Audience {
   /** Refuses those that wait for what could not be written. */
   refuseUnwritten(error: unknown): void {
     for (const waiting of [this.#written, this.#visible]) waiting.refuseAfter(this.#marks.writtenNext, error);
+    // The round that was to make what is written durable may have been that of what is refused.
+    this.considerSync();
   }
 
   /** Refuses everyone, from now on. */

@@ -440,8 +440,6 @@ export class PartitionLog {
     this.#audience.refuseUnwritten(error);
     this.#context.syncer.refused(error);
     if (!(error instanceof Fault)) this.fail(error);
-    // The round that was to make what is written durable may have been that of what is refused.
-    this.#audience.considerSync();
   }
 
   /** What the disk holds, or what this code does, is no longer certain: nothing more is answered, and the broker is told. */

@@ -269,8 +269,8 @@ export const logBugs: readonly PlantedBug[] = [
   {
     name: 'sync forgotten for what was written before a refused write',
     wrong: 'The disk fills between a write and its sync: who waits for that record to be durable is never answered.',
-    file: 'src/log/partition-log.ts',
-    find: '    // The round that was to make what is written durable may have been that of what is refused.\n    this.#audience.considerSync();\n',
+    file: 'src/log/audience.ts',
+    find: '    // The round that was to make what is written durable may have been that of what is refused.\n    this.considerSync();\n',
     replace: '',
     caughtBy: [
       hangingTest(
