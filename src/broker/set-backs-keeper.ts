@@ -49,8 +49,8 @@ export class SetBacksKeeper {
 
   /** Tries again what the disk has refused, some time ago. */
   retry(): void {
-    const isDue = this.#clock.monotonicMs() - this.#refusedAtMs >= RETRY_AFTER_MS;
-    if (this.#refusal !== null && isDue && !this.#isStoring) void this.#run();
+    if (this.#refusal === null || this.#isStoring) return;
+    if (this.#clock.monotonicMs() - this.#refusedAtMs >= RETRY_AFTER_MS) void this.#run();
   }
 
   /** Before something is stamped. @throws Fault with which the disk refused what must be stored first; it is tried again */
