@@ -64,7 +64,7 @@ export class ClassicMember implements GroupMember {
   }
 
   get identity(): MemberIdentity {
-    return { memberId: this.#memberId, generation: this.#generation };
+    return { memberId: this.#memberId, generation: this.#generation, isMovingOn: this.#joining };
   }
 
   async run(): Promise<void> {
@@ -178,10 +178,10 @@ export class ClassicMember implements GroupMember {
       // The answer comes when all members have joined, or the time for that is over.
       const timeoutMs = rebalanceTimeoutMs + link.requestTimeoutMs;
       const joined = await link.request('JoinGroup', asked, { slow: true, timeoutMs });
-      if (this.#stopped) throw new Fault('clientClosed', { detail: 'the consumer' });
       const fault = link.faultOf(joined.errorCode);
+      // Also of one that was stopped meanwhile: its last commit is of this generation.
       if (fault === null) return joined;
-      if (fault.kafka !== 'MEMBER_ID_REQUIRED') throw fault;
+      if (fault.kafka !== 'MEMBER_ID_REQUIRED' || this.#stopped) throw fault;
       this.#memberId = joined.memberId;
     }
   }

@@ -53,7 +53,7 @@ export class ConsumerMember implements GroupMember {
   readonly #ids = new Map<string, string>();
   #memberId = '';
   #epoch = -1;
-  /** Raised when the membership is lost, so that what was going on for the last one ends. */
+  /** Raised when the membership is lost or left, so that what was going on for the last one ends. */
   #term = 0;
   /** What the broker wants owned and is not yet; null when nothing is to be done. */
   #target: Assignment | null = null;
@@ -70,7 +70,8 @@ export class ConsumerMember implements GroupMember {
   }
 
   get identity(): MemberIdentity {
-    return { memberId: this.#memberId, generation: this.#epoch };
+    // A commit is answered after the heartbeat that was asked before it.
+    return { memberId: this.#memberId, generation: this.#epoch, isMovingOn: false };
   }
 
   async run(): Promise<void> {
@@ -90,6 +91,7 @@ export class ConsumerMember implements GroupMember {
     if (this.#memberId === '') return;
     const memberEpoch = instanceId !== null && !forGood ? AWAY_EPOCH : LEAVING_EPOCH;
     const asked = { groupId: link.group, memberId: this.#memberId, memberEpoch, instanceId };
+    this.#term++;
     this.#epoch = -1;
     const response = await link.request('ConsumerGroupHeartbeat', asked);
     const fault = link.faultOf(response.errorCode, response.errorMessage);
@@ -126,11 +128,13 @@ export class ConsumerMember implements GroupMember {
     const term = this.#term;
     const message = await this.#message();
     const response = await link.request('ConsumerGroupHeartbeat', message);
-    if (this.#stopped || term !== this.#term) return;
+    if (term !== this.#term) return;
     const fault = link.faultOf(response.errorCode, response.errorMessage);
     if (fault !== null) throw fault;
     this.#memberId = response.memberId ?? this.#memberId;
+    // Also of one that was stopped meanwhile: its last commit is of this epoch.
     this.#epoch = response.memberEpoch;
+    if (this.#stopped) return;
     this.#intervalMs = response.heartbeatIntervalMs;
     if (response.assignment !== null) {
       this.#target = response.assignment;

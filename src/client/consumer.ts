@@ -94,7 +94,7 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
     this.#committer = new GroupCommitter({
       link: this.#link,
       instanceId,
-      identity: () => this.#member?.identity ?? { memberId: '', generation: -1 },
+      identity: () => this.#member?.identity ?? { memberId: '', generation: -1, isMovingOn: false },
       owns: (partition) => this.#ownership.find(partition) !== undefined,
     });
     if (signal?.aborted) this.#inbox.fail(signal.reason);

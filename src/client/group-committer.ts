@@ -107,11 +107,11 @@ export class GroupCommitter {
       const fault = link.faultOf(code, `group ${link.group}, topic ${topic}, partition ${partition}`);
       const isFencing = fault !== null && fencing.has(fault.kafka);
       const now = identity();
-      // Refused as what it was before; what it is now is asked next.
+      // Refused as what it was before; what it is now, or will be, is asked next.
       const hasMovedOn = now.generation !== asked.generation && now.generation >= 0;
-      if (isFencing && !hasMovedOn) throw fenced(fault);
+      if (isFencing && !hasMovedOn && !now.isMovingOn) throw fenced(fault);
       const mayPass = fault !== null && (fault.retriable || betweenGenerations.has(fault.kafka) || isFencing);
-      found.set(offset, { fault, mayPass });
+      found.set(offset, { fault: isFencing ? fenced(fault) : fault, mayPass });
     }
     return found;
   }

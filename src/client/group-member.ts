@@ -7,6 +7,8 @@ export interface MemberIdentity {
   readonly memberId: string;
   /** The generation of a classic group, or the member's epoch. */
   readonly generation: number;
+  /** Whether an answer is awaited that may bring the next generation; the group may already be in it. */
+  readonly isMovingOn: boolean;
 }
 
 /** One side of a group's protocol: sees to it that partitions are owned as the group says. */
