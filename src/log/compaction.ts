@@ -95,12 +95,8 @@ class Pass {
       this.#context.settings,
     );
     for (let group = queue.shift(); group !== undefined; group = queue.shift()) {
-      const damaged = await this.#rewrite(group);
-      if (damaged === null) continue;
-      // It stays as it is, and parts those before it from those after it.
-      const at = group.indexOf(damaged);
-      this.#filter.hasUnread = true;
-      queue.unshift(...[group.slice(0, at), group.slice(at + 1)].filter((part) => part.length > 0));
+      const left = await this.#rewrite(group);
+      queue.unshift(...left.filter((part) => part.length > 0));
     }
     await log.compacted.moveTo(mappedNext);
     this.#report.cleanNext = mappedNext;
@@ -143,10 +139,10 @@ class Pass {
     return null;
   }
 
-  /** Writes a group of segments again; returns the one, if any, that is damaged, with nothing done. */
-  async #rewrite(group: readonly Segment[]): Promise<Segment | null> {
+  /** Writes a group of segments again, or nothing; returns what of it is to be done then. */
+  async #rewrite(group: readonly Segment[]): Promise<Segment[][]> {
     const known = group.find((segment) => this.#damaged.has(segment));
-    if (known !== undefined) return known;
+    if (known !== undefined) return this.#around(known, group);
     const { disk, pace, indexIntervalBytes } = this.#context;
     const { log } = this.#plan;
     const number = log.compacted.numberFor(group);
@@ -170,16 +166,27 @@ class Pass {
       await writer.discard();
       this.#noteDamage(segment, error);
       this.#filter.takeBack(counted);
-      return segment;
+      return this.#around(segment, group);
     }
-    this.#count(group, writer.sizeBytes);
     // A segment in which all stays need not be written again.
     if (group.length === 1 && !this.#filter.hasChanged) await writer.discard();
-    else await this.#swap(group, writer);
-    return null;
+    else if (!(await this.#swap(group, writer))) {
+      // Its first segments were deleted meanwhile. The others have older values that a tombstone after them must not outlive.
+      this.#filter.takeBack(counted);
+      return [group.filter((one) => log.segments.includes(one))];
+    }
+    this.#count(group, writer.sizeBytes);
+    return [];
   }
 
-  async #swap(group: readonly Segment[], writer: SegmentWriter): Promise<void> {
+  /** A damaged segment stays as it is, and parts those before it from those after it. */
+  #around(damaged: Segment, group: readonly Segment[]): Segment[][] {
+    const at = group.indexOf(damaged);
+    this.#filter.hasUnread = true;
+    return [group.slice(0, at), group.slice(at + 1)];
+  }
+
+  async #swap(group: readonly Segment[], writer: SegmentWriter): Promise<boolean> {
     let rewritten: Segment;
     try {
       rewritten = await writer.end(this.#nextOf.get(group.at(-1)!)!);
@@ -187,7 +194,7 @@ class Pass {
       await writer.discard();
       throw error;
     }
-    await this.#plan.log.compacted.replace(group, rewritten);
+    return this.#plan.log.compacted.replace(group, rewritten);
   }
 
   #count(group: readonly Segment[], bytes: number): void {

@@ -172,8 +172,11 @@ export class CompactedLog {
 
   /** What must hold after every step, and after every crash. */
   async check(): Promise<void> {
-    const found = await this.read();
-    const byOffset = new Map(this.written.map((record) => [record.offset, record]));
+    const { logStart } = this.log.marks;
+    // Batches are read whole.
+    const found = (await this.read()).filter(({ offset }) => offset >= logStart);
+    const written = this.written.filter(({ offset }) => offset >= logStart);
+    const byOffset = new Map(written.map((record) => [record.offset, record]));
     let before = -1;
     for (const record of found) {
       expect(record.offset).toBeGreaterThan(before);
@@ -182,27 +185,32 @@ export class CompactedLog {
     }
     const cleanNext = await this.log.compacted.cleanNext();
     const there = new Set(found.map(({ offset }) => offset));
-    for (const { offset } of this.written) {
+    for (const { offset } of written) {
       if (offset >= cleanNext && !this.#coveredMs.has(offset)) expect(there.has(offset)).toBe(true);
     }
     const nowMs = this.context.clock.wallMs();
-    for (const { offset, value } of newestOf(this.written).values()) {
+    const newestFound = newestOf(found);
+    for (const { offset, key, value } of newestOf(written).values()) {
       const mayBeGone = value === null && nowMs >= (this.#coveredMs.get(offset) ?? NEVER_MS) + RETENTION_MS;
       if (!mayBeGone) expect({ offset, there: there.has(offset) }).toEqual({ offset, there: true });
+      // What it deleted is not back.
+      if (!there.has(offset)) expect(newestFound.get(key)).toBeUndefined();
     }
     const clean = found.filter(({ offset }) => offset < cleanNext);
     expect(newestOf(clean).size).toBe(clean.length);
     // The same from everywhere, also from within a gap.
-    for (const offset of [0.3, 0.6, 0.9].map((part) => Math.floor(this.log.marks.highWatermark * part))) {
+    for (const part of [0.3, 0.6, 0.9]) {
+      const offset = Math.max(logStart, Math.floor(this.log.marks.highWatermark * part));
       const read = await this.log.reader.read(offset, { endNext: NEVER_MS, bytesMax: 1, atLeastOne: true });
       if (read.bytes > 0) expect(lastOffset(read.buffers[0]!, 0)).toBeGreaterThanOrEqual(offset);
     }
     expect(this.context.fatal).toEqual([]);
   }
 
-  /** A producer's last batch, sent again, is known. */
+  /** A producer's last batch, sent again, is known, unless it was deleted. */
   async checkRetries(): Promise<void> {
     for (const { batch, baseOffset } of this.#sent.values()) {
+      if (baseOffset < this.log.marks.logStart) continue;
       const { parts, settled } = this.context.syncer.append([{ log: this.log, batch }], 'visible');
       await settled;
       expect(parts[0]).toMatchObject({ duplicate: true, baseOffset });

@@ -329,6 +329,37 @@ test('records that are deleted during a pass stay deleted', async () => {
   }
 });
 
+test('a value whose tombstone comes after it does not come back when records before it are deleted during a pass', async () => {
+  let trims = true;
+  const log = new CompactedLog({ segmentBytes: 400 });
+  const disk = hookedDisk(new SimulatedDisk(new SeededRandom(1)), async ({ name, path }, proceed) => {
+    if (trims && name === 'sync' && path.includes('.log.cleaned-')) {
+      trims = false;
+      await log.log.trim(log.log.segments[1]!.baseOffset);
+    }
+    return proceed();
+  });
+  await log.open(disk);
+  const fill = async (): Promise<void> => {
+    for (let i = 0; i < 12; i += 1) await log.append(plain(i % 2));
+  };
+  await fill();
+  await log.append(plain(7));
+  await log.append(plain(7, null));
+  await fill();
+  await log.compact({ settings: { segmentBytes: 10_000 } });
+  expect(trims).toBe(false);
+  await log.check();
+  for (let pass = 0; pass < 3; pass += 1) {
+    log.context.clock.advance(RETENTION_MS + 1);
+    await fill();
+    await log.compact();
+    await log.check();
+  }
+  expect((await log.read()).map(({ key }) => key)).not.toContain('k7');
+  await log.log.close();
+});
+
 test('no file stays open that a pass wrote for segments that were deleted before it was done', async () => {
   let open = 0;
   let opened = 0;
