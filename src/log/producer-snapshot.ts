@@ -38,6 +38,8 @@ async function readProducers(
   const { nextOffset, position, producers: snapshot } = (file.content ?? {}) as Record<string, unknown>;
   if (!isCount(nextOffset) || nextOffset > endNext || nextOffset < segment.baseOffset) return null;
   if (!isCount(position) || position > segment.sizeBytes) return null;
+  // One from the middle of a segment is of the file that compaction has put another in the place of since.
+  if (position > 0 && segment.compacted !== null) return null;
   return producers.restore(snapshot, nowMs) ? { nextOffset, position } : null;
 }
 

@@ -28,7 +28,8 @@ type Step =
   | { compact: { keyMapBytes: number; segmentBytes: number } }
   | { waitMs: number }
   | { crash: { cut: PowerCut; calls: number; retries: boolean } }
-  | { restart: boolean };
+  | { restart: boolean }
+  | { trim: { share: number; calls: number } };
 
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ append: fc.array(anyAppend, { minLength: 1, maxLength: 8 }) }) },
@@ -50,6 +51,11 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ restart: fc.boolean() }) },
+  {
+    weight: 1,
+    // At the call of the disk after so many more in a pass.
+    arbitrary: fc.record({ trim: fc.record({ share: fc.double({ min: 0, max: 1, noNaN: true }), calls: fc.nat(60) }) }),
+  },
 );
 
 /** Runs what is interrupted at the call of the disk after so many more, or not at all; returns what the next start finds. */
@@ -74,7 +80,30 @@ test('whatever is done to it, a compacted log keeps the newest value of each key
       async (segmentBytes, steps, seed) => {
         let disk = new SimulatedDisk(new SeededRandom(seed));
         const log = new CompactedLog({ segmentBytes });
-        await log.open(disk);
+        let trim: { atCall: number; share: number } | null = null;
+        let deletedNext = 0;
+        const trimNow = async (share: number): Promise<void> => {
+          const { logStart, highWatermark } = log.log.marks;
+          const next = logStart + Math.floor((highWatermark - logStart) * share);
+          await log.log.trim(next);
+          deletedNext = next;
+        };
+        let trimming = Promise.resolve();
+        const open = (): Promise<void> =>
+          log.open(
+            hookedDisk(disk, async (_, proceed) => {
+              if (trim !== null && --trim.atCall < 0) {
+                const { share } = trim;
+                trim = null;
+                // The pass may have to go on before this can.
+                trimming = trimNow(share);
+                await Promise.race([trimming, settle()]);
+                seen.add('deleted during a pass');
+              }
+              return proceed();
+            }),
+          );
+        await open();
         for (const step of steps) {
           if ('append' in step) for (const append of step.append) await log.append(append);
           if ('waitMs' in step) log.context.clock.advance(step.waitMs);
@@ -96,16 +125,25 @@ test('whatever is done to it, a compacted log keeps the newest value of each key
             disk = await interrupted(disk, calls, cut, () => log.compact());
             if (log.log.compacted.swaps > before) seen.add('crash after a swap');
             // A crash within recovery, too.
-            disk = await interrupted(disk, calls >> 2, cut, () => log.open(disk));
-            await log.open(disk);
+            disk = await interrupted(disk, calls >> 2, cut, open);
+            await open();
             if (retries) await log.checkRetries();
           }
           if ('restart' in step) {
             await log.log.close();
-            await log.open(disk);
+            await open();
             if (step.restart) await log.checkRetries();
           }
+          if ('trim' in step) {
+            trim = { atCall: step.trim.calls, share: step.trim.share };
+            const ended: unknown = await log.compact().catch((error: unknown) => error);
+            // What is deleted while a pass reads it ends the pass.
+            if (ended instanceof Error) expect(ended).toMatchObject({ fault: 'offsetOutOfRange' });
+            await (trim === null ? trimming : trimNow(step.trim.share));
+            trim = null;
+          }
           log.context.clock.advance(Math.max(0, wallMs - log.context.clock.wallMs()));
+          expect(log.log.marks.logStart).toBeGreaterThanOrEqual(deletedNext);
           await log.check();
         }
         await log.log.close();
@@ -113,7 +151,7 @@ test('whatever is done to it, a compacted log keeps the newest value of each key
     ),
     { numRuns: RUNS, endOnFailure: true },
   );
-  expect([...seen].sort()).toEqual(['crash after a swap', 'dropped', 'map full', 'merged']);
+  expect([...seen].sort()).toEqual(['crash after a swap', 'deleted during a pass', 'dropped', 'map full', 'merged']);
 });
 
 test('a crash at each call of the disk leaves the old segments or the new one, and the next pass ends what was begun', async () => {
@@ -206,6 +244,28 @@ test('a producer’s last batch is known when it is sent again, also when its re
   await log.open(SimulatedDisk.holding(files, new SeededRandom(1)));
   await log.checkRetries();
   await log.check();
+  await log.log.close();
+});
+
+test('a snapshot of the producers that says where in a file it stands is not believed of the file that compaction put in its place', async () => {
+  const { disk, log } = await openCompacted(4000);
+  for (let i = 0; i < 20; i += 1) await log.append(plain(1, 100));
+  // A clean stop leaves one in the middle of the segment.
+  await log.log.close();
+  await log.open(disk);
+  await log.append({ ...plain(2), producer: 1 });
+  const position = log.log.segments[0]!.sizeBytes;
+  for (let key = 3; key < 33; key += 1) await log.append(plain(key, 150));
+  await log.compact({ settings: { segmentBytes: 10_000 } });
+  expect(log.log.segments).toHaveLength(2);
+  expect(log.log.segments[0]!.sizeBytes).toBeGreaterThan(position);
+  await log.log.close();
+  // The younger one is lost, as a cache may be.
+  const snapshots = (await disk.list('p')).filter((name) => name.endsWith('.producers')).sort();
+  expect(snapshots).toHaveLength(2);
+  await disk.remove(`p/${snapshots[1]}`);
+  await log.open(disk);
+  await log.checkRetries();
   await log.log.close();
 });
 
