@@ -68,19 +68,20 @@ async function asideFolder(disk: Disk, folder: string): Promise<string> {
 
 /** Cuts a segment after its tail is copied, or, on a full disk, before: that makes the room. False when even then there is none. */
 async function cutAside(disk: Disk, segment: Segment, end: number, path: string): Promise<boolean> {
-  try {
-    await copyTail(disk, segment, end, path);
+  if (await copyTail(disk, segment, end, path)) {
     await segment.cutTo(end);
     return true;
-  } catch (error) {
-    if (!isFault(error, 'diskFull')) throw error;
   }
   const isSmall = segment.sizeBytes - end <= HELD_BYTES_MAX;
   const bytes = isSmall ? await segment.read(end, segment.sizeBytes - end) : Buffer.alloc(0);
   await segment.cutTo(end);
-  if (!isSmall) return false;
+  return isSmall && ifThereIsRoom(writeAside(disk, path, async (file) => file.write([bytes], 0)));
+}
+
+/** False on a full disk. */
+async function ifThereIsRoom(write: Promise<void>): Promise<boolean> {
   try {
-    await writeAside(disk, path, async (file) => file.write([bytes], 0));
+    await write;
     return true;
   } catch (error) {
     if (!isFault(error, 'diskFull')) throw error;
@@ -96,14 +97,15 @@ async function unusedName(disk: Disk, clock: Clock, stem: string, ending: string
   }
 }
 
-async function copyTail(disk: Disk, segment: Segment, start: number, path: string): Promise<void> {
-  await writeAside(disk, path, async (file) => {
+function copyTail(disk: Disk, segment: Segment, start: number, path: string): Promise<boolean> {
+  const writing = writeAside(disk, path, async (file) => {
     for (let position = start; position < segment.sizeBytes; ) {
       const bytes = await segment.read(position, COPY_BYTES);
       await file.write([bytes], position - start);
       position += bytes.length;
     }
   });
+  return ifThereIsRoom(writing);
 }
 
 export async function writeAside(disk: Disk, path: string, write: (file: DiskFile) => Promise<void>): Promise<void> {

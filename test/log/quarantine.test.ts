@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { Fault } from '../../src/base/faults.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
@@ -36,6 +37,26 @@ test('what recovery cuts off is kept aside for good: no power cut takes it, from
     const again = await openLog(contextOn(disk));
     expect(again.marks.writtenNext).toBe(1);
   }
+});
+
+test('a start to which a full disk refuses the cut itself says so, and leaves what it has kept aside', async () => {
+  const simulated = new SimulatedDisk(new SeededRandom(1));
+  let refuses = true;
+  const disk = hookedDisk(simulated, async ({ name, path }, proceed) => {
+    if (name !== 'truncate' || !isLogFile(path) || !refuses) return proceed();
+    refuses = false;
+    throw new Fault('diskFull', { detail: path });
+  });
+  const context = contextOn(disk);
+  const log = await openLog(context);
+  await append(context, log, { tag: 'stored' });
+  const file = await simulated.open(log.segments[0]!.logPath, 'write');
+  await file.write([Buffer.from('torn')], log.segments[0]!.sizeBytes);
+  expect(await failureOf(openLog(contextOn(disk)))).toMatchObject({ fault: 'diskFull' });
+  expect((await openLog(contextOn(disk))).marks.writtenNext).toBe(1);
+  const kept = await simulated.list(`${FOLDER}/quarantine`);
+  expect(kept).toHaveLength(2);
+  for (const name of kept) expect(String(await bytesOf(simulated, `${FOLDER}/quarantine/${name}`))).toBe('torn');
 });
 
 /** A log with damaged records that nobody has come upon, on a disk whose calls wait at a gate when `isHeld` says so. */
