@@ -226,6 +226,7 @@ export class CompactedSegments {
       if (first < 0 || !isThere) return this.#giveUp(swap);
       await this.#write(this.#segments.toSpliced(first, old.length, fresh));
       this.#removal.swap(old, fresh);
+      fresh.goLive();
       swap.isLive = true;
       this.swaps += 1;
       this.#tail.dropBefore(fresh.compacted!.endNext);

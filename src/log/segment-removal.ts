@@ -32,6 +32,8 @@ export class SegmentRemoval {
     const first = this.#segments.indexOf(old[0]!);
     if (first < 0 || old.some((segment, i) => this.#segments[first + i] !== segment)) return false;
     this.#segments.splice(first, old.length, fresh);
+    // Refused by the disk they go with what is deleted next: else a start might find deleted records in them.
+    for (const segment of old.slice(1)) this.#removing.add(segment);
     return true;
   }
 

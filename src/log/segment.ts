@@ -1,4 +1,4 @@
-import { Fault } from '../base/faults.ts';
+import { Fault, isFault } from '../base/faults.ts';
 import type { Disk } from '../disk/disk.ts';
 import { BATCH_HEADER_BYTES, maxTimestamp, nextOffset } from '../record/batch.ts';
 import type { BlockSums } from './block-sums.ts';
@@ -35,6 +35,8 @@ export class Segment {
   #sizeBytes: number;
   #firstTimestampMs: number | null = null;
   #sums: Promise<BlockSums> | null = null;
+  /** Whether the files of its name go with it. */
+  #isLive: boolean;
   /** Whether the file and that of its sums have their names, and the index is written: these are not dropped before. */
   #isPlaced: boolean;
   /** The file of the sums as long as it has not its name. */
@@ -59,6 +61,7 @@ export class Segment {
     this.endNext = compacted?.endNext ?? null;
     this.#file = new LazyFile(disk, `${this.#path}.log${interim}`);
     this.index = new LazyIndex(disk, this, this.#path);
+    this.#isLive = interim === '';
     this.#isPlaced = interim === '';
     this.#interimSums = interim === '' ? null : `${this.#path}.sums${interim}`;
   }
@@ -270,6 +273,11 @@ export class Segment {
     });
   }
 
+  /** Says that it is in the log, in the place of one of the same base offset, whose file has the name until `takePlace`. */
+  goLive(): void {
+    this.#isLive = true;
+  }
+
   /** Gives the files that `rewritten` took their names. After a failure it may be called again. */
   async takePlace(): Promise<void> {
     // Else its records were deleted meanwhile, and its file with them.
@@ -278,9 +286,18 @@ export class Segment {
       if (this.#interimSums !== null) await this.#disk.rename(this.#interimSums, this.sumsPath);
       this.#interimSums = null;
       await this.#disk.syncFolder(this.#folder);
-      await this.index.write();
+      await this.#writeIndex();
     }
     this.#isPlaced = true;
+  }
+
+  /** On a full disk it is built again when it is needed: what this segment replaces is to go, and makes room. */
+  async #writeIndex(): Promise<void> {
+    try {
+      await this.index.write();
+    } catch (error) {
+      if (!isFault(error, 'diskFull')) throw error;
+    }
   }
 
   get #hasInterimName(): boolean {
@@ -310,6 +327,6 @@ export class Segment {
     await this.#file.end(new Fault('offsetOutOfRange', { detail: `${this.logPath} is deleted` }));
     if (this.#interimSums !== null) await this.#disk.remove(this.#interimSums);
     if (this.#hasInterimName) await this.#disk.remove(this.logPath);
-    else await removeFiles(this.#disk, this.#path);
+    if (this.#isLive) await removeFiles(this.#disk, this.#path);
   }
 }

@@ -360,6 +360,57 @@ test('a value whose tombstone comes after it does not come back when records bef
   await log.log.close();
 });
 
+/** A log of three segments with values of one key, whose disk becomes full before or after what `isLast` picks in a pass. */
+async function fullDuringPass(isLast: (name: string, path: string) => boolean, when: 'before' | 'after') {
+  let isFull = false;
+  const inner = new SimulatedDisk(new SeededRandom(1));
+  const disk = hookedDisk(inner, async ({ name, path }, proceed) => {
+    const grows = name === 'write' || name === 'rename';
+    isFull ||= when === 'before' && isLast(name, path);
+    if (isFull && grows && path.startsWith('p/')) throw new Fault('diskFull', { detail: path });
+    const result = await proceed();
+    isFull ||= isLast(name, path);
+    return result;
+  });
+  const log = new CompactedLog({ segmentBytes: 100_000 });
+  await log.open(disk);
+  for (let i = 0; i < 3; i += 1) {
+    await log.append(plain(1));
+    await log.append(plain(2 + i));
+    await log.log.roll(log.log.activeSegment);
+  }
+  await log.append(plain(1));
+  const names = async (): Promise<string[]> => (await inner.list('p')).filter((name) => name.endsWith('.log')).sort();
+  const ended: unknown = await log.compact({ settings: { segmentBytes: 100_000 } }).catch((error: unknown) => error);
+  return { inner, log, names, ended, isFull: () => isFull };
+}
+
+test('a pass on a disk that is full when only the index is left to write removes what it replaced', async () => {
+  const { log, names, isFull } = await fullDuringPass(
+    (name, path) => name === 'rename' && path.endsWith('.sums'),
+    'after',
+  );
+  expect(isFull()).toBe(true);
+  expect(await names()).toEqual(['00000000000000000000.log', '00000000000000000006.log']);
+  await log.check();
+});
+
+test.each(['.sums', '00000000000000000000.log'])(
+  'records that are deleted on a full disk stay so, also where a pass could not give %s its name',
+  async (ending) => {
+    const { inner, log, ended } = await fullDuringPass(
+      (name, path) => name === 'rename' && path.endsWith(ending),
+      'before',
+    );
+    expect(ended).toMatchObject({ fault: 'diskFull' });
+    expect(log.log.compacted.swaps).toBe(1);
+    expect(await failureOf(log.log.trim(6))).toMatchObject({ fault: 'diskFull' });
+    expect(log.log.marks.logStart).toBe(6);
+    await log.open(inner.afterKill());
+    expect(log.log.marks.logStart).toBe(6);
+  },
+);
+
 test('no file stays open that a pass wrote for segments that were deleted before it was done', async () => {
   let open = 0;
   let opened = 0;
