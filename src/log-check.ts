@@ -214,6 +214,8 @@ class LogCheck {
     const found = baseOffset(batch, 0);
     if (expected === null || found === expected || (found > expected && (this.#log.mayHaveGaps || segment.hasGaps)))
       return;
+    // Deleted, and a power cut brought back what had come before.
+    if (found > expected && found <= (this.#log.proofs.checkpoint?.logStart ?? 0)) return;
     const what =
       found > expected
         ? `offsets ${expected} to ${found - 1} are missing`

@@ -127,13 +127,17 @@ class LogRepair {
   }
 
   /** Notes all damage there is, so that readers need not come upon it. @throws Fault damagedMetadata for that of a ledger */
-  async #quarantine({ segments, endNext, epochs, quarantine }: RecoveredLog, segment: Segment): Promise<void> {
+  async #quarantine(
+    { segments, logStart, endNext, epochs, quarantine }: RecoveredLog,
+    segment: Segment,
+  ): Promise<void> {
     const damaged = await damageIn(segment, {
       endNext: segments[segments.indexOf(segment) + 1]?.baseOffset ?? endNext,
       hasGaps: this.#log.mayHaveGaps,
       epochsAt: (offset) => epochs.knownAt(offset),
     });
     for (const damage of damaged) {
+      if (damage.nextOffset <= logStart) continue;
       if (this.#log.kind === 'ledger') {
         const { position, what } = damage;
         const where = `${segment.logPath} at byte ${position}: ${what}`;

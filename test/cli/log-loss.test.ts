@@ -50,6 +50,28 @@ test('a log whose oldest file is gone is not sound: it starts later than its che
   expect((await verify(data)).code).toBe(0);
 });
 
+test('a file of deleted records that a power cut brought back, and those after it not, is no loss', async () => {
+  const { data, partition } = await folders.copy(stopped);
+  const [oldest, , next] = await logsIn(partition);
+  const content = await readFile(oldest!);
+  const logStart = Number(path.basename(next!, '.log'));
+  const broker = await Millrace.open(data);
+  await broker.admin.trim('orders', new Map([[0, logStart]]));
+  await broker.close();
+  await writeFile(oldest!, content);
+  const { code, findings } = await verify(data);
+  expect([code, findings]).toEqual([0, []]);
+  expect((await runCli(['log', 'repair', data])).code).toBe(0);
+  expect((await runCli(['log', 'repair', data, '--dry-run'])).out).toMatch(/nothing/i);
+  const again = await Millrace.open(data);
+  let offset = logStart;
+  for await (const record of again.reader({ topic: 'orders', partitions: [0], value: text, to: 'end' })) {
+    expect(record.offset).toBe(offset++);
+  }
+  expect(offset).toBe(RECORDS);
+  await again.close();
+});
+
 test('a journal that lacks rounds which were acknowledged ends both with the same code', async () => {
   const { data } = await folders.copy(killed);
   const journal = path.join(data, 'journal', '1');
