@@ -141,4 +141,46 @@ export const compactionBugs: readonly PlantedBug[] = [
     replace: 'if (nowMs - youngestMs < settings.lagMinMs) break;',
     caughtBy: [CLOCK_SET_RIGHT],
   },
+  {
+    name: 'rest of a group taken for compacted whose first segment was deleted',
+    wrong:
+      'DeleteRecords takes the first of the segments that a pass makes one of: the others stay as they were, and the next pass drops the tombstones of values that they hold.',
+    file: 'src/log/compaction.ts',
+    find: 'return [group.filter((one) => log.segments.includes(one))];',
+    replace: 'return [];',
+    caughtBy: [
+      test(
+        'log/compaction-faults',
+        'a value whose tombstone comes after it does not come back when records before it are deleted during a pass',
+      ),
+    ],
+  },
+  {
+    name: 'snapshot of producers believed of another file',
+    wrong:
+      'A place in a segment is looked up in the file that compaction put in its place: batches before it are not known when they are sent again.',
+    file: 'src/log/producer-snapshot.ts',
+    find: 'if (position > 0 && segment.compacted !== null) return null;',
+    replace: '',
+    caughtBy: [
+      test(
+        'log/compaction',
+        'a snapshot of the producers that says where in a file it stands is not believed of the file that compaction put in its place',
+      ),
+    ],
+  },
+  {
+    name: 'replaced files left behind on a full disk',
+    wrong:
+      'A compacted segment is deleted before those that it was made of: a start finds them, and deleted records are back.',
+    file: 'src/log/segment-removal.ts',
+    find: 'for (const segment of old.slice(1)) this.#removing.add(segment);',
+    replace: '',
+    caughtBy: [
+      test(
+        'log/compaction-faults',
+        'records that are deleted on a full disk stay so, also where a pass could not give .sums its name',
+      ),
+    ],
+  },
 ];
