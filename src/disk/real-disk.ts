@@ -42,9 +42,9 @@ export function realDisk(folder: string): Disk {
   async function syncFolder(relative: string): Promise<void> {
     // Windows cannot sync a folder; there the promise of durability is not given (design: development only).
     if (process.platform === 'win32') return;
-    const handle = await attempt(fs.promises.open(at(relative), 'r'));
+    const handle = await attempt(fs.promises.open(at(relative), 'r'), at(relative));
     try {
-      await attempt(handle.sync());
+      await attempt(handle.sync(), at(relative));
     } finally {
       await handle.close();
     }
@@ -52,15 +52,16 @@ export function realDisk(folder: string): Disk {
 
   return {
     async open(relative, mode) {
-      const file = new RealFile(await call((done) => fs.open(at(relative), OPEN_FLAGS[mode], 0o640, done)));
+      const opened = at(relative);
+      const file = new RealFile(await call(opened, (done) => fs.open(opened, OPEN_FLAGS[mode], 0o640, done)), opened);
       return mode === 'writeThrough' && !WRITES_THROUGH ? syncingEachWrite(file) : file;
     },
     async list(relative) {
-      const names = await unlessMissing(fs.promises.readdir(at(relative)));
+      const names = await unlessMissing(fs.promises.readdir(at(relative)), at(relative));
       return (names ?? []).sort();
     },
     async size(relative) {
-      return (await unlessMissing(fs.promises.stat(at(relative))))?.size ?? null;
+      return (await unlessMissing(fs.promises.stat(at(relative)), at(relative)))?.size ?? null;
     },
     async makeFolder(relative) {
       const made = at(relative);
@@ -76,18 +77,18 @@ export function realDisk(folder: string): Disk {
       }
     },
     async rename(from, to) {
-      await attempt(fs.promises.rename(at(from), at(to)));
+      await attempt(fs.promises.rename(at(from), at(to)), at(from));
     },
     async remove(relative) {
-      await unlessMissing(fs.promises.unlink(at(relative)));
+      await unlessMissing(fs.promises.unlink(at(relative)), at(relative));
     },
     async removeFolder(relative) {
-      await attempt(fs.promises.rm(at(relative), { recursive: true, force: true }));
+      await attempt(fs.promises.rm(at(relative), { recursive: true, force: true }), at(relative));
     },
     syncFolder,
     lock: (relative) => lockFile(at(relative)),
     async space() {
-      const { bavail, blocks, bsize } = await attempt(fs.promises.statfs(root));
+      const { bavail, blocks, bsize } = await attempt(fs.promises.statfs(root), root);
       return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
     },
   };
@@ -107,7 +108,7 @@ async function makeFolders(folder: string): Promise<string | undefined> {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new Fault('readOnlyDisk', { detail: message, cause: error });
     // Another process may have been faster. What still is no folder is a link that leads nowhere.
-    if (code !== 'EEXIST') throw diskFault(error as NodeJS.ErrnoException);
+    if (code !== 'EEXIST') throw diskFault(error as NodeJS.ErrnoException, folder);
     if (!(await isFolder(folder))) throw new Fault('notAFolder', { detail: folder, cause: error });
   }
   return first ?? folder;
@@ -120,23 +121,27 @@ async function isFolder(place: string): Promise<boolean> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return false;
-    if (code !== 'ENOTDIR') throw diskFault(error as NodeJS.ErrnoException);
+    if (code !== 'ENOTDIR') throw diskFault(error as NodeJS.ErrnoException, place);
   }
   throw new Fault('notAFolder', { detail: place });
 }
 
 class RealFile implements DiskFile {
   readonly #descriptor: number;
+  /** Where it was when it was opened. */
+  readonly #path: string;
 
-  constructor(descriptor: number) {
+  constructor(descriptor: number, openedAt: string) {
     this.#descriptor = descriptor;
+    this.#path = openedAt;
   }
 
   async read(buffer: Buffer, position: number): Promise<number> {
     let done = 0;
     while (done < buffer.length) {
-      const count = await call<number>((callback) =>
-        fs.read(this.#descriptor, buffer, done, buffer.length - done, position + done, callback),
+      const count = await this.#call<number>(
+        (callback) => fs.read(this.#descriptor, buffer, done, buffer.length - done, position + done, callback),
+        position + done,
       );
       if (count === 0) break;
       done += count;
@@ -149,10 +154,12 @@ class RealFile implements DiskFile {
     let at = position;
     while (rest.length > 0) {
       const piece = rest.slice(0, WRITE_BUFFERS_MAX);
-      const count = await call<number>((callback) =>
-        piece.length === 1
-          ? fs.write(this.#descriptor, piece[0]!, 0, piece[0]!.length, at, callback)
-          : fs.writev(this.#descriptor, piece, at, callback),
+      const count = await this.#call<number>(
+        (callback) =>
+          piece.length === 1
+            ? fs.write(this.#descriptor, piece[0]!, 0, piece[0]!.length, at, callback)
+            : fs.writev(this.#descriptor, piece, at, callback),
+        at,
       );
       at += count;
       rest = withoutFirst(rest, count);
@@ -160,20 +167,24 @@ class RealFile implements DiskFile {
   }
 
   sync(): Promise<void> {
-    return call((callback) => fs.fdatasync(this.#descriptor, callback));
+    return this.#call((callback) => fs.fdatasync(this.#descriptor, callback));
   }
 
   truncate(sizeBytes: number): Promise<void> {
-    return call((callback) => fs.ftruncate(this.#descriptor, sizeBytes, callback));
+    return this.#call((callback) => fs.ftruncate(this.#descriptor, sizeBytes, callback));
   }
 
   async size(): Promise<number> {
-    const stats = await call<fs.Stats>((callback) => fs.fstat(this.#descriptor, callback));
+    const stats = await this.#call<fs.Stats>((callback) => fs.fstat(this.#descriptor, callback));
     return stats.size;
   }
 
   close(): Promise<void> {
-    return call((callback) => fs.close(this.#descriptor, callback));
+    return this.#call((callback) => fs.close(this.#descriptor, callback));
+  }
+
+  #call<T = void>(start: Start<T>, position: number | null = null): Promise<T> {
+    return call(this.#path, start, position);
   }
 }
 
@@ -185,34 +196,36 @@ function withoutFirst(buffers: readonly Buffer[], bytes: number): readonly Buffe
   return [buffers[whole]!.subarray(left), ...buffers.slice(whole + 1)];
 }
 
+type Start<T> = (callback: (error: NodeJS.ErrnoException | null, value?: T) => void) => void;
+
 // Node's callbacks instead of FileHandle: half the cost per call, and these are the hot path.
-function call<T = void>(
-  start: (callback: (error: NodeJS.ErrnoException | null, value?: T) => void) => void,
-): Promise<T> {
+function call<T = void>(place: string, start: Start<T>, position: number | null = null): Promise<T> {
   return new Promise((resolve, reject) => {
-    start((error, value) => (error === null ? resolve(value as T) : reject(diskFault(error))));
+    start((error, value) => (error === null ? resolve(value as T) : reject(diskFault(error, place, position))));
   });
 }
 
-async function attempt<T>(operation: Promise<T>): Promise<T> {
+async function attempt<T>(operation: Promise<T>, place: string): Promise<T> {
   try {
     return await operation;
   } catch (error) {
-    throw diskFault(error as NodeJS.ErrnoException);
+    throw diskFault(error as NodeJS.ErrnoException, place);
   }
 }
 
-async function unlessMissing<T>(operation: Promise<T>): Promise<T | null> {
+async function unlessMissing<T>(operation: Promise<T>, place: string): Promise<T | null> {
   try {
     return await operation;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw diskFault(error as NodeJS.ErrnoException);
+    throw diskFault(error as NodeJS.ErrnoException, place);
   }
 }
 
-function diskFault(error: NodeJS.ErrnoException): Fault {
-  const facts = { detail: error.message, cause: error };
+/** `place`: of the file or folder. Of what is open Node names only what was done with it. */
+function diskFault(error: NodeJS.ErrnoException, place: string, position: number | null = null): Fault {
+  const named = error.path === undefined ? `${error.message} '${place}'` : error.message;
+  const facts = { detail: position === null ? named : `${named} at byte ${position}`, cause: error };
   switch (error.code) {
     case 'ENOSPC':
     case 'EDQUOT':

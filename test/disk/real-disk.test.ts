@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { Fault } from '../../src/base/faults.ts';
 import { realDisk } from '../../src/disk/real-disk.ts';
 import { bytes, faultOf, testDiskContract, withFile } from './disk-contract.ts';
 import { testDiskOddities } from './disk-contract-oddities.ts';
@@ -100,5 +101,45 @@ describe('faults', () => {
   test.runIf(process.platform === 'linux')('a disk that cannot be written is readOnlyDisk', async () => {
     // proc refuses to everyone, also to root, what a mode or a read-only mount refuses to others.
     expect(await faultOf(realDisk('/proc').remove('version'))).toBe('readOnlyDisk');
+  });
+
+  test('name the file or folder, and what was done with it', async () => {
+    const root = tempFolder();
+    const disk = realDisk(root);
+    await disk.makeFolder('folder');
+    await withFile(disk.open('file', 'create'), async (file) => {
+      const said = async (call: Promise<unknown>): Promise<string> => {
+        const { fault, detail } = (await call.then(null, (error: unknown) => error)) as Fault;
+        return `${fault}: ${detail}`;
+      };
+      const fails = (name: 'read' | 'write' | 'fdatasync' | 'ftruncate' | 'fstat'): void => {
+        vi.spyOn(fs, name).mockImplementation(((...all: unknown[]) => {
+          const error = Object.assign(new Error(`EIO: i/o error, ${name}`), { code: 'EIO', syscall: name });
+          (all.at(-1) as (error: Error) => void)(error);
+        }) as never);
+      };
+      for (const name of ['read', 'write', 'fdatasync', 'ftruncate', 'fstat'] as const) fails(name);
+      const named = (call: string): string => `diskError: EIO: i/o error, ${call} '${path.join(root, 'file')}'`;
+      try {
+        expect(await said(file.read(Buffer.alloc(3), 4096))).toBe(`${named('read')} at byte 4096`);
+        expect(await said(file.write([bytes('abc')], 8192))).toBe(`${named('write')} at byte 8192`);
+        expect(await said(file.sync())).toBe(named('fdatasync'));
+        expect(await said(file.truncate(0))).toBe(named('ftruncate'));
+        expect(await said(file.size())).toBe(named('fstat'));
+      } finally {
+        vi.restoreAllMocks();
+      }
+      const folder = path.join(root, 'folder');
+      await withFile(disk.open('folder', 'read'), async (opened) => {
+        expect(await said(opened.read(Buffer.alloc(1), 0))).toMatch(`EISDIR`);
+        expect(await said(opened.read(Buffer.alloc(1), 0))).toMatch(`read '${folder}' at byte 0`);
+      });
+      expect(await said(disk.open('folder', 'write'))).toMatch(`open '${folder}'`);
+      expect(await said(disk.remove('folder'))).toMatch(`unlink '${folder}'`);
+      expect(await said(disk.rename('none', 'other'))).toMatch(`rename '${path.join(root, 'none')}'`);
+      expect(await said(disk.syncFolder('none'))).toMatch(`open '${path.join(root, 'none')}'`);
+      expect(await said(disk.list('file'))).toMatch(`scandir '${path.join(root, 'file')}'`);
+      expect(await said(disk.size('file/below'))).toMatch(`stat '${path.join(root, 'file/below')}'`);
+    });
   });
 });
