@@ -7,6 +7,7 @@ import type { Disk } from './disk/disk.ts';
 import { type OverlayChange, OverlayDisk } from './disk/overlay-disk.ts';
 import { realDisk } from './disk/real-disk.ts';
 import { IndexCheck } from './index-check.ts';
+import { writeProofs } from './log/journal-proofs.ts';
 import { JournalReplay } from './log/journal-replay.ts';
 import { writeProducers } from './log/producer-snapshot.ts';
 import type { QuarantinedPlace } from './log/quarantine.ts';
@@ -45,21 +46,24 @@ export interface Repair {
   readonly changes: readonly OverlayChange[];
 }
 
+export interface RepairOptions {
+  readonly dryRun: boolean;
+  readonly nowMs: number;
+  /** Whether these are all logs of the folder. */
+  readonly areAllLogs: boolean;
+}
+
 /**
  * Does to the logs of a stopped folder what the next start would do, reads all of them for damage, and makes their caches
  * right. First in memory: what stands in the way is found before anything is done, and all that `dryRun` leaves undone is known.
  * @throws Fault damagedMetadata, and those of the disk
  */
-export async function repair(
-  root: string,
-  logs: readonly StoredLog[],
-  options: { dryRun: boolean; nowMs: number },
-): Promise<Repair> {
+export async function repair(root: string, logs: readonly StoredLog[], options: RepairOptions): Promise<Repair> {
   const overlay = new OverlayDisk(realDisk(root));
-  const planned = await repairLogs(overlay, logs, options.nowMs);
+  const planned = await repairLogs(overlay, logs, options);
   const changes = (await overlay.changes()).sort((one, other) => weightOf(one) - weightOf(other));
   if (options.dryRun || changes.length === 0) return { ...planned, changes };
-  return { ...(await repairLogs(realDisk(root), logs, options.nowMs)), changes };
+  return { ...(await repairLogs(realDisk(root), logs, options)), changes };
 }
 
 /** The less, the more it matters to who looks for records. */
@@ -68,13 +72,22 @@ function weightOf({ path }: OverlayChange): number {
   return /\.(index|timeindex|producers|sums)$/.test(path) ? 2 : 1;
 }
 
-async function repairLogs(disk: Disk, logs: readonly StoredLog[], nowMs: number): Promise<Omit<Repair, 'changes'>> {
+async function repairLogs(
+  disk: Disk,
+  logs: readonly StoredLog[],
+  { nowMs, areAllLogs }: RepairOptions,
+): Promise<Omit<Repair, 'changes'>> {
   await loadIdentity(disk, systemRandom);
   const journal: Told[] = [];
   const replay = await JournalReplay.read(disk, tellingTo(journal));
   const repaired: RepairedLog[] = [];
   for (const log of logs) repaired.push(await new LogRepair(disk, log, nowMs).run(replay));
   await replay.keepTorn();
+  // All logs are proven by now. What the journal lacks was told, and is no news for the next start.
+  if (replay.isIncomplete && areAllLogs) {
+    const { generation, lastNumber } = replay.found;
+    await writeProofs(disk, { releasedBefore: generation + 1, logs: {}, firstNumber: lastNumber + 1, inUse: {} });
+  }
   return { journal, logs: repaired };
 }
 

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { Fault } from '../base/faults.ts';
 import type { Repair, RepairedLog } from '../log-repair.ts';
 import type { StoppedFolder, StoredLog } from '../stopped-folder.ts';
@@ -38,7 +39,8 @@ export const logRepair = defineCommand({
       if (folder.refusal !== null) throw folder.refusal;
       // By the same rules as verify, and first: a log that has lost files looks whole when it goes on without them.
       lost.push(...(await damageOf(folder, logs)));
-      done = await repair(root, logs, { dryRun, nowMs: Date.now() });
+      const areAllLogs = path.resolve(args.path) === root && logs.length === folder.logs.length;
+      done = await repair(root, logs, { dryRun, nowMs: Date.now(), areAllLogs });
     };
     // What it cannot find out is why it refuses.
     await withLogs(args, run, { warns: false });

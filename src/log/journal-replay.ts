@@ -77,6 +77,7 @@ export class JournalReplay {
   readonly #entries = new Map<string, StoredEntry[]>();
   /** Before the first are written, the journal has all its rounds from the first one on. */
   #proofs: Proofs = { releasedBefore: 0, logs: {}, firstNumber: 1 };
+  #isIncomplete = false;
   #givenBack = 0;
   #tookReserve = false;
   /** Files that nothing is needed of. */
@@ -93,6 +94,11 @@ export class JournalReplay {
     return this.#found;
   }
 
+  /** Whether an error was told: rounds, or files, are missing that somebody may have been told are stored. */
+  get isIncomplete(): boolean {
+    return this.#isIncomplete;
+  }
+
   /** Reads the journal; nothing is changed. @throws Fault damagedMetadata, diskError */
   static async read(disk: Disk, logger: Logger): Promise<JournalReplay> {
     const replay = new JournalReplay(disk, logger);
@@ -101,7 +107,8 @@ export class JournalReplay {
     if (sealed !== 'missing') replay.#proofs = proofsIn(sealed);
     else if (names.length === 0) await checkHasNoMark(disk);
     await replay.#checkPresence();
-    if (names.length > 0) await replay.#readFiles(names, await loadChecksum());
+    // Also where all files are gone: the next generation must be one that is not released, and that they are gone is settled.
+    if (names.length > 0 || sealed !== 'missing') await replay.#readFiles(names, await loadChecksum());
     return replay;
   }
 
@@ -126,6 +133,7 @@ export class JournalReplay {
     for (const { path, rounds } of scans) {
       for (const { number, entries } of rounds) {
         if (lastNumber !== null && number !== lastNumber + 1) {
+          this.#isIncomplete = true;
           this.#logger.error(
             { file: path, lostFrom: lastNumber + 1, lostBefore: number },
             'the journal is damaged before its end: rounds that were acknowledged are missing from it',
@@ -173,6 +181,7 @@ export class JournalReplay {
       const path = `${JOURNAL_FOLDER}/${name}`;
       const foundBytes = await this.#disk.size(path);
       if (foundBytes === expectedBytes) continue;
+      this.#isIncomplete = true;
       this.#logger.error(
         { file: path, expectedBytes, foundBytes },
         'a file of the journal that was in use is gone or cut: rounds that were acknowledged may be lost with it',

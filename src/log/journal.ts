@@ -5,7 +5,8 @@ import type { Disk, DiskFile } from '../disk/disk.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { type Checksum, loadChecksum } from './checksum.ts';
 import { markJournal, unmarkJournal } from './journal-mark.ts';
-import { JOURNAL_FOLDER, type JournalReplay, PROOFS_PATH, type Proofs } from './journal-replay.ts';
+import { writeProofs } from './journal-proofs.ts';
+import { JOURNAL_FOLDER, type JournalReplay, type Proofs } from './journal-replay.ts';
 import { makeReserve } from './journal-reserve.ts';
 import {
   encodeRound,
@@ -15,7 +16,6 @@ import {
   sealRound,
   UNUSED_GENERATION,
 } from './journal-round.ts';
-import { writeSealed } from './sealed-file.ts';
 
 /** Zeros written at once while a file is made, so that others get their turn at the disk. */
 const ALLOCATE_BYTES = 1024 * 1024;
@@ -431,9 +431,7 @@ export class Journal {
     for (const log of this.#proven) if (log.stopped !== null) this.#proven.delete(log);
     const logs = Object.fromEntries(Array.from(this.#proven, (log) => [log.folder, log.checkpoint]));
     const proofs: Proofs = { releasedBefore, logs, firstNumber, inUse };
-    await this.#disk.makeFolder(JOURNAL_FOLDER);
-    await writeSealed(this.#disk, PROOFS_PATH, proofs);
-    await this.#disk.syncFolder(JOURNAL_FOLDER);
+    await writeProofs(this.#disk, proofs);
     if (!this.#isMarked) await markJournal(this.#disk);
     this.#isMarked = true;
   }

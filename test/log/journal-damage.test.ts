@@ -49,16 +49,29 @@ test('the first round is missed also before anything was proven', async () => {
   expect(messagesOf(await open(disk))).toBe('');
 });
 
-test('a file in use that is gone, or cut, is told of', async () => {
-  for (const damage of ['gone', 'cut']) {
-    const disk = await journalAlone(['first']);
-    const files = disk.files();
-    if (damage === 'gone') files.delete('journal/1');
-    else files.set('journal/1', files.get('journal/1')!.subarray(0, 4096));
-    const opened = await open(SimulatedDisk.holding(files, new SeededRandom(1)));
-    expect(messagesOf(opened), damage).toMatch(/file of the journal that was in use is gone or cut/);
-    await opened.journal.settled();
-    await opened.journal.close(false);
+test.each(['gone', 'cut'])('a file in use that is %s is told of at one start, which settles it', async (damage) => {
+  const files = (await journalAlone(['first'])).files();
+  if (damage === 'gone') files.delete('journal/1');
+  else files.set('journal/1', files.get('journal/1')!.subarray(0, 4096));
+  const said = /file of the journal that was in use is gone or cut/;
+  // One that crashes before every log is proven leaves it to the next one.
+  const crashing = SimulatedDisk.holding(files, new SeededRandom(1));
+  for (let start = 0; start < 2; start += 1) {
+    const context = contextOn(crashing);
+    await JournalReplay.read(crashing, context.logger);
+    expect(context.warnings.map(({ message }) => message).join()).toMatch(said);
+  }
+  const disk = SimulatedDisk.holding(files, new SeededRandom(1));
+  expect(messagesOf(await open(disk))).toMatch(said);
+  for (const after of [disk.afterPowerCut('nothing'), disk.afterKill()]) {
+    const again = await open(after);
+    expect(messagesOf(again)).toBe('');
+    // What comes then is under generations that nothing says are released.
+    await warm(again);
+    await append(again.context, again.logs[0]!, { tag: 'later' });
+    const last = await open(after.afterPowerCut('nothing'));
+    expect(messagesOf(last)).toBe('');
+    expect((await tagsOf(last))[0]).toContain('later');
   }
 });
 
