@@ -1,7 +1,9 @@
+import type { Logger } from '../base/logger.ts';
 import type { Admin } from '../client/admin.ts';
 import type { Millrace } from '../client/millrace.ts';
 import { parseDurationMs } from './duration.ts';
 import { parseHostPort } from './host-port.ts';
+import { note } from './output.ts';
 
 /** What brokerFlags (command.ts) say. */
 export interface BrokerChoice {
@@ -28,7 +30,16 @@ export async function connect(broker: string, timeout: string, flag = '--broker'
   const timeoutMs = parseDurationMs(timeout, '--timeout');
   // Not before it is needed: help and usage errors do without the SDK.
   const { Millrace } = await import('../client/millrace.ts');
-  return Millrace.connect(seeds, { clientId: 'millrace-cli', connectTimeoutMs: timeoutMs, callTimeoutMs: timeoutMs });
+  const timeouts = { connectTimeoutMs: timeoutMs, callTimeoutMs: timeoutMs };
+  return Millrace.connect(seeds, { clientId: 'millrace-cli', ...timeouts, logger: warningsForPeople });
+}
+
+/** What would else be a command that hangs without a word. */
+const warningsForPeople: Logger = { debug() {}, info() {}, warn: tellPeople, error: tellPeople };
+
+function tellPeople(facts: { err?: unknown }, message: string): void {
+  const why = facts.err instanceof Error ? `: ${facts.err.message}` : '';
+  note(`millrace: ${message}${why}`);
 }
 
 export function withAdmin<R>(choice: BrokerChoice, use: (admin: Admin) => Promise<R>): Promise<R> {

@@ -289,10 +289,11 @@ export class Fetcher {
       return;
     }
     cursor.retryAtMs = nowMs + backoffMs(retryBackoff, cursor.failures, cluster.random);
-    cluster.logger.debug(
-      { topic: cursor.topic, partition: cursor.partition, failures: cursor.failures, err: fault },
-      'a fetch is tried again',
-    );
+    const facts = { topic: cursor.topic, partition: cursor.partition, failures: cursor.failures, err: fault };
+    // Most failures pass in a moment; a bad place of a disk seldom does.
+    if (fault.kafka === 'KAFKA_STORAGE_ERROR' && cursor.failures === 1) {
+      cluster.logger.warn(facts, 'the disk of a broker fails a fetch, which is tried again');
+    } else cluster.logger.debug(facts, 'a fetch is tried again');
     void cluster.refresh().then(() => this.assign());
   }
 }

@@ -1,4 +1,4 @@
-import { Fault } from '../base/faults.ts';
+import { Fault, isFault } from '../base/faults.ts';
 import type { Semaphore } from '../base/semaphore.ts';
 import {
   BATCH_HEADER_BYTES,
@@ -17,6 +17,7 @@ import type { Marks } from './marks.ts';
 import { lastIndexWhere } from './offset-index.ts';
 import type { Quarantine, QuarantinedPlace } from './quarantine.ts';
 import { READ_BUFFER_BYTES, type ReadBuffers } from './read-buffers.ts';
+import { ReadFailures } from './read-failures.ts';
 import type { Segment } from './segment.ts';
 import { type KnownStart, scanSegment } from './segment-scan.ts';
 import type { CachedTail, Page, Region } from './tail-cache.ts';
@@ -71,6 +72,7 @@ export class LogReader {
   readonly #marks: Marks;
   readonly #epochs: LeaderEpochs;
   readonly quarantine: Quarantine;
+  readonly failures: ReadFailures;
   /** For whoever else reads much of the log's files. */
   readonly reads: Semaphore;
   readonly #buffers: ReadBuffers;
@@ -82,7 +84,7 @@ export class LogReader {
     log: { segments: readonly Segment[]; epochs: LeaderEpochs; quarantine: Quarantine },
     tail: CachedTail,
     marks: Marks,
-    { reads, readBuffers }: Pick<LogContext, 'reads' | 'readBuffers'>,
+    context: Pick<LogContext, 'reads' | 'readBuffers' | 'clock' | 'logger'>,
     rot: () => 'stop' | 'skip',
   ) {
     this.#segments = log.segments;
@@ -90,14 +92,15 @@ export class LogReader {
     this.#marks = marks;
     this.#epochs = log.epochs;
     this.quarantine = log.quarantine;
-    this.reads = reads;
-    this.#buffers = readBuffers;
+    this.failures = new ReadFailures(context);
+    this.reads = context.reads;
+    this.#buffers = context.readBuffers;
     this.#rot = rot;
   }
 
   /**
    * Batches from `offset` on. Answers at once, without a promise, when they are in memory or there are none.
-   * @throws Fault offsetOutOfRange; corruptBatch when the file holds something else than was written
+   * @throws Fault offsetOutOfRange; corruptBatch when the file holds something else than was written; those of the disk
    */
   read(offset: number, limits: ReadLimits): LogRead | Promise<LogRead> {
     const { logStart, writtenNext } = this.#marks;
@@ -174,8 +177,10 @@ export class LogReader {
           attempt = 0;
           continue;
         }
-        if (!(error instanceof Fault) || error.fault !== 'corruptBatch') throw error;
-        const place = await this.#damageAt(segment, offset);
+        if (!isFault(error, 'corruptBatch')) throw this.failures.noted(error, segment);
+        const place = await this.#damageAt(segment, offset).catch((failure: unknown) => {
+          throw this.failures.noted(failure, segment);
+        });
         if (place !== null) return place;
         if (!this.#segments.includes(segment)) attempt = 0;
         else if (attempt === 2) throw error;

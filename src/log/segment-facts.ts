@@ -63,7 +63,7 @@ async function whileThere<T>(log: PartitionLog, look: (segments: readonly Segmen
       return await look(segments);
     } catch (error) {
       const there = new Set(log.segments);
-      if (segments.every((segment) => there.has(segment))) throw error;
+      if (segments.every((segment) => there.has(segment))) throw log.reader.failures.noted(error);
     }
   }
 }
@@ -89,7 +89,7 @@ async function factsOf(log: PartitionLog, segments: readonly Segment[]): Promise
   return facts;
 }
 
-/** Null for an offset outside the log. @throws Fault corruptBatch */
+/** Null for an offset outside the log. @throws Fault corruptBatch, and those of the disk */
 export function placeOfOffset(log: PartitionLog, offset: number): Promise<PlaceOfOffset | null> {
   return whileThere(log, async (segments) => {
     const { logStart, writtenNext } = log.marks;

@@ -83,7 +83,7 @@ async function unlessDeleted<T>(
       return await search();
     } catch (error) {
       if (!log.segments.includes(segment)) return deleted;
-      if (log.marks.logStart === logStart) throw error;
+      if (log.marks.logStart === logStart) throw log.reader.failures.noted(error, segment);
     }
   }
 }

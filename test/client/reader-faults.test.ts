@@ -80,6 +80,27 @@ describe('what may pass is tried again from the same offset', () => {
     expect(offsets.slice(0, 4)).toEqual([0, 2, 2, 2]);
   });
 
+  test('a disk of the broker that fails is told of at once, and once, and ends the reading after retryTimeoutMs', async () => {
+    const told: [facts: object, message: string][] = [];
+    const warn = (...line: [object, string]): void => void told.push(line);
+    const logger = { debug() {}, info() {}, warn, error: warn };
+    const { address } = broker;
+    await client.close();
+    client = await Millrace.connect(address, { ...shortPauses, logger });
+    const failure = fails(kafkaErrors.KAFKA_STORAGE_ERROR.code);
+    answers = [gives(batch(0, ['a', 'b'])), failure, failure, gives(batch(2, ['c']))];
+    expect(await read(3)).toEqual(['a', 'b', 'c']);
+    const place = { topic: TOPIC, partition: 0 };
+    expect(told.splice(0)).toMatchObject([[place, expect.stringMatching(/disk of a broker/)]]);
+    asked = [];
+    answers = Array.from({ length: 1000 }, () => failure);
+    await expect(read(3, { retryTimeoutMs: 100 })).rejects.toMatchObject({
+      fault: 'diskError',
+      message: expect.stringContaining(`topic ${TOPIC}, partition 0, offset`),
+    });
+    expect(told).toMatchObject([[place, expect.stringMatching(/disk of a broker/)]]);
+  });
+
   test('but not for longer than retryTimeoutMs', async () => {
     answers = Array.from({ length: 100 }, () => fails(kafkaErrors.NOT_LEADER_OR_FOLLOWER.code));
     await expect(read(1, { retryTimeoutMs: 100 })).rejects.toMatchObject({ kafka: 'NOT_LEADER_OR_FOLLOWER' });
