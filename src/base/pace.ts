@@ -30,9 +30,9 @@ export class Pace {
     return this.#work(bytes);
   }
 
-  /** Says that so many items were looked at. */
-  items(count: number): Promise<void> | null {
-    return this.#work(count * ITEM_BYTES);
+  /** Says that so many items were looked at, and so many bytes of them copied; a promise as of `io`. */
+  items(count: number, bytes = 0): Promise<void> | null {
+    return this.#work(count * ITEM_BYTES + bytes);
   }
 
   #work(bytes: number): Promise<void> | null {

@@ -59,7 +59,7 @@ export class BatchFilter {
   /** What stays of a batch: itself, some of it, its header alone, or null: nothing. `isCompacted`: it was filtered before. */
   async filter(batch: Buffer, isCompacted: boolean): Promise<Buffer | null> {
     this.#dropped = null;
-    const records = await keyedRecords(batch, this.#context.codecs);
+    const records = await keyedRecords(batch, this.#context.codecs, this.#context.pace);
     if (records === null) return this.#unread(batch);
     // One that comes from a producer says nothing: its bits are the producer's.
     const horizonMs = isCompacted ? deleteHorizonMs(batch, 0) : null;
@@ -74,11 +74,11 @@ export class BatchFilter {
     await this.#context.pace.items(records.length % 1000);
     this.#counts.recordsKept += kept.length;
     if (kept.length === 0) return this.#withoutRecords(batch, records.length);
-    const { nowMs, settings, codecs } = this.#context;
+    const { nowMs, settings } = this.#context;
     const isSettled = !hasTombstones || horizonMs !== null;
     if (kept.length === records.length && isSettled) return batch;
     const newHorizonMs = isSettled ? horizonMs : nowMs + settings.deleteRetentionMs;
-    const rebuilt = await rebuiltBatch(batch, kept, newHorizonMs, codecs);
+    const rebuilt = await rebuiltBatch(batch, kept, newHorizonMs, this.#context);
     if (rebuilt === null) return this.#unread(batch);
     this.#changes += 1;
     return rebuilt;

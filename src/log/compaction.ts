@@ -125,7 +125,7 @@ class Pass {
         await pace.io(batch.length);
         if (lastOffset(batch, 0) < cleanNext) continue;
         let count = 0;
-        for (const { record, key } of (await keyedRecords(batch, this.#context.codecs)) ?? []) {
+        for (const { record, key } of (await keyedRecords(batch, this.#context.codecs, pace)) ?? []) {
           if (++count % 1000 === 0) await pace.items(1000);
           if (record.offset < cleanNext) continue;
           if (key !== null && !keys.put(key, record.offset)) return record.offset;

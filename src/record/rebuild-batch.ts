@@ -1,3 +1,4 @@
+import type { Pace } from '../base/pace.ts';
 import {
   attribute,
   attributes,
@@ -8,7 +9,7 @@ import {
   NO_TIMESTAMP,
   stampCrc,
 } from './batch.ts';
-import { threadedCodecs } from './compression.ts';
+import type { Codecs } from './compression.ts';
 import { saturate, writeInt64 } from './int64.ts';
 import type { PackedRecord } from './records.ts';
 import { VarintReader, varintBytes, varlongBytes, writeVarint, writeVarlong } from './varint.ts';
@@ -25,16 +26,21 @@ export async function rebuiltBatch(
   original: Buffer,
   records: readonly PackedRecord[],
   deleteHorizonMs: number | null,
-  codecs = threadedCodecs,
+  { codecs, pace }: { codecs: Codecs; pace: Pace },
 ): Promise<Buffer | null> {
   const baseMs = deleteHorizonMs ?? records[0]!.timestampMs;
-  if (!records.every(({ timestampMs }) => isExact(timestampMs) && isExact(timestampMs - baseMs))) return null;
   const firstOffset = baseOffset(original, 0);
-  const sizes = records.map(
-    ({ timestampMs, offset, content }) =>
-      1 + varlongBytes(timestampMs - baseMs) + varintBytes(offset - firstOffset) + content.length,
-  );
-  const payload = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + varintBytes(size) + size, 0));
+  const sizes: number[] = [];
+  let payloadBytes = 0;
+  for (const { timestampMs, offset, content } of records) {
+    if (!isExact(timestampMs) || !isExact(timestampMs - baseMs)) return null;
+    const size = 1 + varlongBytes(timestampMs - baseMs) + varintBytes(offset - firstOffset) + content.length;
+    sizes.push(size);
+    payloadBytes += varintBytes(size) + size;
+    const pause = pace.items(1);
+    if (pause !== null) await pause;
+  }
+  const payload = Buffer.allocUnsafe(payloadBytes);
   let at = 0;
   let maxMs = NO_TIMESTAMP;
   for (const [i, { timestampMs, offset, content }] of records.entries()) {
@@ -44,6 +50,8 @@ export async function rebuiltBatch(
     at = writeVarint(payload, at, offset - firstOffset);
     at += content.copy(payload, at);
     maxMs = Math.max(maxMs, timestampMs);
+    const pause = pace.items(1, content.length);
+    if (pause !== null) await pause;
   }
   const horizonBit = deleteHorizonMs === null ? 0 : attribute.deleteHorizon;
   const compressed = await codecs.compress(compressionOf(original, 0), payload);
