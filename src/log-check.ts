@@ -216,9 +216,14 @@ class LogCheck {
       return;
     // Deleted, and a power cut brought back what had come before.
     if (found > expected && found <= (this.#log.proofs.checkpoint?.logStart ?? 0)) return;
+    const before = position === 0 ? this.#log.segments[this.#log.segments.indexOf(segment) - 1] : undefined;
+    const between =
+      before === undefined
+        ? ''
+        : ` between the end of ${before.logPath} and this file: that one was cut, or files between them are gone`;
     const what =
       found > expected
-        ? `offsets ${expected} to ${found - 1} are missing`
+        ? `offsets ${expected} to ${found - 1} are missing${between}`
         : `expected offset ${expected}, found ${found} again`;
     this.#add('damage', segment.logPath, position, what);
   }

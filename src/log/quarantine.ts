@@ -86,10 +86,19 @@ export class Quarantine {
     const others = this.#places.filter((one) => !overlap(one, place));
     this.#places = [...others, place].sort(inOrder);
     const { position, bytes, firstOffset, nextOffset, what } = damage;
-    this.#context.logger.error(
-      { file: segment.logPath, position, bytes, firstOffset, lastOffset: nextOffset - 1, what },
-      'stored records are damaged; their bytes are left as they are, and the records around them are served',
-    );
+    const { logger } = this.#context;
+    const [file, lastOffset] = [segment.logPath, nextOffset - 1];
+    if (bytes === 0) {
+      logger.error(
+        { file, endsAt: position, firstOffset, lastOffset, nextFile: this.#file(nextOffset) },
+        'stored records are missing between the end of a log file and the next file: the first was cut, or files between them are gone; the records around them are served',
+      );
+    } else {
+      logger.error(
+        { file, position, bytes, firstOffset, lastOffset, what },
+        'stored records are damaged; their bytes are left as they are, and the records around them are served',
+      );
+    }
     await this.#write();
   }
 
@@ -106,10 +115,13 @@ export class Quarantine {
 
   /** What a reader of these records is told. */
   fault({ segmentBase, position, bytes, firstOffset, nextOffset, what }: QuarantinedPlace): Fault {
-    const where = `${this.#file(segmentBase)} at byte ${position}, ${bytes} bytes`;
-    return new Fault('corruptBatch', {
-      detail: `${where}: offsets ${firstOffset} to ${nextOffset - 1}: ${what}; what follows begins at offset ${nextOffset}`,
-    });
+    const file = this.#file(segmentBase);
+    const offsets = `offsets ${firstOffset} to ${nextOffset - 1}`;
+    const place =
+      bytes === 0
+        ? `${offsets} are missing between the end of ${file} (${position} bytes) and ${this.#file(nextOffset)}: the first was cut, or files between them are gone`
+        : `${file} at byte ${position}, ${bytes} bytes: ${offsets}: ${what}`;
+    return new Fault('corruptBatch', { detail: `${place}; what follows begins at offset ${nextOffset}` });
   }
 
   /** Forgets what is not damaged any more, as after a file was put back, and what was deleted. */
@@ -118,6 +130,9 @@ export class Quarantine {
     for (const place of this.#places) {
       const segment = segments.find(({ baseOffset }) => baseOffset === place.segmentBase);
       if (segment === undefined) continue;
+      const { bytes, firstOffset, nextOffset } = place;
+      // A file that was gone is back. What may be missing still is found again.
+      if (bytes === 0 && segments.some((one) => one.baseOffset >= firstOffset && one.baseOffset < nextOffset)) continue;
       if (await isDamaged(segment, place)) still.push(place);
       // It is not decided yet how its file is to be opened.
       await segment.rest();

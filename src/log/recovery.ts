@@ -6,11 +6,12 @@ import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.t
 import { recoverCompacted } from './compacted-segments.ts';
 import type { JournalReplay, ProvenPlace } from './journal-replay.ts';
 import { LeaderEpochs } from './leader-epochs.ts';
+import { noteLostSegments } from './lost-segments.ts';
 import { restoreProducers, writeProducers } from './producer-snapshot.ts';
 import { ProducerState } from './producer-state.ts';
 import { Quarantine } from './quarantine.ts';
 import { Segment } from './segment.ts';
-import { baseOffsetOf } from './segment-files.ts';
+import { baseOffsetOf, basesOfCaches } from './segment-files.ts';
 import { TailScan } from './tail-scan.ts';
 
 /** A partition as its files say it is, ready to be appended to. */
@@ -74,7 +75,7 @@ async function recoverOnce(
   const checkpoint = context.replay?.latest(folder, own) ?? own;
   // First of all, since a power cut may have emptied files of which the journal has all.
   const journaled = (await context.replay?.restore(folder, checkpoint)) ?? null;
-  const segments = await openSegments(context, folder, indexIntervalBytes);
+  const { segments, lostBases } = await openSegments(context, folder, indexIntervalBytes);
   if (mustBeWhole) checkFirstFile(folder, segments, checkpoint);
   if (segments.length === 0) return emptyLog(context, folder, checkpoint, journaled, indexIntervalBytes);
   if (checkpoint === null) tellIfLost(context, folder, segments);
@@ -88,6 +89,7 @@ async function recoverOnce(
     await quarantine.review(segments);
     const tail = new TailScan(context, { folder, segments, quarantine, checkpoint, journaled, mustBeWhole });
     await tail.run();
+    if (checkpoint !== null) await noteLostSegments(context.logger, { segments, quarantine }, lostBases, checkpoint);
     const { endNext, epochs, cutBytes } = tail;
     const logStart = Math.max(checkpoint?.logStart ?? 0, segments[0]!.baseOffset);
     const producers = await restoreProducers(disk, segments, endNext, context.clock.monotonicMs());
@@ -178,14 +180,19 @@ async function openSegments(
   { disk, logger }: RecoveryContext,
   folder: string,
   indexIntervalBytes: number,
-): Promise<Segment[]> {
+): Promise<{ segments: Segment[]; lostBases: number[] }> {
   const compacted = await recoverCompacted(disk, folder, logger);
   const segments: Segment[] = [];
-  for (const name of await disk.list(folder)) {
+  const names = await disk.list(folder);
+  for (const name of names) {
     const baseOffset = baseOffsetOf(name);
     if (baseOffset === null) continue;
     const sizeBytes = (await disk.size(`${folder}/${name}`)) ?? 0;
     const proof = compacted.get(baseOffset) ?? null;
+    if (proof !== null && proof.bytes !== sizeBytes) {
+      const facts = { file: `${folder}/${name}`, expectedBytes: proof.bytes, foundBytes: sizeBytes };
+      logger.error(facts, 'a compacted segment is not as long as compaction wrote it: a part of it is damaged or gone');
+    }
     segments.push(new Segment(disk, folder, baseOffset, sizeBytes, indexIntervalBytes, proof));
   }
   // An empty one that others follow is what a roll left that failed. Its name would hide what the one before it holds.
@@ -194,7 +201,10 @@ async function openSegments(
     segments.splice(segments.indexOf(segment), 1);
     await segment.remove();
   }
-  return segments;
+  // Those of which something tells, and the log is not there.
+  const told = new Set([...basesOfCaches(names), ...compacted.keys()]);
+  const lostBases = [...told].filter((base) => !segments.some(({ baseOffset }) => baseOffset === base));
+  return { segments, lostBases };
 }
 
 /** @throws Fault damagedMetadata when the oldest file begins after the log's start */

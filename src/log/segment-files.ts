@@ -16,6 +16,13 @@ export function baseOffsetOf(name: string): number | null {
   return digits === undefined ? null : Number(digits);
 }
 
+const CACHE_FILE = /^(\d{20})\.(?:index|timeindex|producers|sums)$/;
+
+/** The base offsets of segments of which other files than the log are among these. */
+export function basesOfCaches(names: readonly string[]): number[] {
+  return names.flatMap((name) => CACHE_FILE.exec(name)?.[1] ?? []).map(Number);
+}
+
 /** Removes a segment's files; `path` is without their endings. */
 export async function removeFiles(disk: Disk, path: string): Promise<void> {
   for (const ending of ENDINGS) await disk.remove(`${path}.${ending}`);

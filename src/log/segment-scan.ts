@@ -80,6 +80,9 @@ const RUN_BATCHES = 2;
 export async function* scanSegment(segment: Segment, known: KnownOfSegment = {}): AsyncGenerator<ScannedPiece> {
   if (segment.compacted !== null) {
     yield* scanCompacted(segment, known.start?.position ?? 0, known.endPosition ?? segment.sizeBytes);
+    const { endNext: firstOffset } = segment.compacted;
+    const endNext = known.endNext ?? firstOffset;
+    if (firstOffset < endNext) yield missing(segment.sizeBytes, firstOffset, endNext);
     return;
   }
   const scan = new Scan(segment, known);
@@ -101,8 +104,13 @@ export async function* scanSegment(segment: Segment, known: KnownOfSegment = {})
   }
   const endNext = known.endNext ?? offset;
   if (offset >= endNext || known.hasGaps === true) return;
-  const what = `expected records up to offset ${endNext - 1}, found the end after ${position} bytes`;
-  yield { position, batch: null, damage: { position, bytes: 0, firstOffset: offset, nextOffset: endNext, what } };
+  yield missing(position, offset, endNext);
+}
+
+/** Records that should follow where the file ends. */
+function missing(position: number, firstOffset: number, nextOffset: number): ScannedPiece {
+  const what = `expected records up to offset ${nextOffset - 1}, found the end after ${position} bytes`;
+  return { position, batch: null, damage: { position, bytes: 0, firstOffset, nextOffset, what } };
 }
 
 /** The damaged places of a segment. */

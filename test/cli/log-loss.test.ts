@@ -50,6 +50,22 @@ test('a log whose oldest file is gone is not sound: it starts later than its che
   expect((await verify(data)).code).toBe(0);
 });
 
+test('of a file that is gone from the middle, verify and repair name both files around it', async () => {
+  const { data, partition } = await folders.copy(stopped);
+  const [before, gone, after] = (await logsIn(partition)).map((file) => path.relative(data, file));
+  await rm(path.join(data, gone!));
+  const verified = await verify(data);
+  const [from, to] = [gone, after].map((file) => Number(path.basename(file!, '.log')));
+  const missing = `offsets ${from} to ${to! - 1} are missing between the end of ${before} and this file`;
+  expect([verified.code, verified.findings]).toMatchObject([
+    7,
+    [{ kind: 'damage', file: after, position: 0, what: expect.stringContaining(missing) }],
+  ]);
+  const repaired = await runCli(['log', 'repair', data]);
+  const told = expect.stringMatching(/stored records are missing between the end of a log file and the next/);
+  expect([repaired.code, repaired.out]).toEqual([7, told]);
+});
+
 test('a file of deleted records that a power cut brought back, and those after it not, is no loss', async () => {
   const { data, partition } = await folders.copy(stopped);
   const [oldest, , next] = await logsIn(partition);

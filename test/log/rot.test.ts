@@ -279,16 +279,74 @@ describe('damaged records', () => {
     await kill(log);
   });
 
-  test('a file that is gone from the middle is told of as what it had; the others are served', async () => {
-    const [, second, third] = segmentNames();
-    const [from, to] = [second, third].map((name) => Number(name!.slice(-24, -4)));
-    const context = contextOn(diskOf(new Map([...files].filter(([name]) => name !== second))));
-    const log = await openLog(context, settings, 5);
-    const gone = [...written.keys()].filter((offset) => offset >= from! && offset < to!);
-    expect(await refused(log)).toEqual(gone);
-    expect(quarantined(log)).toEqual([[from, to]]);
-    expect(told(context, /stored records are damaged/)).toBe(1);
-    await kill(log);
+  describe('a file that is gone from the middle, or cut', () => {
+    const bases = (): number[] => segmentNames().map((name) => Number(name.slice(-24, -4)));
+    const offsetsWithin = (from: number, to: number): number[] =>
+      [...written.keys()].filter((offset) => offset >= from && offset < to);
+    const endingIn = (base: number, ending: string): string => `${FOLDER}/${String(base).padStart(20, '0')}.${ending}`;
+    const without = (isGone: (name: string) => boolean): Files => new Map([...files].filter(([name]) => !isGone(name)));
+
+    /** What is told of records that are missing, and by what they are: the end of which file, and the next one. */
+    const gapsToldIn = ({ warnings }: TestContext) =>
+      warnings.filter(({ message }) => /are missing between the end of a log file and the next/.test(message));
+
+    const gap = ([before, from, to]: number[]) => ({
+      facts: {
+        file: endingIn(before!, 'log'),
+        endsAt: files.get(endingIn(before!, 'log'))!.length,
+        firstOffset: from,
+        lastOffset: to! - 1,
+        nextFile: endingIn(to!, 'log'),
+      },
+    });
+
+    test('the start tells, once, where its index is left', async () => {
+      const [before, from, to] = bases();
+      let disk = diskOf(without((name) => name === endingIn(from!, 'log')));
+      for (const told of [[gap([before!, from!, to!])], []]) {
+        const context = contextOn(disk);
+        const log = await openLog(context, settings, 5);
+        expect(gapsToldIn(context)).toMatchObject(told);
+        expect(quarantined(log)).toEqual([[from, to]]);
+        expect(await refused(log)).toEqual(offsetsWithin(from!, to!));
+        expect(gapsToldIn(context).length).toBe(told.length);
+        await kill(log);
+        disk = diskOf(disk.files());
+      }
+      // Put back, it is forgotten.
+      const log = await openLog(contextOn(diskOf(new Map([...disk.files(), ...files]))), settings, 5);
+      expect([await refused(log), quarantined(log)]).toEqual([[], []]);
+      await kill(log);
+    });
+
+    test('an empty file is none; that of a roll that failed is no loss, nor is an index alone', async () => {
+      const [before, from, to] = bases();
+      const emptied = contextOn(diskOf(new Map([...files, [endingIn(from!, 'log'), Buffer.alloc(0)]])));
+      await kill(await openLog(emptied, settings, 5));
+      expect(gapsToldIn(emptied)).toMatchObject([gap([before!, from!, to!])]);
+      const stray = new Map(files);
+      for (const ending of ['log', 'index', 'producers']) stray.set(endingIn(from! + 1, ending), Buffer.alloc(0));
+      stray.set(endingIn(from! + 2, 'timeindex'), Buffer.alloc(12));
+      const sound = contextOn(diskOf(stray));
+      const log = await openLog(sound, settings, 5);
+      expect([await refused(log), sound.warnings]).toEqual([[], []]);
+      await kill(log);
+    });
+
+    test('a reader tells where nothing is left, by both files around the gap; the others are served', async () => {
+      const [before, from, to] = bases();
+      const context = contextOn(diskOf(without((name) => name.startsWith(endingIn(from!, '')))));
+      const log = await openLog(context, settings, 5);
+      expect(context.warnings).toEqual([]);
+      expect(await refused(log)).toEqual(offsetsWithin(from!, to!));
+      expect(gapsToldIn(context)).toMatchObject([gap([before!, from!, to!])]);
+      const reading = log.reader.read(from!, { endNext: END, bytesMax: 1, atLeastOne: true });
+      const fault = await failureOf(Promise.resolve(reading));
+      const place = `offsets ${from} to ${to! - 1} are missing between the end of ${endingIn(before!, 'log')}`;
+      expect(String(fault)).toContain(place);
+      expect(String(fault)).toContain(endingIn(to!, 'log'));
+      await kill(log);
+    });
   });
 });
 
