@@ -2,7 +2,7 @@ import { isFault } from './base/faults.ts';
 import type { Logger } from './base/logger.ts';
 import type { Disk } from './disk/disk.ts';
 import { type Checkpoint, readCheckpoint } from './log/checkpoint.ts';
-import { COMPACTED_FILE, recoverCompacted } from './log/compacted-segments.ts';
+import { COMPACTED_FILE, checkProvesCompacted, recoverCompacted } from './log/compacted-segments.ts';
 import { type JournalFound, JournalReplay, PROOFS_PATH, type ProvenPlace } from './log/journal-replay.ts';
 import type { CompactedProof } from './log/segment-sums.ts';
 
@@ -77,6 +77,7 @@ export class StoredProofs {
     let own: Checkpoint | null;
     try {
       own = await readCheckpoint(this.#disk, folder);
+      if (compacted.size > 0) await checkProvesCompacted(this.#disk, folder, own);
     } catch (error) {
       findings.push(findingOf(error, `${folder}/checkpoint`));
       return { checkpoint: null, isCheckpointDamaged: true, proven: null, compacted, findings };

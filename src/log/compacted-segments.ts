@@ -2,7 +2,7 @@ import { Fault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
 import { isCount, isText, listOf, objectOf } from '../base/shape.ts';
 import type { Disk } from '../disk/disk.ts';
-import type { CheckpointKeeper } from './checkpoint.ts';
+import type { Checkpoint, CheckpointKeeper } from './checkpoint.ts';
 import { readSealed, writeSealed } from './sealed-file.ts';
 import type { Segment } from './segment.ts';
 import { baseOffsetOf, removeFiles, segmentName } from './segment-files.ts';
@@ -59,6 +59,20 @@ export function compactedIn(value: unknown): Content | null {
     next = endNext;
   }
   return content;
+}
+
+/**
+ * A segment is compacted only when the log's checkpoint says durably that all of it is proven (`prepare`). One that says less is
+ * gone, or put back from an older copy. By it the journal's rounds from before compaction would be written over the compacted
+ * segments, and what does not go on from there would be cut off. @throws Fault damagedMetadata
+ */
+export async function checkProvesCompacted(disk: Disk, folder: string, checkpoint: Checkpoint | null): Promise<void> {
+  const { segments } = await readCompacted(disk, folder);
+  const compactedNext = segments.at(-1)?.endNext ?? 0;
+  if (compactedNext <= (checkpoint?.segmentBase ?? 0)) return;
+  const which = checkpoint === null ? 'is gone' : 'is an older one';
+  const detail = `${folder}/checkpoint ${which}, and the partition is compacted up to offset ${compactedNext}; put back the whole folder of the partition from one and the same copy`;
+  throw new Fault('damagedMetadata', { detail });
 }
 
 /**

@@ -3,7 +3,7 @@ import { Fault, isFault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Disk } from '../disk/disk.ts';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
-import { recoverCompacted } from './compacted-segments.ts';
+import { checkProvesCompacted, recoverCompacted } from './compacted-segments.ts';
 import type { JournalReplay, ProvenPlace } from './journal-replay.ts';
 import { LeaderEpochs } from './leader-epochs.ts';
 import { noteLostSegments } from './lost-segments.ts';
@@ -72,6 +72,7 @@ async function recoverOnce(
 ): Promise<RecoveredLog> {
   const { disk } = context;
   const own = await readCheckpoint(disk, folder);
+  await checkProvesCompacted(disk, folder, own);
   const checkpoint = context.replay?.latest(folder, own) ?? own;
   // First of all, since a power cut may have emptied files of which the journal has all.
   const journaled = (await context.replay?.restore(folder, checkpoint)) ?? null;
@@ -82,10 +83,6 @@ async function recoverOnce(
   await syncNames(disk, folder, own === null);
   const quarantine = await Quarantine.open(context, folder);
   try {
-    // It was there before compaction began. Without it a gap would be taken for the place where a torn write begins.
-    if (own === null && segments.some(({ compacted }) => compacted !== null)) {
-      throw new Fault('damagedMetadata', { detail: `${folder}/checkpoint` });
-    }
     await quarantine.review(segments);
     const tail = new TailScan(context, { folder, segments, quarantine, checkpoint, journaled, mustBeWhole });
     await tail.run();

@@ -20,9 +20,10 @@ import { buildBatch } from '../../src/record/batch-builder.ts';
 import { recordsOf } from '../../src/record/records.ts';
 import { type FailingCall, SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
-import { CompactedLog, openCompacted, plain, RETENTION_MS } from './compacted-log.ts';
+import { CompactedLog, compactLog, openCompacted, plain, RETENTION_MS } from './compacted-log.ts';
 import { hookedDisk } from './hooked-disk.ts';
-import { append, bytesOf, failureOf } from './support.ts';
+import { closeAll, file, openJournaled, warm } from './journaled.ts';
+import { append, bytesOf, failureOf, readAll } from './support.ts';
 
 const FIRST_LOG = 'p/00000000000000000000.log';
 
@@ -310,6 +311,44 @@ test('without its checkpoint a compacted log is refused, and nothing of it is cu
   await log.check();
   await log.log.close();
 });
+
+test.each(['gone', 'older than compaction'] as const)(
+  'a compacted log whose checkpoint is %s is refused before the journal’s old rounds are written over it',
+  async (which) => {
+    let disk = new SimulatedDisk(new SeededRandom(1));
+    let opened = await openJournaled(disk, ['p', 'q'], { segmentBytes: 400 });
+    await warm(opened);
+    let older: Buffer = Buffer.alloc(0);
+    const { context, logs } = opened;
+    const log = logs[0]!;
+    // So few that the journal keeps them all.
+    for (let i = 0; i < 6; i += 1) {
+      if (i === 4) older = await bytesOf(disk, 'p/checkpoint');
+      const record = { timestampMs: 1000, key: Buffer.from(`k${i % 2}`), value: Buffer.alloc(150, `${i}`) };
+      await context.syncer.append(
+        logs.map((one) => ({ log: one, batch: buildBatch([record]) })),
+        'visible',
+      ).settled;
+      await file(opened);
+    }
+    expect((await compactLog(context, log))!.recordsDropped).toBeGreaterThan(1);
+    const left = await readAll(log);
+    const files = disk.afterKill().files();
+    const whole = files.get('p/checkpoint')!;
+    if (which === 'gone') files.delete('p/checkpoint');
+    else files.set('p/checkpoint', older);
+    disk = SimulatedDisk.holding(files, new SeededRandom(1));
+    expect(await failureOf(openJournaled(disk, ['p', 'q'], { segmentBytes: 400 }))).toMatchObject({
+      fault: 'damagedMetadata',
+      detail: expect.stringContaining('p/checkpoint'),
+    });
+    expect(disk.files()).toEqual(files);
+    files.set('p/checkpoint', whole);
+    opened = await openJournaled(SimulatedDisk.holding(files, new SeededRandom(1)), ['p', 'q'], { segmentBytes: 400 });
+    expect((await readAll(opened.logs[0]!)).equals(left)).toBe(true);
+    await closeAll(opened);
+  },
+);
 
 test('records that are deleted during a pass stay deleted', async () => {
   for (let turns = 0; turns < 120; turns += 3) {

@@ -183,4 +183,18 @@ export const compactionBugs: readonly PlantedBug[] = [
       ),
     ],
   },
+  {
+    name: 'older checkpoint believed of a compacted log',
+    wrong:
+      'A checkpoint that is put back from before compaction decides what the journal writes again: its old rounds go over the compacted segments.',
+    file: 'src/log/recovery.ts',
+    find: 'await checkProvesCompacted(disk, folder, own);',
+    replace: '',
+    caughtBy: [
+      test(
+        'log/compaction-faults',
+        'a compacted log whose checkpoint is older than compaction is refused before the journal’s old rounds are written over it',
+      ),
+    ],
+  },
 ];
