@@ -19,7 +19,7 @@ export interface LogReport {
   readonly bytes: number;
   /** Records before it were deleted, though their file may still be there. */
   readonly logStart: number;
-  /** The first and the next offset by the batches that are sound; null when there is none. */
+  /** The first offset by the batches that are sound, and the next one; null when there is none. */
   readonly firstOffset: number | null;
   readonly offsetNext: number | null;
   /** XXH64 of the records that are sound; see records-digest.ts. */
@@ -84,6 +84,7 @@ class LogCheck {
     if (segment.compacted !== null && (await readSums(disk, segment, segment.sumsPath)) === 'damaged') {
       this.#add('cache', segment.sumsPath, null, 'it is not what compaction wrote; it is made again from the log');
     }
+    this.#checkBase(segment);
     for await (const { position, batch, damage } of piecesOf(this.#log, segment)) {
       this.#checkPlace(segment, position);
       if (damage === null) index.note(batch, position);
@@ -118,7 +119,7 @@ class LogCheck {
       bytes: segments.reduce((sum, segment) => sum + segment.sizeBytes, 0),
       logStart: Math.max(segments[0]?.baseOffset ?? 0, this.#log.proofs.checkpoint?.logStart ?? 0),
       firstOffset: this.#firstOffset,
-      offsetNext: this.#offsetNext,
+      offsetNext: this.#offsetNext && Math.max(this.#offsetNext, segments.at(-1)!.baseOffset),
       digest: this.#digest.end(),
       findings: this.#findings,
     };
@@ -209,6 +210,18 @@ class LogCheck {
     }
   }
 
+  /** A segment's name says what comes before it, also that of an empty one. */
+  #checkBase(segment: Segment): void {
+    const { segments, mayHaveGaps, proofs } = this.#log;
+    const expected = this.#expectedOffset;
+    const base = segment.baseOffset;
+    if (expected === null || base <= expected || base > (proofs.proven?.segmentBase ?? -1)) return;
+    this.#expectedOffset = base;
+    const before = segments[segments.indexOf(segment) - 1];
+    if (mayHaveGaps || before?.hasGaps === true || base <= (proofs.checkpoint?.logStart ?? 0)) return;
+    this.#missing(segment, 0, expected, base);
+  }
+
   #checkOffset(segment: Segment, batch: Buffer, position: number): void {
     const expected = this.#expectedOffset;
     const found = baseOffset(batch, 0);
@@ -216,16 +229,17 @@ class LogCheck {
       return;
     // Deleted, and a power cut brought back what had come before.
     if (found > expected && found <= (this.#log.proofs.checkpoint?.logStart ?? 0)) return;
+    if (found > expected) this.#missing(segment, position, expected, found);
+    else this.#add('damage', segment.logPath, position, `expected offset ${expected}, found ${found} again`);
+  }
+
+  #missing(segment: Segment, position: number, offset: number, nextFound: number): void {
     const before = position === 0 ? this.#log.segments[this.#log.segments.indexOf(segment) - 1] : undefined;
     const between =
       before === undefined
         ? ''
         : ` between the end of ${before.logPath} and this file: that one was cut, or files between them are gone`;
-    const what =
-      found > expected
-        ? `offsets ${expected} to ${found - 1} are missing${between}`
-        : `expected offset ${expected}, found ${found} again`;
-    this.#add('damage', segment.logPath, position, what);
+    this.#add('damage', segment.logPath, position, `offsets ${offset} to ${nextFound - 1} are missing${between}`);
   }
 
   /** Where the checkpoint says that offsets stand. */

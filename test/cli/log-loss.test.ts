@@ -66,6 +66,23 @@ test('of a file that is gone from the middle, verify and repair name both files 
   expect([repaired.code, repaired.out]).toEqual([7, told]);
 });
 
+test('a log whose youngest file is gone is not sound either, after a start too, and says where it goes on', async () => {
+  const { data, partition } = await folders.copy(stopped);
+  await rm((await logsIn(partition)).at(-1)!);
+  // It goes on with an empty file, by what its checkpoint says.
+  await (await Millrace.open(data)).close();
+  const goesOn = path.basename((await logsIn(partition)).at(-1)!);
+  const { code, findings } = await verify(data);
+  const what = expect.stringMatching(/^offsets 30 to 39 are missing between/);
+  expect([code, findings]).toEqual([7, [expect.objectContaining({ kind: 'damage', what })]]);
+  expect([goesOn, findings[0]!.file]).toEqual([
+    `${String(RECORDS).padStart(20, '0')}.log`,
+    expect.stringContaining(goesOn),
+  ]);
+  expect((await runCli(['log', 'repair', data])).code).toBe(7);
+  expect((await verify(data)).code).toBe(7);
+});
+
 test('a file of deleted records that a power cut brought back, and those after it not, is no loss', async () => {
   const { data, partition } = await folders.copy(stopped);
   const [oldest, , next] = await logsIn(partition);

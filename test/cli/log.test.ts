@@ -155,7 +155,7 @@ test('a segment or a checkpoint that is gone or garbled is damage', async () => 
   const gap = await verify(data);
   expect([gap.code, gap.logs[0]!.findings[0]!.what]).toEqual([
     7,
-    expect.stringMatching(/^offsets \d+ to \d+ are missing$/),
+    expect.stringMatching(/^offsets \d+ to \d+ are missing between/),
   ]);
   await writeFile(middle, content);
   expect((await verify(data)).code).toBe(0);
