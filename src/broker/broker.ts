@@ -19,7 +19,7 @@ import { Cleaner } from './cleaner.ts';
 import { type ClockFacts, type ClusterEvent, ClusterState, type Made } from './cluster-state.ts';
 import { GroupSettings } from './group-settings.ts';
 import { GroupCoordinator } from './groups/group-coordinator.ts';
-import { type Identity, loadIdentity } from './identity.ts';
+import { checkIsNotForeign, type Identity, loadIdentity } from './identity.ts';
 import { mayGroupsLedgerBeNew } from './lost-folders.ts';
 import { type Produced, type ProduceOptions, produce } from './produce.ts';
 import { ProducerIds } from './producer-ids.ts';
@@ -112,6 +112,7 @@ export class Broker {
     let lock: DiskLock | null = null;
     try {
       await disk.makeFolder('.');
+      await checkIsNotForeign(disk);
       lock = await disk.lock('lock');
       if (lock === null) throw new Fault('folderInUse');
       return new Broker(await openParts(options, settings, lock));

@@ -1,4 +1,4 @@
-import { Fault } from '../base/faults.ts';
+import { Fault, isFault } from '../base/faults.ts';
 import { type Random, randomUuid } from '../base/random.ts';
 import { isIn, isUuid, objectOf } from '../base/shape.ts';
 import type { LogContext } from '../log/partition-log.ts';
@@ -8,6 +8,7 @@ import { crc32c } from '../record/crc32c.ts';
 /** The broker's own ledgers, and what else lies in its folder: a folder that has one of these names may have been a broker's. */
 const LEDGERS = ['cluster', 'groups'];
 const BESIDE_LEDGERS = ['topics', 'journal'];
+const JOURNAL_FILE = /^(?:\d+|proofs|reserve|quarantine)$/;
 
 /** The version of everything in the data folder. A newer one is refused. */
 const FORMAT = 1;
@@ -35,15 +36,37 @@ export async function loadIdentity(disk: LogContext['disk'], random: Random): Pr
   return identity;
 }
 
+/**
+ * Refuses a folder that holds something else than a broker's data, with nothing done to it: not even a lock is left there. What
+ * may be a broker's is looked at by `loadIdentity`, behind the lock. @throws Fault foreignFolder
+ */
+export async function checkIsNotForeign(disk: LogContext['disk']): Promise<void> {
+  try {
+    if ((await disk.size(FILE)) === null) await checkIsNew(disk);
+  } catch (error) {
+    if (!isFault(error, 'damagedMetadata')) throw error;
+  }
+}
+
 /** @throws Fault damagedMetadata, foreignFolder */
 async function checkIsNew(disk: LogContext['disk']): Promise<void> {
   const inLedger = await namesIn(disk, 'ledger');
-  if (inLedger?.length === 0) return;
+  const isLedgerFree = inLedger?.length === 0;
+  const inTopics = await namesIn(disk, 'topics');
+  const inJournal = await namesIn(disk, 'journal');
+  if (isLedgerFree && inTopics?.length === 0 && inJournal?.length === 0) return;
   const beside = await disk.list('.');
-  const isOurs =
-    LEDGERS.some((name) => inLedger?.includes(name)) || BESIDE_LEDGERS.some((name) => beside.includes(name));
-  if (isOurs) throw new Fault('damagedMetadata', { detail: `${FILE} is missing; put it back from a backup` });
-  throw new Fault('foreignFolder', { detail: `"ledger" in it is not a broker's` });
+  const isOurs = isLedgerFree
+    ? inTopics?.some((name) => isUuid(name)) || inJournal?.some((name) => JOURNAL_FILE.test(name))
+    : LEDGERS.some((name) => inLedger?.includes(name)) || BESIDE_LEDGERS.some((name) => beside.includes(name));
+  if (isOurs === true) {
+    const lost = isLedgerFree ? `${FILE} and the files of ledger/cluster are` : `${FILE} is`;
+    throw new Fault('damagedMetadata', {
+      detail: `${lost} missing; put ${isLedgerFree ? 'them' : 'it'} back from a backup`,
+    });
+  }
+  const foreign = !isLedgerFree ? 'ledger' : inTopics?.length === 0 ? 'journal' : 'topics';
+  throw new Fault('foreignFolder', { detail: `"${foreign}" in it is not a broker's` });
 }
 
 /** Null when there is a file in place of the folder. */

@@ -129,6 +129,29 @@ describe('lost metadata is noticed where data is', () => {
     expect(await afterDamage(lose([...logs, 'ledger/cluster/checkpoint']))).toBe('refused: damagedMetadata');
   });
 
+  test('the identity with the ledger: none is made up, and the broker is who it was when both are back', async () => {
+    const folder = copy();
+    const lost = ['millrace.json', 'ledger'];
+    for (const name of lost) fs.rmSync(path.join(folder, name), { recursive: true });
+    const before = fs.readdirSync(folder, { recursive: true });
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      expect(await factsOf(folder)).toBe('refused: damagedMetadata');
+      expect(fs.readdirSync(folder, { recursive: true })).toEqual(before);
+    }
+    for (const name of lost) fs.cpSync(path.join(sound, name), path.join(folder, name), { recursive: true });
+    expect(await factsOf(folder)).toBe(soundFacts);
+  });
+
+  test('all but the journal', async () => {
+    for (const name of ['1', 'proofs', 'reserve']) {
+      const folder = tempFolder();
+      fs.mkdirSync(path.join(folder, 'journal'));
+      fs.writeFileSync(path.join(folder, 'journal', name), '');
+      expect(await factsOf(folder)).toBe('refused: damagedMetadata');
+      expect(fs.readdirSync(folder).sort()).toEqual(['journal', 'lock']);
+    }
+  });
+
   test('a folder that holds nothing yet is a new one, also when its identity was written already', async () => {
     const folder = tempFolder();
     fs.copyFileSync(path.join(sound, 'millrace.json'), path.join(folder, 'millrace.json'));
@@ -150,7 +173,7 @@ describe("a folder whose `ledger` is somebody else's", () => {
     const folder = tempFolder();
     make(path.join(folder, 'ledger'));
     expect(await factsOf(folder)).toBe('refused: foreignFolder');
-    expect(fs.existsSync(path.join(folder, 'millrace.json'))).toBe(false);
+    expect(fs.readdirSync(folder)).toEqual(['ledger']);
   });
 
   test.each(places)('is damaged where anything may be a broker’s: %s', async (_, make) => {
@@ -171,3 +194,17 @@ describe("a folder whose `ledger` is somebody else's", () => {
     }
   });
 });
+
+test.each(['topics', 'journal'])(
+  'a folder whose `%s` is somebody else’s is refused, and left as it is',
+  async (name) => {
+    const folder = tempFolder();
+    fs.mkdirSync(path.join(folder, name));
+    fs.writeFileSync(path.join(folder, name, 'monday.txt'), 'to discuss');
+    expect(await factsOf(folder)).toBe('refused: foreignFolder');
+    expect(fs.readdirSync(folder, { recursive: true })).toEqual([name, `${name}/monday.txt`]);
+    // Of an empty one nobody loses anything.
+    fs.rmSync(path.join(folder, name, 'monday.txt'));
+    expect(JSON.parse(await factsOf(folder))).toMatchObject({ topics: [], epoch: 0 });
+  },
+);
