@@ -1,3 +1,4 @@
+import { isFault } from './base/faults.ts';
 import type { Disk } from './disk/disk.ts';
 import { OffsetIndex } from './log/offset-index.ts';
 import { readWhole } from './log/sealed-file.ts';
@@ -48,17 +49,27 @@ export class IndexCheck {
   static async of(disk: Disk, segment: Segment): Promise<IndexCheck> {
     const { baseOffset, sizeBytes } = segment;
     const { offsetsPath: path, timesPath: timePath } = segment.index;
-    const bytes = await readWhole(disk, path);
-    const timeBytes = await readWhole(disk, timePath);
-    const offsets = bytes && OffsetIndex.parse(bytes, baseOffset, sizeBytes);
-    const times = timeBytes && TimeIndex.parse(timeBytes, baseOffset);
-    const unusable = 'it does not have the form of an index of this segment';
     const files: IndexFile[] = [];
-    if (bytes !== null)
-      files.push({ path, entries: offsets?.length ?? 0, unusable: offsets === null ? unusable : null });
-    if (timeBytes !== null) {
-      files.push({ path: timePath, entries: times?.length ?? 0, unusable: times === null ? unusable : null });
-    }
+    const parsed = async <I extends { length: number }>(
+      file: string,
+      parse: (bytes: Buffer) => I | null,
+    ): Promise<I | null> => {
+      let bytes: Buffer | null;
+      try {
+        bytes = await readWhole(disk, file);
+      } catch (error) {
+        if (!isFault(error, 'diskError')) throw error;
+        files.push({ path: file, entries: 0, unusable: `it cannot be read: ${error.detail}` });
+        return null;
+      }
+      if (bytes === null) return null;
+      const index = parse(bytes);
+      const unusable = index === null ? 'it does not have the form of an index of this segment' : null;
+      files.push({ path: file, entries: index?.length ?? 0, unusable });
+      return index;
+    };
+    const offsets = await parsed(path, (bytes) => OffsetIndex.parse(bytes, baseOffset, sizeBytes));
+    const times = await parsed(timePath, (bytes) => TimeIndex.parse(bytes, baseOffset));
     return new IndexCheck(files, offsets ?? new OffsetIndex(baseOffset), times ?? new TimeIndex(baseOffset));
   }
 

@@ -1,7 +1,8 @@
-import { Fault } from './base/faults.ts';
+import { Fault, isFault } from './base/faults.ts';
+import type { Disk } from './disk/disk.ts';
 import { IndexCheck } from './index-check.ts';
 import { LeaderEpochs } from './log/leader-epochs.ts';
-import { readSealed } from './log/sealed-file.ts';
+import { readSealedCache } from './log/sealed-file.ts';
 import type { Segment } from './log/segment.ts';
 import type { DamagedBytes } from './log/segment-scan.ts';
 import { readSums } from './log/segment-sums.ts';
@@ -9,7 +10,7 @@ import { baseOffset, isControl, leaderEpoch, nextOffset } from './record/batch.t
 import { recordsOfAsync } from './record/records.ts';
 import { RecordsDigest } from './records-digest.ts';
 import { piecesOf, type ScannedPiece, type StoppedFolder, type StoredLog } from './stopped-folder.ts';
-import type { Finding, Proven } from './stored-proofs.ts';
+import { type Finding, findingOf, type Proven } from './stored-proofs.ts';
 
 export interface LogReport {
   readonly log: StoredLog;
@@ -65,6 +66,8 @@ class LogCheck {
   /** What the next batch must begin with; null where damage before it leaves that open. */
   #expectedOffset: number | null;
   #provenPlaceSeen = false;
+  /** How much of a segment's file was read. */
+  #readUpTo = 0;
   #latestEpoch: number;
   /** Where the next start ends the log, and what it cuts off; null when it has found no reason to. */
   #cut: { segment: Segment; position: number; what: string; bytes: number; soundBatches: number } | null = null;
@@ -78,7 +81,23 @@ class LogCheck {
     this.#expectedOffset = log.segments[0]?.baseOffset ?? null;
   }
 
+  /** What the disk cannot read is told as damage, and ends the look at its file. */
   async segment({ disk }: StoppedFolder, segment: Segment): Promise<void> {
+    this.#readUpTo = 0;
+    try {
+      await this.#segment(disk, segment);
+    } catch (error) {
+      if (!isFault(error, 'diskError')) throw error;
+      this.#findings.push({ ...findingOf(error, segment.logPath), position: this.#readUpTo });
+      // Nobody can tell what it holds.
+      this.#expectedOffset = null;
+      if (this.#log.proofs.proven?.segmentBase === segment.baseOffset) this.#provenPlaceSeen = true;
+    }
+  }
+
+  async #segment(disk: Disk, segment: Segment): Promise<void> {
+    // Also an empty one, which would not be read.
+    await (await disk.open(segment.logPath, 'read')).close();
     const index = await IndexCheck.of(disk, segment);
     // Before the segment is read: what is damaged is made again then.
     if (segment.compacted !== null && (await readSums(disk, segment, segment.sumsPath)) === 'damaged') {
@@ -86,6 +105,7 @@ class LogCheck {
     }
     this.#checkBase(segment);
     for await (const { position, batch, damage } of piecesOf(this.#log, segment)) {
+      this.#readUpTo = position + (batch?.length ?? damage!.bytes);
       this.#checkPlace(segment, position);
       if (damage === null) index.note(batch, position);
       this.#considerCut(segment, position, { batch, damage });
@@ -97,7 +117,7 @@ class LogCheck {
     }
     this.#checkPlace(segment, segment.sizeBytes);
     index.end();
-    if ((await readSealed(disk, segment.producersPath)) === 'damaged') {
+    if ((await readSealedCache(disk, segment.producersPath)) === 'damaged') {
       this.#add('cache', segment.producersPath, null, 'it is not what was written; the log says the same');
     }
     for (const { path, unusable } of index.files) if (unusable !== null) this.#add('cache', path, null, unusable);

@@ -12,7 +12,7 @@ import { JournalReplay } from './log/journal-replay.ts';
 import { writeProducers } from './log/producer-snapshot.ts';
 import type { QuarantinedPlace } from './log/quarantine.ts';
 import { type RecoveredLog, recoverLog } from './log/recovery.ts';
-import { readSealed } from './log/sealed-file.ts';
+import { readSealedCache } from './log/sealed-file.ts';
 import type { Segment } from './log/segment.ts';
 import { segmentName } from './log/segment-files.ts';
 import { damageIn, scanSegment } from './log/segment-scan.ts';
@@ -179,7 +179,7 @@ class LogRepair {
 
   /** Removes a snapshot of producers that is not what was written; that of the end is written again. */
   async #mendProducers({ segments, endNext, producers }: RecoveredLog, segment: Segment): Promise<void> {
-    if ((await readSealed(this.#disk, segment.producersPath)) !== 'damaged') return;
+    if ((await readSealedCache(this.#disk, segment.producersPath)) !== 'damaged') return;
     await this.#disk.remove(segment.producersPath);
     const place = { nextOffset: endNext, position: segment.sizeBytes };
     if (segment === segments.at(-1)) await writeProducers(this.#disk, segment, producers.snapshot(), place);

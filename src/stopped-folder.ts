@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { Fault } from './base/faults.ts';
+import { Fault, isFault } from './base/faults.ts';
 import { decodeMessagePack } from './base/message-pack.ts';
 import { systemRandom } from './base/random.ts';
 import { type ClusterEvent, ClusterState } from './broker/cluster-state.ts';
@@ -144,12 +144,16 @@ async function takeLock(
   try {
     lock = await disk.lock('lock');
     if (lock === null) throw new Fault('folderInUse', { detail: root });
+  } catch (error) {
+    // A folder that we cannot write to, or that no broker would start on, can be looked into all the same.
+    if (!isFault(error, 'readOnlyDisk')) throw error;
+    warnings.push('the folder cannot be locked; make sure that no broker uses it');
+  }
+  try {
     await loadIdentity(disk, systemRandom);
   } catch (error) {
     const { fault } = error as Partial<Fault>;
-    // A folder that we cannot write to, or that no broker would start on, can be looked into all the same.
-    if (fault === 'readOnlyDisk') warnings.push('the folder cannot be locked; make sure that no broker uses it');
-    else if (fault === 'damagedMetadata') findings.push(findingOf(error, IDENTITY_FILE));
+    if (fault === 'damagedMetadata' || fault === 'diskError') findings.push(findingOf(error, IDENTITY_FILE));
     else {
       await lock?.release();
       throw error;

@@ -3,7 +3,13 @@ import type { Logger } from './base/logger.ts';
 import type { Disk } from './disk/disk.ts';
 import { type Checkpoint, readCheckpoint } from './log/checkpoint.ts';
 import { COMPACTED_FILE, checkProvesCompacted, recoverCompacted } from './log/compacted-segments.ts';
-import { type JournalFound, JournalReplay, PROOFS_PATH, type ProvenPlace } from './log/journal-replay.ts';
+import {
+  JOURNAL_FOLDER,
+  type JournalFound,
+  JournalReplay,
+  PROOFS_PATH,
+  type ProvenPlace,
+} from './log/journal-replay.ts';
 import type { CompactedProof } from './log/segment-sums.ts';
 
 export interface Finding {
@@ -16,6 +22,8 @@ export interface Finding {
   readonly file: string;
   readonly position: number | null;
   readonly what: string;
+  /** Whether the disk could not read the file: what it holds is not known. */
+  readonly isUnreadable?: true;
 }
 
 /** A place up to which all is durable, and what says so. */
@@ -56,7 +64,7 @@ export class StoredProofs {
     try {
       if (hasJournal) replay = await JournalReplay.read(disk, findingLogger(findings));
     } catch (error) {
-      findings.push(findingOf(error, PROOFS_PATH));
+      findings.push(findingOf(error, isFault(error, 'diskError') ? JOURNAL_FOLDER : PROOFS_PATH));
     }
     return new StoredProofs(disk, replay);
   }
@@ -83,7 +91,12 @@ export class StoredProofs {
       return { checkpoint: null, isCheckpointDamaged: true, proven: null, compacted, findings };
     }
     const checkpoint = this.#replay?.latest(folder, own) ?? own;
-    const journaled = (await this.#replay?.restore(folder, checkpoint)) ?? null;
+    let journaled: ProvenPlace | null = null;
+    try {
+      journaled = (await this.#replay?.restore(folder, checkpoint)) ?? null;
+    } catch (error) {
+      findings.push(findingOf(error, folder));
+    }
     const known = { checkpoint, isCheckpointDamaged: false, compacted, findings };
     if (journaled !== null) return { ...known, proven: { ...journaled, by: 'journal' } };
     const by = checkpoint === own ? 'checkpoint' : 'journal/proofs';
@@ -91,8 +104,12 @@ export class StoredProofs {
   }
 }
 
-/** What damaged metadata is told as. @throws any other error */
+/** What damaged metadata, or what the disk cannot read, is told as. @throws any other error */
 export function findingOf(error: unknown, file: string): Finding {
+  if (isFault(error, 'diskError')) {
+    const what = `it cannot be read, nor what may follow there: ${error.detail}`;
+    return { kind: 'damage', file, position: null, what, isUnreadable: true };
+  }
   if (!isFault(error, 'damagedMetadata')) throw error;
   const { detail } = error;
   const what = detail === null || detail === file ? 'it is not what was written' : detail;

@@ -24,13 +24,14 @@ export const logRepair = defineCommand({
   ],
   notes:
     'What is cut off is kept in quarantine/. Damaged records are left as they are and noted there, so that readers are led past ' +
-    'them where the topic has millrace.rot=skip; none can be mended. Nothing is done when the broker’s own records are damaged.\n' +
+    'them where the topic has millrace.rot=skip; none can be mended. A log with a file that the disk cannot read is left alone. Nothing is done when the broker’s own records are damaged.\n' +
     'Exits with 0 when nothing that was promised is damaged or lost, with 7 when something is or may be, with 5 when the folder was left alone.',
   async run(args) {
     const { findingsOf, repair } = await import('../log-repair.ts');
     const dryRun = args['dry-run'];
     let done: Repair | null = null;
     const lost: Finding[] = [];
+    const leftAlone: StoredLog[] = [];
     const run = async (folder: StoppedFolder, logs: readonly StoredLog[]): Promise<void> => {
       const { root, isLocked } = folder;
       if (root === null) throw new UsageError(`${args.path} is not in a data folder of Millrace`);
@@ -38,9 +39,10 @@ export const logRepair = defineCommand({
       if (!isLocked && !dryRun) throw new Fault('readOnlyDisk', { detail: root });
       if (folder.refusal !== null) throw folder.refusal;
       // By the same rules as verify, and first: a log that has lost files looks whole when it goes on without them.
-      lost.push(...(await damageOf(folder, logs)));
-      const areAllLogs = path.resolve(args.path) === root && logs.length === folder.logs.length;
-      done = await repair(root, logs, { dryRun, nowMs: Date.now(), areAllLogs });
+      lost.push(...(await damageOf(folder, logs, leftAlone)));
+      const readable = logs.filter((log) => !leftAlone.includes(log));
+      const areAllLogs = path.resolve(args.path) === root && readable.length === folder.logs.length;
+      done = await repair(root, readable, { dryRun, nowMs: Date.now(), areAllLogs });
     };
     // What it cannot find out is why it refuses.
     await withLogs(args, run, { warns: false });
@@ -48,13 +50,16 @@ export const logRepair = defineCommand({
     const damaged = logs.flatMap(findingsOf);
     lost.push(...damaged.filter((place) => !lost.some((one) => isSame(one, place))));
     await (args.json
-      ? writeJson({ dryRun, journal, logs: logs.map(jsonOf), changes, findings: lost })
-      : write(textOf(done!, { lost, damaged, dryRun })));
-    if (lost.length === 0) return;
-    throw faultOf(
-      lost,
-      logs.map(({ log }) => log),
-    );
+      ? writeJson({
+          dryRun,
+          journal,
+          logs: logs.map(jsonOf),
+          changes,
+          findings: lost,
+          leftAlone: leftAlone.map(({ label }) => label),
+        })
+      : write(textOf(done!, { lost, damaged, dryRun, leftAlone })));
+    if (lost.length > 0) throw faultOf(lost, [...leftAlone, ...logs.map(({ log }) => log)]);
   },
 });
 
@@ -62,10 +67,19 @@ function isSame(one: Finding, other: Finding): boolean {
   return one.file === other.file && one.position === other.position;
 }
 
-async function damageOf(folder: StoppedFolder, logs: readonly StoredLog[]): Promise<Finding[]> {
+/** `unreadable`: takes the logs of which not all can be known. */
+async function damageOf(
+  folder: StoppedFolder,
+  logs: readonly StoredLog[],
+  unreadable: StoredLog[],
+): Promise<Finding[]> {
   const { checkLog } = await import('../log-check.ts');
   const findings = [...folder.findings];
-  for (const log of logs) findings.push(...(await checkLog(folder, log)).findings);
+  for (const log of logs) {
+    const ofLog = (await checkLog(folder, log)).findings;
+    if (ofLog.some(({ isUnreadable }) => isUnreadable)) unreadable.push(log);
+    findings.push(...ofLog);
+  }
   return findings.filter(({ kind }) => kind === 'damage');
 }
 
@@ -79,7 +93,12 @@ const WORST_FIRST = ['error', 'warn', 'info'] as const;
 
 function textOf(
   { journal, logs, changes }: Repair,
-  { lost, damaged, dryRun }: { lost: readonly Finding[]; damaged: readonly Finding[]; dryRun: boolean },
+  {
+    lost,
+    damaged,
+    dryRun,
+    leftAlone,
+  }: { lost: readonly Finding[]; damaged: readonly Finding[]; dryRun: boolean; leftAlone: readonly StoredLog[] },
 ): string {
   const told = [{ label: 'journal', told: journal }, ...logs.map(({ log, told }) => ({ label: log.label, told }))];
   const places = logs.flatMap(({ log, damaged }) =>
@@ -97,7 +116,8 @@ function textOf(
   );
   const said = new Set(told.flatMap((ofOne) => ofOne.told.map(({ message }) => message)));
   const unsaid = lost.filter((one) => !said.has(one.what) && !damaged.some((place) => isSame(place, one)));
-  const text = [...places, ...unsaid.map(lineOf), ...lines.flat()].join('');
+  const alone = leftAlone.map(({ label }) => `${label}: nothing is done to it, since a file of it cannot be read\n`);
+  const text = [...places, ...unsaid.map(lineOf), ...alone, ...lines.flat()].join('');
   if (changes.length === 0) return `${text}nothing is to be done\n`;
   const rows = changes.map(({ kind, path, from, bytesBefore, bytesAfter }) => [
     dryRun ? `to be ${kind}` : kind,

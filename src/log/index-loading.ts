@@ -1,7 +1,7 @@
 import type { Disk } from '../disk/disk.ts';
 import { BATCH_HEADER_BYTES, baseOffset, lastOffset, maxTimestamp } from '../record/batch.ts';
 import { OffsetIndex } from './offset-index.ts';
-import { readWhole } from './sealed-file.ts';
+import { readCache } from './sealed-file.ts';
 import type { Segment } from './segment.ts';
 import { SegmentIndex, type Unproven } from './segment-index.ts';
 import { type KnownStart, scanSegment } from './segment-scan.ts';
@@ -23,8 +23,8 @@ export async function loadIndex(
 ): Promise<SegmentIndex> {
   const { baseOffset: base } = segment;
   const [offsetBytes, timeBytes] = await Promise.all([
-    readWhole(disk, `${path}.index`),
-    readWhole(disk, `${path}.timeindex`),
+    readCache(disk, `${path}.index`),
+    readCache(disk, `${path}.timeindex`),
   ]);
   const offsets = offsetBytes && OffsetIndex.parse(offsetBytes, base, endPosition);
   const times = timeBytes && TimeIndex.parse(timeBytes, base);

@@ -1,7 +1,7 @@
 import type { Disk } from '../disk/disk.ts';
 import { baseOffset, lastOffset } from '../record/batch.ts';
 import { ProducerState } from './producer-state.ts';
-import { readSealed, writeSealed } from './sealed-file.ts';
+import { readSealedCache, writeSealed } from './sealed-file.ts';
 import type { Segment } from './segment.ts';
 import { scanSegment } from './segment-scan.ts';
 
@@ -33,7 +33,7 @@ async function readProducers(
   nowMs: number,
   endNext: number,
 ): Promise<SnapshotPlace | null> {
-  const file = await readSealed(disk, segment.producersPath);
+  const file = await readSealedCache(disk, segment.producersPath);
   if (typeof file === 'string') return null;
   const { nextOffset, position, producers: snapshot } = (file.content ?? {}) as Record<string, unknown>;
   if (!isCount(nextOffset) || nextOffset > endNext || nextOffset < segment.baseOffset) return null;

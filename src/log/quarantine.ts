@@ -3,7 +3,7 @@ import { Fault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
 import { isCount, isText, listOf, objectOf } from '../base/shape.ts';
 import type { Disk } from '../disk/disk.ts';
-import { readSealed, writeSealed } from './sealed-file.ts';
+import { readSealedCache, writeSealed } from './sealed-file.ts';
 import type { Segment } from './segment.ts';
 import { segmentName } from './segment-files.ts';
 import { type DamagedBytes, damageIn, type KnownStart } from './segment-scan.ts';
@@ -46,7 +46,7 @@ export class Quarantine {
   /** What earlier processes found. A file that cannot be read is no loss: the log itself is what tells damage. */
   static async open(context: QuarantineContext, folder: string): Promise<Quarantine> {
     const path = `${folder}/${PLACES_FILE}`;
-    const file = await readSealed(context.disk, path);
+    const file = await readSealedCache(context.disk, path);
     if (file === 'missing') return new Quarantine(context, folder, []);
     const places = file === 'damaged' ? null : placesIn(file.content);
     if (places === null) {

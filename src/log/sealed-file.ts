@@ -1,5 +1,5 @@
 import { encode } from 'msgpackr';
-import { Fault } from '../base/faults.ts';
+import { Fault, isFault } from '../base/faults.ts';
 import { decodeMessagePack } from '../base/message-pack.ts';
 import type { Disk } from '../disk/disk.ts';
 import { crc32c } from '../record/crc32c.ts';
@@ -71,6 +71,12 @@ export async function writeSynced(disk: Disk, path: string, bytes: Buffer): Prom
   }
 }
 
+/** As readSealed, of what can be made again from other files: one that the disk cannot read is no better than a damaged one. */
+export async function readSealedCache(disk: Disk, path: string): ReturnType<typeof readSealed> {
+  const bytes = await readCache(disk, path);
+  return bytes === null ? 'missing' : unseal(bytes);
+}
+
 /** The content; 'missing' when there is no file, 'damaged' when it is not what was written. */
 export async function readSealed(disk: Disk, path: string): Promise<{ content: unknown } | 'missing' | 'damaged'> {
   const bytes = await readWhole(disk, path);
@@ -98,5 +104,15 @@ export async function readWhole(disk: Disk, path: string): Promise<Buffer | null
     return bytes.subarray(0, await file.read(bytes, 0));
   } finally {
     await file.close();
+  }
+}
+
+/** As readWhole, of what can be made again from other files: one that the disk cannot read is as if it were empty. */
+export async function readCache(disk: Disk, path: string): Promise<Buffer | null> {
+  try {
+    return await readWhole(disk, path);
+  } catch (error) {
+    if (!isFault(error, 'diskError')) throw error;
+    return Buffer.alloc(0);
   }
 }

@@ -3,7 +3,7 @@ import type { Disk } from '../disk/disk.ts';
 import { nextOffset } from '../record/batch.ts';
 import { BlockSums, BlockSumsBuilder } from './block-sums.ts';
 import { loadChecksum } from './checksum.ts';
-import { readWhole, writeWhole } from './sealed-file.ts';
+import { readCache, writeWhole } from './sealed-file.ts';
 import type { Segment } from './segment.ts';
 import { walkBatches } from './segment-walk.ts';
 
@@ -20,7 +20,7 @@ export interface CompactedProof {
 
 /** The block sums of a compacted segment as their file has them; 'damaged' when it is not what compaction wrote. */
 export async function readSums(disk: Disk, segment: Segment, path: string): Promise<BlockSums | 'missing' | 'damaged'> {
-  const stored = await readWhole(disk, path);
+  const stored = await readCache(disk, path);
   if (stored === null) return 'missing';
   return BlockSums.parse(stored, segment.baseOffset, segment.compacted!, await loadChecksum()) ?? 'damaged';
 }
