@@ -23,8 +23,8 @@ export const exitCodes = {
   stoppedItself: 8,
   /** `replay --exec` only: the command that was given the records failed. */
   commandFailed: 9,
-  /** `log verify` only: a crash has left a torn end, which the next start cuts off; nothing that was promised is missing. */
-  torn: 10,
+  /** `log verify` only: a crash has left a torn end, or an index is wrong, which a broker mends by itself; nothing that was promised is missing. */
+  mendsItself: 10,
   /** Ended by Ctrl-C, as shells count: 128 and the signal's number. */
   interrupted: 130,
   /** Ended by SIGTERM. */

@@ -8,7 +8,7 @@ export function lineOf({ kind, file, position, what }: Finding): string {
   return `${kind}: ${visible(file)}${at}: ${visible(what)}\n`;
 }
 
-/** What a command ends with that came upon these, which are no torn ends. */
+/** What a command ends with that came upon this damage. */
 export function faultOf(findings: readonly Finding[], logs: readonly StoredLog[]): Fault {
   const places = new Set(findings.map(({ file }) => placeOf(file, logs)));
   const count = `${findings.length} ${findings.length === 1 ? 'finding' : 'findings'}`;

@@ -18,8 +18,8 @@ export const logVerify = defineCommand({
   ],
   notes:
     'The digest is XXH64 over offsets, timestamps, keys, values and headers: equal digests, equal records. What only the journal ' +
-    'has counts as stored. Exits with 7 when something is damaged, with 10 when a crash has left a torn end and nothing is ' +
-    'worse, with 0 when all is sound. Files of Apache Kafka are read too. Nothing is ever changed.',
+    'has counts as stored. Exits with 7 when something is damaged or may be lost, with 10 when nothing is worse than what a ' +
+    'broker mends by itself (a torn end that a crash has left, a wrong index), with 0 when all is sound. Files of Apache Kafka are read too. Nothing is ever changed.',
   async run(args) {
     const { checkLog } = await import('../log-check.ts');
     const reports: LogReport[] = [];
@@ -30,13 +30,13 @@ export const logVerify = defineCommand({
     });
     const findings = [...about.findings, ...reports.flatMap((report) => report.findings)];
     await (args.json ? writeJson({ logs: reports.map(jsonOf), ...about }) : write(textOf(reports, findings)));
-    const wrong = findings.filter(({ kind }) => kind !== 'torn');
-    if (wrong.length === 0) {
-      if (findings.length > 0) process.exitCode = exitCodes.torn;
+    const damage = findings.filter(({ kind }) => kind === 'damage');
+    if (damage.length === 0) {
+      if (findings.length > 0) process.exitCode = exitCodes.mendsItself;
       return;
     }
     throw faultOf(
-      wrong,
+      damage,
       reports.map(({ log }) => log),
     );
   },

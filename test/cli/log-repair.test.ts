@@ -239,7 +239,7 @@ test('caches that are wrong, or gone, are built again', async () => {
   await flip(logs[0]!.replace(/\.log$/, '.index'), 3);
   await rm(logs[1]!.replace(/\.log$/, '.timeindex'));
   await flip(logs.at(-1)!.replace(/\.log$/, '.producers'), 12);
-  expect((await verify(data)).code).toBe(7);
+  expect((await verify(data)).code).toBe(10);
   expect((await repair(data)).code).toBe(0);
   expect(await filesOf(partition)).toEqual(sound);
   expect((await verify(data)).code).toBe(0);
@@ -256,7 +256,7 @@ test('damaged checksums of a compacted segment are a cache that is wrong, and ma
   const sums = [...files.keys()].find((file) => file.endsWith('.sums'))!;
   await flip(path.join(data, sums), 9);
   const { code, report } = await verify(data);
-  expect([code, report.logs[0]!.findings]).toMatchObject([7, [{ kind: 'cache', file: sums }]]);
+  expect([code, report.logs[0]!.findings]).toMatchObject([10, [{ kind: 'cache', file: sums }]]);
   const { code: repaired, out } = await runCli(['log', 'repair', data]);
   expect([repaired, out]).toEqual([0, expect.stringContaining('the checksums of a compacted segment were damaged')]);
   expect((await readFile(path.join(data, sums))).equals(files.get(sums)!)).toBe(true);

@@ -174,10 +174,17 @@ test('an index that lies is found out; one that is missing or short is none', as
   for (const position of [3, 7, 8]) {
     await writeFile(index, content);
     await flip(index, position);
-    const { code, logs } = await verify(data);
-    expect([code, logs[0]!.findings.map(({ kind }) => kind)]).toEqual([7, expect.arrayContaining(['cache'])]);
+    const { code, err, logs } = await verify(data);
+    expect([code, err]).toEqual([10, '']);
+    expect(logs[0]!.findings.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['cache']));
     expect((await runCli(['log', 'index', log])).code).toBe(7);
   }
+  // The damage is what has to come from a copy, and the index beside it is not counted with that.
+  const logContent = await readFile(log);
+  await flip(log, 100);
+  const { code, err } = await verify(data);
+  expect([code, err]).toEqual([7, expect.stringMatching(/: 1 finding in plain-0; restore/)]);
+  await writeFile(log, logContent);
   await writeFile(index, content.subarray(0, 16));
   await rm(times);
   expect((await verify(data)).code).toBe(0);
