@@ -107,7 +107,7 @@ export class StoredProofs {
 /** What damaged metadata, or what the disk cannot read, is told as. @throws any other error */
 export function findingOf(error: unknown, file: string): Finding {
   if (isFault(error, 'diskError')) {
-    const what = `it cannot be read, nor what may follow there: ${error.detail}`;
+    const what = `it cannot be read: ${error.detail}`;
     return { kind: 'damage', file, position: null, what, isUnreadable: true };
   }
   if (!isFault(error, 'damagedMetadata')) throw error;

@@ -78,7 +78,7 @@ test('repair leaves the log of such a file alone, and does what is to be done to
   for (const flags of [['--dry-run'], []]) {
     const { code, out } = await runCli(['log', 'repair', data, ...flags]);
     expect(code).toBe(7);
-    expect(out).toContain(`damage: ${path.relative(data, second!)} at byte 0: it cannot be read`);
+    expect(out).toContain(`damage: ${path.relative(data, second!)} at byte 0: it cannot be read: `);
     expect(out).toContain('orders-0: nothing is done to it');
     expect(out).toContain('orders-1: an index was missing');
   }
