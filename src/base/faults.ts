@@ -191,6 +191,11 @@ export const faults = {
     retriable: false,
     says: 'the folder holds something else than the data of a Millrace; choose another place for the data',
   },
+  nestedFolder: {
+    kafka: 'KAFKA_STORAGE_ERROR',
+    retriable: false,
+    says: 'the folder is a part of the data of another Millrace; choose another place for the data',
+  },
   brokerStopped: { kafka: 'BROKER_NOT_AVAILABLE', retriable: true, says: 'the broker is stopping or has stopped' },
   folderInUse: {
     kafka: 'KAFKA_STORAGE_ERROR',
@@ -205,7 +210,7 @@ export const faults = {
   damagedMetadata: {
     kafka: 'KAFKA_STORAGE_ERROR',
     retriable: false,
-    says: "the data folder's own records are damaged; nothing was changed",
+    says: "the data folder's own records are damaged; no stored record was changed",
   },
   damagedFiles: {
     kafka: 'KAFKA_STORAGE_ERROR',

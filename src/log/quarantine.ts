@@ -36,23 +36,28 @@ export class Quarantine {
   readonly #passed = new Set<QuarantinedPlace>();
   #writing: Promise<void> = Promise.resolve();
   #stopped = false;
+  readonly #isNoted: boolean;
 
-  private constructor(context: QuarantineContext, folder: string, places: QuarantinedPlace[]) {
+  private constructor(context: QuarantineContext, folder: string, places: QuarantinedPlace[], isNoted: boolean) {
     this.#context = context;
     this.#folder = folder;
     this.#places = places;
+    this.#isNoted = isNoted;
   }
 
-  /** What earlier processes found. A file that cannot be read is no loss: the log itself is what tells damage. */
-  static async open(context: QuarantineContext, folder: string): Promise<Quarantine> {
+  /**
+   * What earlier processes found. A file that cannot be read is no loss: the log itself is what tells damage. What is found
+   * is told of and written down only if it `isNoted`: of a log that must be whole the reader tells, and is the end of the start.
+   */
+  static async open(context: QuarantineContext, folder: string, isNoted = true): Promise<Quarantine> {
     const path = `${folder}/${PLACES_FILE}`;
     const file = await readSealedCache(context.disk, path);
-    if (file === 'missing') return new Quarantine(context, folder, []);
+    if (file === 'missing') return new Quarantine(context, folder, [], isNoted);
     const places = file === 'damaged' ? null : placesIn(file.content);
     if (places === null) {
       context.logger.warn({ file: path }, 'the list of damaged places cannot be read; they are found again when read');
     }
-    return new Quarantine(context, folder, places ?? []);
+    return new Quarantine(context, folder, places ?? [], isNoted);
   }
 
   /** By segment and position. */
@@ -85,6 +90,7 @@ export class Quarantine {
     // What was found before and is more or less by now is this.
     const others = this.#places.filter((one) => !overlap(one, place));
     this.#places = [...others, place].sort(inOrder);
+    if (!this.#isNoted) return;
     const { position, bytes, firstOffset, nextOffset, what } = damage;
     const { logger } = this.#context;
     const [file, lastOffset] = [segment.logPath, nextOffset - 1];

@@ -81,7 +81,7 @@ async function recoverOnce(
   if (segments.length === 0) return emptyLog(context, folder, checkpoint, journaled, indexIntervalBytes);
   if (checkpoint === null) tellIfLost(context, folder, segments);
   await syncNames(disk, folder, own === null);
-  const quarantine = await Quarantine.open(context, folder);
+  const quarantine = await Quarantine.open(context, folder, !mustBeWhole);
   try {
     await quarantine.review(segments);
     const tail = new TailScan(context, { folder, segments, quarantine, checkpoint, journaled, mustBeWhole });

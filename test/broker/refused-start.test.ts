@@ -5,7 +5,7 @@ import { Ledger } from '../../src/ledger/ledger.ts';
 import { contextIn, failureOf } from '../log/support.ts';
 import { openBroker, tempFolder } from '../server/support.ts';
 
-/* A start that is refused because of the broker's own records says that nothing was changed. */
+/* A start that is refused because of the broker's own records changes nothing of what it leaves. */
 
 /** Names and contents of all that is in a folder, but for the lock. */
 function contentsOf(folder: string): Map<string, string> {
@@ -53,6 +53,23 @@ test.each(['a checkpoint of a topic', 'the checkpoint of the groups'])(
     // It was stopped cleanly: no record can be gone that clients have seen.
     expect(broker.epoch).toBe(0);
     await broker.close();
+  },
+);
+
+test.each(['cluster', 'groups'])(
+  'a start that finds an event of the ledger damaged says it once, and notes nothing: %s',
+  async (ledger) => {
+    const folder = await stoppedFolder();
+    if (ledger === 'groups') await appendEvent(folder, 'ledger/groups', { type: 'uptime', uptimeMs: 1 });
+    const file = `ledger/${ledger}/00000000000000000000.log`;
+    flip(path.join(folder, file));
+    const before = contentsOf(folder);
+    const told: string[] = [];
+    const tell = (_: object, message: string): void => void told.push(message);
+    const logger = { debug() {}, info: tell, warn: tell, error: tell };
+    const refused = await failureOf(openBroker({ folder, logger }));
+    expect(refused).toMatchObject({ fault: 'damagedMetadata', detail: expect.stringContaining(file) });
+    expect([told, contentsOf(folder)]).toEqual([[], before]);
   },
 );
 

@@ -250,6 +250,6 @@ test('what is damaged is called what it is', async () => {
   const ledger = await folders.copy(stopped);
   await flip(path.join(ledger.data, 'ledger', 'cluster', '00000000000000000000.log'), 80);
   const failure = await Millrace.open(ledger.data).catch((error: unknown) => error as Error);
-  expect(String(failure)).toMatch(/records are damaged; nothing was changed: .*ledger\/cluster/);
+  expect(String(failure)).toMatch(/records are damaged; no stored record was changed: .*ledger\/cluster/);
   expect(String(failure)).not.toContain('record batch');
 });
