@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from './base/clock.ts';
-import type { Fault } from './base/faults.ts';
+import { Fault } from './base/faults.ts';
 import { type Logger, silentLogger } from './base/logger.ts';
 import { systemRandom } from './base/random.ts';
 import { Broker } from './broker/broker.ts';
@@ -10,6 +11,10 @@ import { realDisk } from './disk/real-disk.ts';
 import { unsyncedDisk } from './disk/unsynced-disk.ts';
 import type { Address } from './server/context.ts';
 import { type ListenAddress, Server } from './server/server.ts';
+
+/** What tells a data folder, and the folders in it. */
+const IDENTITY_FILE = 'millrace.json';
+const FOLDERS: readonly string[] = ['topics', 'ledger', 'journal'];
 
 export const DEFAULT_PORT = 9092;
 
@@ -47,7 +52,8 @@ export interface RunningServer {
 
 /**
  * A broker with open doors. @throws Fault folderInUse, folderTooNew, damagedMetadata, invalidConfig, portInUse,
- * addressUnavailable, diskFullAtStart, notAFolder, foreignFolder, readOnlyDisk, diskError
+ * addressUnavailable, diskFullAtStart, notAFolder, foreignFolder, nestedFolder, readOnlyDisk,
+ * diskError
  */
 export async function startServer(setup: ServerSetup): Promise<RunningServer> {
   const listen = setup.listen ?? LOOPBACK;
@@ -80,6 +86,7 @@ export async function openBroker(
   listen: readonly ListenAddress[] = [],
 ): Promise<{ broker: Broker; close: () => Promise<void> }> {
   const { dataFolder } = setup;
+  if (dataFolder !== undefined) checkIsNoPart(path.resolve(dataFolder));
   const folder = dataFolder ?? (await mkdtemp(path.join(tmpdir(), 'millrace-')));
   const removeFolder = async (): Promise<void> => {
     if (dataFolder === undefined) await rm(folder, { recursive: true, force: true });
@@ -103,6 +110,14 @@ export async function openBroker(
   } catch (error) {
     await removeFolder();
     throw error;
+  }
+}
+
+/** @throws Fault nestedFolder for a folder within what a broker keeps in its own */
+function checkIsNoPart(folder: string): void {
+  for (let at = folder, above = path.dirname(at); above !== at; at = above, above = path.dirname(at)) {
+    if (!FOLDERS.includes(path.basename(at)) || !existsSync(path.join(above, IDENTITY_FILE))) continue;
+    throw new Fault('nestedFolder', { detail: `${folder} lies in ${above}` });
   }
 }
 

@@ -47,6 +47,7 @@ const byFault: Partial<Record<FaultName, number>> = {
   diskFullAtStart: exitCodes.dataFolder,
   notAFolder: exitCodes.dataFolder,
   foreignFolder: exitCodes.dataFolder,
+  nestedFolder: exitCodes.dataFolder,
   readOnlyDisk: exitCodes.dataFolder,
   folderInUse: exitCodes.dataFolder,
   folderTooNew: exitCodes.dataFolder,

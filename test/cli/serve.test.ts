@@ -51,6 +51,23 @@ test('a folder or a port that another one uses is one line that says so', async 
   expect(portInUse).toMatchObject({ code: 6, oneLine: true, err: expect.stringContaining(server.broker) });
 });
 
+test('a folder within the data of another broker is refused, also while that one is stopped; one beside it is not', async () => {
+  const data = folder('outer');
+  expect(await (await ServeProcess.start(['--data', data, ...anyPort])).stop()).toBe(0);
+  for (const part of ['topics', 'ledger/cluster', 'journal']) {
+    const { code, err, oneLine } = await failure('--data', path.join(data, part), ...anyPort);
+    expect([part, code, err, oneLine]).toEqual([
+      part,
+      5,
+      expect.stringContaining('a part of the data of another'),
+      true,
+    ]);
+    expect(existsSync(path.join(data, part, 'millrace.json'))).toBe(false);
+  }
+  const beside = await ServeProcess.start(['--data', path.join(data, 'beside'), ...anyPort]);
+  expect(await beside.stop()).toBe(0);
+});
+
 test('a folder that cannot be used is one line and exit code 5', async () => {
   const newer = folder('newer');
   await mkdir(newer);
