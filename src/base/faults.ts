@@ -75,6 +75,7 @@ export const faults = {
 
   // Record batches
   corruptBatch: { kafka: 'CORRUPT_MESSAGE', says: 'the record batch is damaged' },
+  recordRefused: { kafka: 'INVALID_RECORD', says: 'the broker refuses the record' },
   invalidBatch: { kafka: 'INVALID_RECORD', says: 'the record batch breaks a rule of the format' },
   batchTooLarge: {
     kafka: 'MESSAGE_TOO_LARGE',

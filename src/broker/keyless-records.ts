@@ -10,7 +10,7 @@ export class KeylessRecords extends Fault {
   readonly indexes: readonly number[];
 
   constructor(indexes: readonly number[]) {
-    super('invalidBatch', { detail: `record ${indexes[0]} has no key, which a compacted topic needs` });
+    super('recordRefused', { detail: `record ${indexes[0]} has no key, which a compacted topic needs` });
     this.indexes = indexes;
   }
 }

@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { existsSync } from 'node:fs';
-import { Fault } from '../base/faults.ts';
+import { Fault, isFault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
 import type { RunningServer, ServerSetup } from '../compose.ts';
 import { defineCommand, type Values } from './command.ts';
@@ -134,7 +134,9 @@ function isLoopback(host: string): boolean {
 async function runServer(setup: ServerSetup, logger: Logger, onReady = async (): Promise<void> => {}): Promise<void> {
   const { startServer } = await import('../compose.ts');
   const signal = firstSignal();
-  const start = startServer({ ...setup, logger });
+  const start = startServer({ ...setup, logger }).catch((error: unknown) => {
+    throw isFault(error, 'invalidConfig') ? new UsageError(`--set: ${error.message}`) : error;
+  });
   const server = await Promise.race([signal, start]);
   if (typeof server === 'string') return endStart(start, server, logger, onReady);
   const at = server.addresses.map(addressText);

@@ -304,6 +304,10 @@ besideEachBroker('the commands', ({ name: brokerName, broker, folder, cli, done 
     expect([result.code, isOneLine(result.err)]).toEqual([4, true]);
     const outOfRange = await cli(['produce', name, '-p', '7'], { input: 'x\n' });
     expect([outOfRange.code, isOneLine(outOfRange.err)]).toEqual([2, true]);
+    const compacted = await newTopic('--set', 'cleanup.policy=compact');
+    const keyless = await cli(['produce', compacted], { input: 'x\n' });
+    expect([keyless.code, isOneLine(keyless.err)]).toEqual([4, true]);
+    expect(keyless.err).toMatch(/refuses the record: .*key/);
   });
 
   test('a shell completes the names of topics', async () => {

@@ -152,6 +152,8 @@ test('what cannot be meant is refused before anything is made', async () => {
     [...anyPort, '--advertise', 'a:0'],
     [...anyPort, '--advertise', 'a:1', '--advertise', 'b:2'],
     [...anyPort, '--set', 'num.partitions'],
+    [...anyPort, '--set', 'foo=1'],
+    [...anyPort, '--set', 'log.retention.ms=abc'],
     ['--log-level', 'loud'],
     ['--data'],
     ['--no-such-flag'],
