@@ -1,6 +1,7 @@
 import { Fault, isFault } from './base/faults.ts';
 import type { Disk } from './disk/disk.ts';
 import { IndexCheck } from './index-check.ts';
+import { CHECKPOINT_IS_GONE, mustHaveCheckpoint } from './log/checkpoint.ts';
 import { LeaderEpochs } from './log/leader-epochs.ts';
 import { readSealedCache } from './log/sealed-file.ts';
 import type { Segment } from './log/segment.ts';
@@ -151,7 +152,13 @@ class LogCheck {
     const startsAt = segments[0]?.baseOffset;
     // One that is damaged is told of by itself.
     if (startsAt === undefined || !isWhole || mayHaveGaps || proofs.isCheckpointDamaged) return;
-    const logStart = proofs.checkpoint?.logStart ?? 0;
+    if (proofs.checkpoint === null) {
+      // An empty one that others follow is what a roll left that failed.
+      const held = segments.filter((segment, i) => segment.sizeBytes > 0 || i === segments.length - 1);
+      if (mustHaveCheckpoint(held)) this.#add('damage', folder, null, CHECKPOINT_IS_GONE);
+      return;
+    }
+    const { logStart } = proofs.checkpoint;
     if (startsAt <= logStart) return;
     const what = `it starts with offset ${startsAt}, later than its checkpoint says, ${logStart}: records were deleted on a full disk, or a log file is lost`;
     this.#add('damage', folder, null, what);

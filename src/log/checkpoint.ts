@@ -22,6 +22,18 @@ export interface Checkpoint {
   readonly epochs: readonly EpochStart[];
 }
 
+export const CHECKPOINT_IS_GONE =
+  'the checkpoint of a partition is gone: deleted records may be back, and what is damaged is taken for a torn write and cut off';
+
+/**
+ * Whether a log of these segments must have had a checkpoint: each roll and each deletion writes one, but for those of which a
+ * full disk refuses it, so a log without is not refused.
+ */
+export function mustHaveCheckpoint(segments: readonly Segment[]): boolean {
+  const [oldest] = segments;
+  return oldest !== undefined && (oldest.baseOffset > 0 || segments.length > 2);
+}
+
 /** Written at each roll, at a clean stop, and when the log's start moves. */
 export async function writeCheckpoint(disk: Disk, folder: string, checkpoint: Checkpoint): Promise<void> {
   await writeSealed(disk, `${folder}/${CHECKPOINT_FILE}`, checkpoint);

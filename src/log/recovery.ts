@@ -2,7 +2,13 @@ import type { Clock } from '../base/clock.ts';
 import { Fault, isFault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Disk } from '../disk/disk.ts';
-import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import {
+  CHECKPOINT_IS_GONE,
+  type Checkpoint,
+  mustHaveCheckpoint,
+  readCheckpoint,
+  writeCheckpoint,
+} from './checkpoint.ts';
 import { checkProvesCompacted, recoverCompacted } from './compacted-segments.ts';
 import type { JournalReplay, ProvenPlace } from './journal-replay.ts';
 import { LeaderEpochs } from './leader-epochs.ts';
@@ -79,7 +85,9 @@ async function recoverOnce(
   const { segments, lostBases } = await openSegments(context, folder, indexIntervalBytes);
   if (mustBeWhole) checkFirstFile(folder, segments, checkpoint);
   if (segments.length === 0) return emptyLog(context, folder, checkpoint, journaled, indexIntervalBytes);
-  if (checkpoint === null) tellIfLost(context, folder, segments);
+  if (checkpoint === null && mustHaveCheckpoint(segments)) {
+    context.logger.error({ folder, logStart: segments[0]!.baseOffset }, CHECKPOINT_IS_GONE);
+  }
   await syncNames(disk, folder, own === null);
   const quarantine = await Quarantine.open(context, folder, !mustBeWhole);
   try {
@@ -106,19 +114,6 @@ async function recoverOnce(
     await Promise.allSettled(segments.map((segment) => segment.close()));
     throw error;
   }
-}
-
-/**
- * Each roll and each deletion writes a checkpoint, but for those of which a full disk refuses it: so a log without is not
- * refused.
- */
-function tellIfLost({ logger }: RecoveryContext, folder: string, segments: readonly Segment[]): void {
-  const logStart = segments[0]!.baseOffset;
-  if (logStart === 0 && segments.length <= 2) return;
-  logger.error(
-    { folder, logStart },
-    'the checkpoint of a partition is gone: deleted records may be back, and what is damaged is taken for a torn write and cut off',
-  );
 }
 
 /**

@@ -50,6 +50,24 @@ test('a log whose oldest file is gone is not sound: it starts later than its che
   expect((await verify(data)).code).toBe(0);
 });
 
+test('a log that must have had a checkpoint and has none is not sound, as the start says too', async () => {
+  const { data, partition } = await folders.copy(stopped);
+  await rm(path.join(partition, 'checkpoint'));
+  await rm(path.join(data, 'journal', 'proofs'));
+  const verified = await verify(data);
+  const said = expect.stringContaining('the checkpoint of a partition is gone');
+  const file = path.relative(data, partition);
+  expect([verified.code, verified.findings]).toMatchObject([7, [{ kind: 'damage', file, what: said }]]);
+  const repaired = await runCli(['log', 'repair', data]);
+  expect([repaired.code, repaired.out.split('the checkpoint of a partition is gone').length]).toEqual([7, 2]);
+  // It has one again.
+  expect((await verify(data)).code).toBe(0);
+  // A log that never rolled need not have one.
+  const { data: fresh, partition: small } = await folders.copy(killed);
+  await rm(path.join(path.dirname(small), '1', 'checkpoint'), { force: true });
+  expect((await verify(fresh)).code).toBe(0);
+});
+
 test('of a file that is gone from the middle, verify and repair name both files around it', async () => {
   const { data, partition } = await folders.copy(stopped);
   const [before, gone, after] = (await logsIn(partition)).map((file) => path.relative(data, file));
