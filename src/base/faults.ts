@@ -211,7 +211,7 @@ export const faults = {
   damagedMetadata: {
     kafka: 'KAFKA_STORAGE_ERROR',
     retriable: false,
-    says: "the data folder's own records are damaged; no stored record was changed",
+    says: "the data folder's own records are damaged; no stored record was changed; restore a backup of the whole folder, unless another way is named here, and see with millrace log verify what else is damaged",
   },
   damagedFiles: {
     kafka: 'KAFKA_STORAGE_ERROR',

@@ -278,6 +278,7 @@ test('a folder whose own records are damaged is left alone, with one line', asyn
     const before = await filesOf(data);
     const { code, err } = await repair(data);
     expect([file, code, isOneLine(err)]).toEqual([file, 5, true]);
+    expect(err).toMatch(/backup of the whole folder.*log verify/);
     expect(await filesOf(data)).toEqual(before);
   }
 });
