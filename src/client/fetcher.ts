@@ -56,9 +56,14 @@ export interface FetcherParts {
 /** The last version that names topics; after it they go by id. */
 const NAMES_VERSION_LAST = 12;
 const SESSION_VERSION_FIRST = 7;
-/** What to do where a broker's own bytes are damaged, which no repetition cures. */
-const PAST_DAMAGE =
-  'go on at a later offset, or let readers pass with millrace.rot=skip on the topic; `millrace log verify` tells all that is damaged';
+/** What to do where it is the broker's own files that fail. The first is cured by no repetition. */
+const adviceAt: ReadonlyMap<number, string> = new Map([
+  [
+    kafkaErrors.CORRUPT_MESSAGE.code,
+    'go on at a later offset, or let readers pass with millrace.rot=skip on the topic; `millrace log verify` tells all that is damaged',
+  ],
+  [kafkaErrors.KAFKA_STORAGE_ERROR.code, "the broker's log names the file"],
+]);
 /** The broker has given the session's room to another, or saw a request that this side does not know of: a new one is opened at once. */
 const lostSession: ReadonlySet<KafkaErrorName> = new Set(['FETCH_SESSION_ID_NOT_FOUND', 'INVALID_FETCH_SESSION_EPOCH']);
 
@@ -226,7 +231,8 @@ export class Fetcher {
   async #acceptOne(cursor: Cursor, answer: FetchPartitionData): Promise<void> {
     const place = `${at(cursor)}, offset ${cursor.fetchNext}`;
     const isDamaged = answer.errorCode === kafkaErrors.CORRUPT_MESSAGE.code;
-    const fault = faultFromKafka(answer.errorCode, isDamaged ? `${place}; ${PAST_DAMAGE}` : place);
+    const advice = adviceAt.get(answer.errorCode);
+    const fault = faultFromKafka(answer.errorCode, advice === undefined ? place : `${place}; ${advice}`);
     if (fault === null) this.#put(cursor, answer);
     else if (fault.kafka === 'OFFSET_OUT_OF_RANGE') await this.#resetOffset(cursor, fault);
     else if (fault.retriable && !isDamaged) this.#failed(cursor, fault);
