@@ -15,7 +15,7 @@ import type { CompactedProof } from './log/segment-sums.ts';
 export interface Finding {
   /**
    * `damage`: what was stored is not what was written, or gone. `cache`: an index says wrong, which a broker finds
-   * out and mends by itself. `torn`: what a crash left of a write that nobody was told is stored; it goes at the next start.
+   * out and mends by itself. `torn`: what a crash leaves of a write that nobody was told is stored, or looks like it; it goes at the next start.
    */
   readonly kind: 'damage' | 'cache' | 'torn';
   /** Relative to the data folder. */

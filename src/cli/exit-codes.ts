@@ -23,7 +23,7 @@ export const exitCodes = {
   stoppedItself: 8,
   /** `replay --exec` only: the command that was given the records failed. */
   commandFailed: 9,
-  /** `log verify` only: a crash has left a torn end, or an index is wrong, which a broker mends by itself; nothing that was promised is missing. */
+  /** `log verify` only: nothing is worse than an end that is torn, or a wrong index, which a broker mends by itself. What a crash tears was promised to nobody; what the disk has changed since may look the same. */
   mendsItself: 10,
   /** Ended by Ctrl-C, as shells count: 128 and the signal's number. */
   interrupted: 130,

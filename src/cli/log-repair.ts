@@ -25,7 +25,7 @@ export const logRepair = defineCommand({
   notes:
     'What is cut off is kept in quarantine/. Damaged records are left as they are and noted there, so that readers are led past ' +
     'them where the topic has millrace.rot=skip; none can be mended. A log with a file that the disk cannot read is left alone. Nothing is done when the broker’s own records are damaged.\n' +
-    'Exits with 0 when nothing that was promised is damaged or lost, with 7 when something is or may be, with 5 when the folder was left alone.',
+    'Exits with 0 when nothing was found damaged or lost but a torn end, with 7 when something is or may be, with 5 when the folder was left alone.',
   async run(args) {
     const { findingsOf, repair } = await import('../log-repair.ts');
     const dryRun = args['dry-run'];

@@ -19,7 +19,8 @@ export const logVerify = defineCommand({
   notes:
     'The digest is XXH64 over offsets, timestamps, keys, values and headers: equal digests, equal records. What only the journal ' +
     'has counts as stored. Exits with 7 when something is damaged or may be lost, with 10 when nothing is worse than what a ' +
-    'broker mends by itself (a torn end that a crash has left, a wrong index), with 0 when all is sound. Files of Apache Kafka are read too. Nothing is ever changed.',
+    'broker mends by itself (an end as a crash tears it, a wrong index), with 0 when all is sound. Bytes that the disk has changed in a torn end ' +
+    'may have been acknowledged: nothing tells. Files of Apache Kafka are read too. Nothing is ever changed.',
   async run(args) {
     const { checkLog } = await import('../log-check.ts');
     const reports: LogReport[] = [];

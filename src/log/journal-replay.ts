@@ -69,7 +69,7 @@ export interface JournalFound {
 
 /**
  * What the journal holds after an unclean end, for each log's recovery to take. Rounds that are not whole at the journal's
- * end are those that were being written; nobody was told that they are stored.
+ * end are taken for those that were being written, of which nobody was told that they are stored.
  */
 export class JournalReplay {
   readonly #disk: Disk;
@@ -169,7 +169,7 @@ export class JournalReplay {
       if (header === null || header.isWhole || signs.filter(Boolean).length < 2) continue;
       this.#logger.warn(
         { file: scan.path, position: header.position },
-        'the journal ends in a round that is not whole, which is passed over: what a crash leaves of a write that nobody was told is stored',
+        'the journal ends in a round that is not whole, which is passed over: a crash tore it as it was written, or the disk has changed it since, and then its records were acknowledged',
       );
       this.#torn.push(await readTornRound(this.#disk, scan.path, header.position, header.bytes));
     }

@@ -48,8 +48,8 @@ export async function cutTornTail(
   logger.warn(
     { folder, endOffset, cutBytes, keptIn: isSetAside ? keptIn : null },
     isSetAside
-      ? 'a partition ended in a torn write, past what is proven; it was cut off and kept aside'
-      : 'a partition ended in a torn write, past what is proven; it was cut off, and the full disk had no room to keep it',
+      ? 'a partition ended in a torn write, or in bytes that the disk has changed, past what is proven; it was cut off and kept aside'
+      : 'a partition ended in a torn write, or in bytes that the disk has changed, past what is proven; it was cut off, and the full disk had no room to keep it',
   );
   return cutBytes;
 }

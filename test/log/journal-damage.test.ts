@@ -82,7 +82,9 @@ test('each damaged header of the last round is told of, since nobody knows wheth
     const damaged = SimulatedDisk.holding(files, new SeededRandom(1));
     damaged.flip('journal/1', 2 * 4096 + byte, 0x04);
     const opened = await open(damaged);
-    expect(messagesOf(opened), `byte ${byte}`).toMatch(/ends in a round that is not whole/);
+    expect(messagesOf(opened), `byte ${byte}`).toMatch(
+      /ends in a round that is not whole.* or the disk has changed it/,
+    );
     const [text] = await tagsOf(opened);
     expect(text).toContain('first');
     expect(text).not.toContain('second');
