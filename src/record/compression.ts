@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { Fault } from '../base/faults.ts';
 import { limits } from '../base/limits.ts';
+import { gather } from './gather.ts';
 import { compressLz4, decompressLz4 } from './lz4.ts';
 import { compressSnappy, decompressSnappy } from './snappy.ts';
 
@@ -38,24 +39,21 @@ interface Codec {
 const ASYNC_CHUNK_BYTES = 256 * 1024;
 
 const gzipAsync = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gzip);
-const gunzipAsync = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip);
 const gzip: Codec = {
   compressSync: (bytes, level) => zlib.gzipSync(bytes, { level }),
   compress: (bytes, level) => gzipAsync(bytes, { level }),
   decompressSync: (bytes, bytesMax) => zlib.gunzipSync(bytes, { maxOutputLength: bytesMax }),
-  decompress: (bytes, bytesMax) => gunzipAsync(bytes, { maxOutputLength: bytesMax, chunkSize: ASYNC_CHUNK_BYTES }),
+  decompress: (bytes, bytesMax) => gather(zlib.createGunzip({ chunkSize: ASYNC_CHUNK_BYTES }), bytes, bytesMax),
 };
 
 const zstdCompressAsync = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdCompress);
-const zstdDecompressAsync = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress);
 const zstdOptions = (level: number | undefined): zlib.ZstdOptions =>
   level === undefined ? {} : { params: { [zlib.constants.ZSTD_c_compressionLevel]: level } };
 const zstd: Codec = {
   compressSync: (bytes, level) => zlib.zstdCompressSync(bytes, zstdOptions(level)),
   compress: (bytes, level) => zstdCompressAsync(bytes, zstdOptions(level)),
   decompressSync: (bytes, bytesMax) => zlib.zstdDecompressSync(bytes, { maxOutputLength: bytesMax }),
-  decompress: (bytes, bytesMax) =>
-    zstdDecompressAsync(bytes, { maxOutputLength: bytesMax, chunkSize: ASYNC_CHUNK_BYTES }),
+  decompress: (bytes, bytesMax) => gather(zlib.createZstdDecompress({ chunkSize: ASYNC_CHUNK_BYTES }), bytes, bytesMax),
 };
 
 /** A codec in TypeScript: it takes steps, each giving the bytes that were worked on in it. It has no levels. */
