@@ -27,6 +27,8 @@ function localTransport(broker: Broker, fetchSessions: FetchSessions, clientId: 
   };
   void broker.fatal.then(end);
 
+  const order = new RequestOrder();
+
   async function request<A extends ApiName>(
     api: A,
     version: number,
@@ -41,11 +43,13 @@ function localTransport(broker: Broker, fetchSessions: FetchSessions, clientId: 
       advertised: LOCAL_ADDRESS,
       fetchSessions,
       signal: gone.signal,
+      lendsRecords: false,
+      inOrder: (work) => order.hold(work),
       mayWait: true,
       onSent: null,
       responseBytesMax: () => RESPONSE_BYTES_MAX,
     };
-    const answer = await dispatch(api, complete(api, 'request', draft), context);
+    const answer = await order.start(() => dispatch(api, complete(api, 'request', draft), context));
     return complete(api, 'response', answer ?? ({} as Draft<Messages[A]['response']>));
   }
 
@@ -56,4 +60,25 @@ function localTransport(broker: Broker, fetchSessions: FetchSessions, clientId: 
     closed: ended.promise,
     close: () => end(new Fault('connectionClosed')),
   };
+}
+
+/** Starts one request after the other; while one has work that comes before what is asked later, those wait. */
+class RequestOrder {
+  #holds = false;
+  readonly #waiting: (() => void)[] = [];
+
+  start<T>(request: () => Promise<T>): Promise<T> {
+    if (!this.#holds && this.#waiting.length === 0) return request();
+    return new Promise((resolve) => this.#waiting.push(() => resolve(request())));
+  }
+
+  async hold<T>(work: () => Promise<T>): Promise<T> {
+    this.#holds = true;
+    try {
+      return await work();
+    } finally {
+      this.#holds = false;
+      while (!this.#holds && this.#waiting.length > 0) this.#waiting.shift()!();
+    }
+  }
 }

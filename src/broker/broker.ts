@@ -23,6 +23,7 @@ import { checkIsNotForeign, type Identity, loadIdentity } from './identity.ts';
 import { mayGroupsLedgerBeNew } from './lost-folders.ts';
 import { type Produced, type ProduceOptions, produce } from './produce.ts';
 import { ProducerIds } from './producer-ids.ts';
+import { HiddenKeys } from './record-keys.ts';
 import { Retention } from './retention.ts';
 import { SetBacksKeeper } from './set-backs-keeper.ts';
 import type { Topic } from './topic.ts';
@@ -65,6 +66,7 @@ export class Broker {
   readonly producerIds: ProducerIds;
   readonly groups: GroupCoordinator;
   readonly groupSettings: GroupSettings;
+  readonly hiddenKeys: HiddenKeys;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly disk: Disk;
@@ -88,6 +90,7 @@ export class Broker {
     this.producerIds = new ProducerIds(parts.state, parts.ledger);
     this.groups = parts.groups;
     this.groupSettings = parts.groupSettings;
+    this.hiddenKeys = new HiddenKeys(parts.options.codecs, parts.context.reads, parts.options.clock);
     this.clock = parts.options.clock;
     this.logger = parts.options.logger;
     this.disk = parts.context.disk;

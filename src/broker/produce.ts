@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { Fault } from '../base/faults.ts';
+import { invariant } from '../base/invariant.ts';
 import type { AppendStage } from '../log/append-group.ts';
 import type { Syncer } from '../log/syncer.ts';
 import {
@@ -12,7 +13,7 @@ import {
   stampLogAppendTime,
 } from '../record/batch.ts';
 import { checkRecords } from '../record/records.ts';
-import { checkKeys } from './keyless-records.ts';
+import { shownKeysFault } from './record-keys.ts';
 import type { Topic } from './topic.ts';
 import type { TopicSettings } from './topic-settings.ts';
 
@@ -21,6 +22,8 @@ export interface ProduceOptions {
   readonly acks: -1 | 0 | 1;
   /** The version of the request, since some compressions are refused below one. */
   readonly version: number;
+  /** Of a batch that hides its keys: what HiddenKeys found. */
+  readonly keyFault?: Fault | null | undefined;
 }
 
 export interface Produced {
@@ -33,6 +36,16 @@ export interface Produced {
 }
 
 const stageOfAcks: Record<ProduceOptions['acks'], AppendStage> = { [-1]: 'visible', 1: 'written', 0: 'written' };
+
+/**
+ * Whether only decompression tells if a batch may be stored, which takes its time: HiddenKeys must look at it before. What is
+ * refused anyway hides nothing.
+ */
+export function hidesKeys({ settings }: Topic, records: Buffer, version: number): boolean {
+  if (settings.compaction === null) return false;
+  const fault = faultOf(records, settings, version);
+  return fault === null && compressionOf(records, 0) !== 'none' && !isTransactional(records, 0);
+}
 
 /**
  * Judges a producer's batch and appends it. All that decides its place happens before this returns, so that the order of the
@@ -49,7 +62,7 @@ export function produce(
   const log = topic.partition(partition);
   const { settings } = topic;
   const nowMs = clock.wallMs();
-  checkBatch(records, settings, nowMs, options.version);
+  checkBatch(records, settings, nowMs, options);
   let batch = records;
   if (settings.logAppendTime) {
     // The producer may send the same bytes again: they stay as they are.
@@ -65,12 +78,8 @@ export function produce(
   };
 }
 
-function checkBatch(records: Buffer, settings: TopicSettings, nowMs: number, version: number): void {
-  // Size first: a larger batch is refused with the error that makes clients split it, whatever else is wrong with it.
-  if (records.length > settings.messageBytesMax) {
-    throw new Fault('batchTooLarge', { detail: `${records.length} bytes, of ${settings.messageBytesMax} allowed` });
-  }
-  const fault = checkProduced(records, 0, records.length, version);
+function checkBatch(records: Buffer, settings: TopicSettings, nowMs: number, options: ProduceOptions): void {
+  const fault = faultOf(records, settings, options.version);
   if (fault !== null) throw fault;
   if (compressionOf(records, 0) === 'none') {
     const recordsFault = checkRecords(records, 0);
@@ -78,7 +87,18 @@ function checkBatch(records: Buffer, settings: TopicSettings, nowMs: number, ver
   }
   if (isTransactional(records, 0)) throw new Fault('transactionsNotServed', { detail: 'the batch is transactional' });
   if (!settings.logAppendTime) checkTimestamps(records, settings, nowMs);
-  if (settings.compaction !== null) checkKeys(records);
+  if (settings.compaction === null) return;
+  const keyFault = compressionOf(records, 0) === 'none' ? shownKeysFault(records) : options.keyFault;
+  invariant(keyFault !== undefined, 'nobody looked for the keys of a compressed batch');
+  if (keyFault !== null) throw keyFault;
+}
+
+function faultOf(records: Buffer, settings: TopicSettings, version: number): Fault | null {
+  // Size first: a larger batch is refused with the error that makes clients split it, whatever else is wrong with it.
+  if (records.length > settings.messageBytesMax) {
+    return new Fault('batchTooLarge', { detail: `${records.length} bytes, of ${settings.messageBytesMax} allowed` });
+  }
+  return checkProduced(records, 0, records.length, version);
 }
 
 /** By the header alone: its first and largest timestamp stand for all, so that no batch is decompressed for it. */

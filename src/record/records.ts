@@ -92,6 +92,27 @@ export async function packedRecordsOfAsync(
   return readRecords(buffer, at, payload, packedRecord);
 }
 
+/** Whether a record has a key, and no more: nothing is allocated for what else it holds. */
+export interface RecordKey {
+  readonly offset: number;
+  readonly hasKey: boolean;
+  /** As many as PackedRecord's content has. */
+  readonly contentBytes: number;
+}
+
+/**
+ * As recordsOf, but only their keys are told of. `payload` is what payloadOf was decompressed to, and the batch's own bytes where
+ * it is not compressed.
+ */
+export function recordKeysOf(buffer: Buffer, at: number, payload: Buffer): Generator<RecordKey, void> {
+  return readRecords(buffer, at, payload, recordKey);
+}
+
+function recordKey(offset: number, _timestampMs: number, reader: VarintReader): RecordKey {
+  const contentBytes = reader.end - reader.at;
+  return { offset, hasKey: skipContent(reader), contentBytes };
+}
+
 function packedRecord(offset: number, timestampMs: number, reader: VarintReader): PackedRecord {
   return { offset, timestampMs, content: reader.bytes(reader.end - reader.at) };
 }
@@ -111,7 +132,8 @@ function logRecord(offset: number, timestampMs: number, reader: VarintReader): L
   return { offset, timestampMs, key, value, headers: readHeaders(reader) };
 }
 
-function payloadOf(buffer: Buffer, at: number): Buffer {
+/** The records of a batch as they came, compressed or not. */
+export function payloadOf(buffer: Buffer, at: number): Buffer {
   const bytes = batchBytes(buffer, at);
   if (bytes < BATCH_HEADER_BYTES || bytes > buffer.length - at) {
     throw new Fault('corruptBatch', { detail: `expected ${bytes} bytes, found ${buffer.length - at}` });
@@ -161,13 +183,7 @@ export function checkRecords(buffer: Buffer, at: number): Fault | null {
       reader.varlong();
       const offsetDelta = reader.varint();
       if (offsetDelta !== index) throw invalid(`record ${index} has offset delta ${offsetDelta}`);
-      skipNullable(reader);
-      skipNullable(reader);
-      const headers = readHeaderCount(reader);
-      for (let header = 0; header < headers; header++) {
-        if (skipNullable(reader) < 0) throw invalid(`header ${header} of a record has no key`);
-        skipNullable(reader);
-      }
+      skipContent(reader);
       endRecord(reader, index, end, batchEnd);
     }
     endRecords(reader, count);
@@ -176,6 +192,18 @@ export function checkRecords(buffer: Buffer, at: number): Fault | null {
     throw error;
   }
   return null;
+}
+
+/** Passes over all from the key to the last header; whether there is a key. */
+function skipContent(reader: VarintReader): boolean {
+  const keyBytes = skipNullable(reader);
+  skipNullable(reader);
+  const headers = readHeaderCount(reader);
+  for (let header = 0; header < headers; header++) {
+    if (skipNullable(reader) < 0) throw invalid(`header ${header} of a record has no key`);
+    skipNullable(reader);
+  }
+  return keyBytes >= 0;
 }
 
 function skipNullable(reader: VarintReader): number {

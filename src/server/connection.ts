@@ -71,6 +71,10 @@ export class Connection {
   /** Requests since the start. */
   #answered = 0;
   #willFlush = false;
+  /** While a request has work to do that comes before what is asked later. */
+  #inOrder = false;
+  /** The memory of the bytes that are being received: it becomes others'. */
+  #lent: ArrayBufferLike | null = null;
   #state: 'open' | 'ending' | 'closed' = 'open';
   readonly #awaited = new Set<ByteBudget | AnswerBudget>();
   #readerTimer: CancelTimer | null = null;
@@ -133,7 +137,9 @@ export class Connection {
     }
     this.#countRequest(bytes);
     if (this.#pendingBytes > 0) this.#senderTimer ??= this.#watchSender(this.#socket.bytesRead);
+    this.#lent = chunk.buffer;
     this.#proceed();
+    this.#lent = null;
     this.#keepInbox(chunk);
   }
 
@@ -218,7 +224,7 @@ export class Connection {
     const { responseBytesQueuedMax, requestsInFlightMax } = limits;
     const fetches = isFetch(this.#inbox[index]!);
     // One that is gone would make room by what was queued to it, and fill that by what it had asked for.
-    if (this.#socket.destroyed) return false;
+    if (this.#socket.destroyed || this.#inOrder) return false;
     // Nothing is read from the log for a reader that has not taken what was read for it before.
     if (fetches && (this.#outbox.queuedBytes > 0 || this.#slots.some(({ fetches }) => fetches))) return false;
     return (
@@ -271,6 +277,16 @@ export class Connection {
     );
   }
 
+  async #holdingOthers<T>(work: () => Promise<T>): Promise<T> {
+    this.#inOrder = true;
+    try {
+      return await work();
+    } finally {
+      this.#inOrder = false;
+      this.#proceed();
+    }
+  }
+
   #hold(slot: Slot, bytes: number): void {
     if (this.#state === 'closed') return;
     slot.heldBytes += bytes;
@@ -287,7 +303,7 @@ export class Connection {
       throw new Fault('unsupportedVersion', { detail: `${api ?? `API ${apiKey}`} version ${version}` });
     }
     const { broker, fetchSessions, responseBytes, decodedBytes, requestElementsMax } = this.#share;
-    // What is produced is in the log's own memory when the dispatcher returns; of others, bytes may be used later.
+    // What is produced is in memory of its own when the dispatcher returns; of others, bytes may be used later.
     const bytes = api === 'Produce' ? frame : Buffer.from(frame);
     const { message, elements } = readRequest(api, version, bytes, bodyStart, requestElementsMax);
     slot.decodedBytes = elements * ELEMENT_BYTES;
@@ -303,6 +319,8 @@ export class Connection {
       advertised: this.#advertised,
       fetchSessions,
       signal: this.#gone.signal,
+      lendsRecords: frame.buffer === this.#lent,
+      inOrder: <T>(work: () => Promise<T>) => this.#holdingOthers(work),
       mayWait: elements <= WAITING_ELEMENTS_MAX,
       onSent: (onTaken: OnTaken) => {
         slot.onSent = onTaken;
@@ -326,6 +344,8 @@ export class Connection {
     const answer = await dispatch('ApiVersions', request, {
       ...context,
       signal: this.#gone.signal,
+      lendsRecords: false,
+      inOrder: (work) => work(),
       mayWait: true,
       onSent: null,
       responseBytesMax: () => 0,

@@ -18,6 +18,10 @@ export interface RequestContext {
   readonly fetchSessions: FetchSessions;
   /** Aborts when the client is gone: whoever waits for its sake stops. */
   readonly signal: AbortSignal;
+  /** Whether the request's record bytes become others' when the dispatcher has returned its promise. */
+  readonly lendsRecords: boolean;
+  /** Does what cannot be done at once and yet comes before what the same client asks later: its later requests start then. */
+  readonly inOrder: <T>(work: () => Promise<T>) => Promise<T>;
   /** False for a request that takes much memory while it is in work: it is answered with what there is. */
   readonly mayWait: boolean;
   /** Where it can be known: calls back with each buffer of the answer that the operating system has taken, or nobody waits for any more. */

@@ -17,7 +17,7 @@ export function serves(api: ApiName, version: number): boolean {
 
 /**
  * Answers one request, wherever it came from: null when the protocol wants no answer. Whatever must keep the order of the
- * requests has happened when this returns its promise.
+ * requests has happened when this returns its promise, or when what was given to the context's `inOrder` has ended.
  * @throws Fault unsupportedVersion; brokerStopped; whatever an API without a common error code could not say otherwise
  */
 export async function dispatch<A extends ApiName>(

@@ -13,8 +13,8 @@ export interface Handler<A extends ApiName = ApiName> {
   /** The versions served; both inclusive. */
   readonly versions: readonly [first: number, last: number];
   /**
-   * Null when the protocol wants no answer. What must keep the order of the requests happens before this returns; the rest
-   * may follow. A thrown fault becomes the response's error code where it has one for all; else it ends the connection.
+   * Null when the protocol wants no answer. What must keep the order of the requests happens before this returns, or by way of
+   * the context's `inOrder`; the rest may follow. A thrown fault becomes the response's error code where it has one for all; else it ends the connection.
    */
   answer(request: Messages[A]['request'], context: RequestContext): Answer<A> | Promise<Answer<A>>;
   /** It changes nothing: a bug in it fails its request, not the broker. */

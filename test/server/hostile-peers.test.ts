@@ -108,6 +108,40 @@ test('mutated frames, crowded ones and bombs on many connections: a server with 
   expect(highestMb).toBeLessThan(400);
 });
 
+test('bombs for a compacted topic, which are decompressed to look for their keys: others are answered meanwhile, with bounded memory', {
+  timeout: 180_000,
+}, async () => {
+  const broker = await startProcess({ NODE_OPTIONS: '--max-old-space-size=64' });
+  const [healthy, hostile, reader] = [
+    await connect(broker.port),
+    await connect(broker.port),
+    await connect(broker.port),
+  ];
+  const PARTITIONS = 8;
+  await makeTopic(healthy, 'kept');
+  await makeTopic(healthy, 'bombed', PARTITIONS, { 'cleanup.policy': 'compact' });
+  const key = Buffer.from('k');
+  for (const compression of ['gzip', 'snappy', 'lz4', 'zstd'] as const) {
+    // Snappy makes no more of what a batch may have.
+    const value = Buffer.alloc((compression === 'snappy' ? 16 : 120) << 20);
+    // What is refused, and what is stored: it has its key.
+    const bombs = [bomb(compression), buildBatch([{ timestampMs: Date.now(), key, value }], { compression })];
+    const records = (index: number) => [bombs[index % bombs.length]!];
+    const partitionData = Array.from({ length: PARTITIONS }, (_, index) => ({ index, records: records(index) }));
+    const topicData = [{ name: 'bombed', partitionData }];
+    let isAnswered = false;
+    const bombing = hostile.request('Produce', 9, { acks: -1, timeoutMs: 60_000, topicData }).then((answer) => {
+      isAnswered = true;
+      return answer.responses[0]!.partitionResponses.map(({ errorCode }) => errorCode);
+    });
+    await reader.request('ApiVersions', 0, {});
+    expect({ compression, isAnswered }).toEqual({ compression, isAnswered: false });
+    expect((await produce(healthy, 'kept', batch(['x'], { key }))).errorCode).toBe(0);
+    expect(await bombing).toEqual([87, 0, 87, 0, 87, 0, 87, 0]);
+  }
+  expect(residentMb(broker.pid).highestMb).toBeLessThan(450);
+});
+
 test('a silent connection is closed after connections.max.idle.ms, one in use and one that waits for an answer are not', async () => {
   const settings = { 'connections.max.idle.ms': '1000' };
   const { client, server } = await startBroker({ settings });

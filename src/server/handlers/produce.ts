@@ -1,23 +1,40 @@
 import { Fault } from '../../base/faults.ts';
-import type { Broker } from '../../broker/broker.ts';
-import { KeylessRecords } from '../../broker/keyless-records.ts';
-import type { Produced, ProduceOptions } from '../../broker/produce.ts';
-import type { PartitionProduceData, TopicProduceData } from '../../wire/messages.generated.ts';
+import { hidesKeys, type Produced, type ProduceOptions } from '../../broker/produce.ts';
+import { KeylessRecords } from '../../broker/record-keys.ts';
+import type { Messages, TopicProduceData } from '../../wire/messages.generated.ts';
+import type { RequestContext } from '../context.ts';
 import { handler } from '../handler.ts';
 
 /** Versions up to 12 name topics, 13 gives their ids. */
 const TOPIC_IDS_FROM = 13;
 
-export const produce = handler('Produce', [3, 13], async (request, { broker, version }) => {
-  const { acks, transactionalId } = request;
-  const options = { acks, transactionalId, version };
+type Request = Messages['Produce']['request'];
+
+/** What is to be appended to one partition. */
+interface Part {
+  readonly topic: TopicProduceData;
+  readonly index: number;
+  records: Buffer;
+  /** What HiddenKeys found, if it was asked. */
+  keyFault?: Fault | null;
+}
+
+export const produce = handler('Produce', [3, 13], async (request, context) => {
+  const parts = request.topicData.map((topic) =>
+    topic.partitionData.map(({ index, records }): Part => ({ topic, index, records: wholeOf(records) })),
+  );
   // All appends start before the first is waited for: partitions share syncs, and requests keep their order.
-  const appends = request.topicData.map((topic) => ({
-    topic,
-    partitions: topic.partitionData.map((data) => append(broker, topic, data, options)),
-  }));
-  if (acks === 0) {
-    const all = appends.flatMap(({ partitions }) => partitions);
+  const appendAll = () => parts.map((ofTopic) => ofTopic.map((part) => append(request, part, context)));
+  const unseen = hiding(request, parts.flat(), context);
+  const appends =
+    unseen.length === 0
+      ? appendAll()
+      : await context.inOrder(async () => {
+          await lookInside(request, parts.flat(), unseen, context);
+          return appendAll();
+        });
+  if (request.acks === 0) {
+    const all = appends.flat();
     const refused = all.find(({ fault }) => fault !== null);
     // Nobody waits for an answer: closing the connection is all that the protocol leaves to say.
     if (refused !== undefined) throw refused.fault!;
@@ -26,29 +43,62 @@ export const produce = handler('Produce', [3, 13], async (request, { broker, ver
   }
   return {
     responses: await Promise.all(
-      appends.map(async ({ topic, partitions }) => ({
-        name: topic.name,
-        topicId: topic.topicId,
-        partitionResponses: await Promise.all(partitions.map(settle)),
+      request.topicData.map(async ({ name, topicId }, i) => ({
+        name,
+        topicId,
+        partitionResponses: await Promise.all(appends[i]!.map(settle)),
       })),
     ),
   };
 });
 
+/** The parts that must be looked into before anything is appended, and were not yet. */
+function hiding(request: Request, parts: readonly Part[], { broker, version }: RequestContext): readonly Part[] {
+  if (faultOf(request) !== null) return [];
+  return parts.filter(({ topic: { name, topicId }, records, keyFault }) => {
+    if (keyFault !== undefined) return false;
+    const topic = version >= TOPIC_IDS_FROM ? broker.topics.findById(topicId) : broker.topics.find(name);
+    return topic !== null && hidesKeys(topic, records, version);
+  });
+}
+
+/** Looks into what hides its keys, one after the other, so that clients with less to look into come in between. */
+async function lookInside(
+  request: Request,
+  parts: readonly Part[],
+  unseen: readonly Part[],
+  context: RequestContext,
+): Promise<void> {
+  const { broker } = context;
+  if (context.lendsRecords) for (const part of parts) part.records = Buffer.from(part.records);
+  const sinceMs = broker.clock.monotonicMs();
+  // Meanwhile another topic may become a compacted one.
+  for (let hidden = unseen; hidden.length > 0; hidden = hiding(request, parts, context)) {
+    for (const part of hidden) {
+      part.keyFault = await broker.hiddenKeys.faultOf(part.records, sinceMs);
+      if (broker.stopped !== null) throw broker.stopped;
+    }
+  }
+}
+
+/** What a request is refused for as a whole. */
+function faultOf({ acks, transactionalId }: Request): Fault | null {
+  if (transactionalId !== null) return new Fault('transactionsNotServed', { detail: JSON.stringify(transactionalId) });
+  if (acks !== -1 && acks !== 0 && acks !== 1) return new Fault('invalidRequiredAcks', { detail: `found ${acks}` });
+  return null;
+}
+
 type Append = { index: number; produced: Produced; fault: null } | { index: number; produced: null; fault: Fault };
 
-function append(
-  broker: Broker,
-  { name, topicId }: TopicProduceData,
-  { index, records }: PartitionProduceData,
-  { acks, transactionalId, version }: { acks: number; transactionalId: string | null; version: number },
-): Append {
+function append(request: Request, part: Part, { broker, version }: RequestContext): Append {
+  const { index, records, keyFault } = part;
   try {
-    if (transactionalId !== null) throw new Fault('transactionsNotServed', { detail: JSON.stringify(transactionalId) });
-    if (acks !== -1 && acks !== 0 && acks !== 1) throw new Fault('invalidRequiredAcks', { detail: `found ${acks}` });
+    const refused = faultOf(request);
+    if (refused !== null) throw refused;
+    const { name, topicId } = part.topic;
     const topic = version >= TOPIC_IDS_FROM ? broker.topics.getById(topicId) : broker.topics.get(name);
-    const options: ProduceOptions = { acks, version };
-    const produced = broker.produce(topic, index, wholeOf(records), options);
+    const options: ProduceOptions = { acks: request.acks as ProduceOptions['acks'], version, keyFault };
+    const produced = broker.produce(topic, index, records, options);
     return { index, produced, fault: null };
   } catch (error) {
     if (error instanceof Fault) return { index, produced: null, fault: error };

@@ -1,0 +1,105 @@
+import type { Clock } from '../base/clock.ts';
+import { Fault } from '../base/faults.ts';
+import { limits } from '../base/limits.ts';
+import { Pace } from '../base/pace.ts';
+import { Semaphore } from '../base/semaphore.ts';
+import { compressionOf } from '../record/batch.ts';
+import { type Codecs, threadedCodecs } from '../record/compression.ts';
+import { payloadOf, type RecordKey, recordKeysOf } from '../record/records.ts';
+
+/** Of a batch; whoever sent more without a key learns as much from these. */
+const TOLD_MAX = 100;
+
+/** More than Node ever takes out of memory that others have a part in. */
+const RELEASED_BYTES_MIN = 1024 * 1024;
+
+/** A batch for a compacted topic with records that have no key: which they are, as KIP-467 tells producers. */
+export class KeylessRecords extends Fault {
+  /** By their place in the batch. */
+  readonly indexes: readonly number[];
+
+  constructor(indexes: readonly number[]) {
+    super('recordRefused', { detail: `record ${indexes[0]} has no key, which a compacted topic needs` });
+    this.indexes = indexes;
+  }
+}
+
+/** What a sound batch that is not compressed must be refused for; null for nothing. */
+export function shownKeysFault(records: Buffer): KeylessRecords | null {
+  const keyless = new Keyless();
+  for (const record of recordKeysOf(records, 0, payloadOf(records, 0))) if (keyless.note(record)) break;
+  return keyless.fault;
+}
+
+/**
+ * Checks the keys of compressed batches without holding up the event loop. A small batch may hold much, so few are decompressed
+ * at once; the others wait in the order in which they came.
+ */
+export class HiddenKeys {
+  readonly #codecs: Codecs;
+  readonly #reads: Semaphore;
+  readonly #clock: Clock;
+  readonly #pace: Pace;
+  readonly #checks = new Semaphore(limits.keyChecksAtOnceMax);
+
+  /** `reads`: the turns in which threads are used, so that some are left for syncs. */
+  constructor(codecs: Codecs | undefined, reads: Semaphore, clock: Clock) {
+    this.#codecs = codecs ?? threadedCodecs;
+    this.#reads = reads;
+    this.#clock = clock;
+    this.#pace = new Pace(clock, Number.POSITIVE_INFINITY, () => {});
+  }
+
+  /**
+   * What a batch must be refused for: records without a key, or that it cannot be read; null for nothing. `sinceMs`: when its
+   * request came.
+   */
+  faultOf(records: Buffer, sinceMs: number): Promise<Fault | null> {
+    return this.#checks.run(async () => {
+      if (this.#clock.monotonicMs() - sinceMs > limits.keyChecksWaitMaxMs) return new Fault('requestTimedOut');
+      try {
+        return await this.#check(records);
+      } catch (error) {
+        if (error instanceof Fault) return error;
+        throw error;
+      }
+    });
+  }
+
+  async #check(records: Buffer): Promise<Fault | null> {
+    const compressed = payloadOf(records, 0);
+    const payload = await this.#reads.run(() => this.#codecs.decompress(compressionOf(records, 0), compressed));
+    const keyless = new Keyless();
+    try {
+      for (const record of recordKeysOf(records, 0, payload)) {
+        if (keyless.note(record)) break;
+        // Its content is passed over, which is faster than to copy it.
+        const pause = this.#pace.items(1, record.contentBytes / 4);
+        if (pause !== null) await pause;
+      }
+    } finally {
+      release(payload);
+    }
+    return keyless.fault;
+  }
+}
+
+/** Gives back at once what the garbage collector would keep for a while, unless it may be a part of something else. */
+function release(payload: Buffer): void {
+  const { buffer } = payload;
+  if (payload.length >= RELEASED_BYTES_MIN && buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
+
+class Keyless {
+  readonly #indexes: number[] = [];
+
+  /** Whether enough is known. */
+  note({ offset, hasKey }: RecordKey): boolean {
+    if (!hasKey) this.#indexes.push(offset);
+    return this.#indexes.length === TOLD_MAX;
+  }
+
+  get fault(): KeylessRecords | null {
+    return this.#indexes.length === 0 ? null : new KeylessRecords(this.#indexes);
+  }
+}
