@@ -16,6 +16,7 @@ import { mustRoll, nextSegment } from './next-segment.ts';
 import { type PendingBatch, PendingBatches } from './pending-batches.ts';
 import type { ProducerState, StoredBatch, Undo } from './producer-state.ts';
 import { proveAll, type RecoveredLog, recoverLog } from './recovery.ts';
+import { RefusedWrites } from './refused-writes.ts';
 import type { Segment } from './segment.ts';
 import { SegmentRemoval } from './segment-removal.ts';
 import type { Appended } from './syncer.ts';
@@ -54,6 +55,7 @@ export class PartitionLog {
   #held: PendingBatch[] = [];
   readonly #unsynced = new UnsyncedBatches();
   readonly #filing: LogFiling;
+  readonly #refusedWrites: RefusedWrites;
   /** Where in the active segment the last record before writtenNext ends. */
   #writtenPosition: number;
   /** Of the write loop, of a round of the journal for what is pending, or of `roll`. */
@@ -76,6 +78,7 @@ export class PartitionLog {
     this.epochs = log.epochs;
     this.epochs.cutStart(log.logStart);
     this.producers = log.producers;
+    this.#refusedWrites = new RefusedWrites(context, folder);
     this.#filing = new LogFiling(this, context);
     this.#tail = new CachedTail(context.cache);
     this.#audience = new Audience(this.marks, settings, context.clock, () => context.syncer.request(this));
@@ -433,10 +436,7 @@ export class PartitionLog {
     for (const { ahead } of lost) ahead?.refuse(error);
     this.marks.rollBack();
     this.#tail.clear();
-    this.#context.logger.error(
-      { folder: this.folder, batches: lost.length, err: error },
-      'a write failed; its batches are refused',
-    );
+    this.#refusedWrites.tell(lost.length, error);
     this.#audience.refuseUnwritten(error);
     this.#context.syncer.refused(error);
     if (!(error instanceof Fault)) this.fail(error);

@@ -106,6 +106,25 @@ describe('a write fails', () => {
     await withLogOf(root, async (opened) => expect(opened.marks.acceptedNext).toBe(stored));
   });
 
+  test('for want of room, again and again: it is told once a second, with how many; another failure at once', async () => {
+    let fault: Fault | null = full();
+    const context = failing(tempFolder(), (call) => (isWrite(call) ? fault : null));
+    const log = await openLog(context, oneSegment);
+    const refuse = async (times: number): Promise<void> => {
+      for (let i = 0; i < times; i += 1) await failureOf(append(context, log, numbered(0)));
+    };
+    const told = () => context.warnings.filter(({ message }) => message.startsWith('writes failed'));
+    await refuse(20);
+    expect(told()).toMatchObject([{ facts: { writes: 1, batches: 1, err: { fault: 'diskFull' } } }]);
+    context.clock.advance(1000);
+    await refuse(5);
+    expect(told().slice(1)).toMatchObject([{ facts: { writes: 20, batches: 20 } }]);
+    fault = broken();
+    await refuse(1);
+    expect(told().slice(2)).toMatchObject([{ facts: { writes: 5, err: { fault: 'diskError' } } }]);
+    await kill(log);
+  });
+
   test('while it runs, more is accepted: what came after it is refused with it', async () => {
     const root = tempFolder();
     let arrived = 0;
