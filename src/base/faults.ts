@@ -44,7 +44,7 @@ export const faults = {
   invalidConfig: { kafka: 'INVALID_CONFIG', says: 'a setting is unknown or its value is out of range' },
   offsetOutOfRange: {
     kafka: 'OFFSET_OUT_OF_RANGE',
-    says: 'the offset lies outside the partition; reset to earliest or latest',
+    says: 'the offset lies outside the partition; choose one within it, or earliest or latest',
   },
   fencedLeaderEpoch: {
     kafka: 'FENCED_LEADER_EPOCH',

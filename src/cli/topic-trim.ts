@@ -30,6 +30,9 @@ export const topicTrim = defineCommand({
     { run: '$0 topic trim orders --before-time -7d', does: 'Only the last week stays' },
     { run: '$0 topic trim orders --before end', does: 'Every record goes, the topic stays' },
   ],
+  notes:
+    'Whole files go at once, and with them their room on the disk; records before the offset that share a file with later ones are only hidden. ' +
+    'Only topics whose cleanup.policy includes delete can be trimmed, on Apache Kafka as well.',
   async run(args) {
     const { name, before, beforeTime, partition: partitions } = args;
     if ((before === undefined) === (beforeTime === undefined)) {

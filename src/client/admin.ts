@@ -1,4 +1,5 @@
 import { Fault, faultFromKafka } from '../base/faults.ts';
+import { kafkaErrors } from '../base/kafka-errors.ts';
 import { ZERO_UUID } from '../base/random.ts';
 import type { Draft } from '../wire/codec.ts';
 import type { ApiName, Messages } from '../wire/messages.generated.ts';
@@ -185,13 +186,25 @@ export class Admin {
           timeoutMs: this.#timeoutMs,
         });
         for (const result of topics.flatMap((one) => one.partitions)) {
-          throwIf(result.errorCode, `topic ${name}, partition ${partition}`);
+          await this.#checkTrimmed(result.errorCode, name, partition, offset);
           starts.set(partition, result.lowWatermark);
         }
         open.delete(partition);
       }
     });
     return starts;
+  }
+
+  /** Brokers answer with a code alone. */
+  async #checkTrimmed(code: number, name: string, partition: number, offset: number | 'latest'): Promise<void> {
+    let what = `topic ${name}, partition ${partition}`;
+    if (code === kafkaErrors.POLICY_VIOLATION.code) {
+      what += ': only where cleanup.policy includes delete are records deleted before an offset';
+    } else if (code === kafkaErrors.OFFSET_OUT_OF_RANGE.code) {
+      const end = (await this.offsets(name, 'latest', { partitions: [partition] })).get(partition)?.offset;
+      what += ` ends at offset ${end}, before ${offset}`;
+    }
+    throwIf(code, what);
   }
 
   /** Where in each partition a target lies now. @throws Fault unknownTopic, invalidArgument. */

@@ -33,11 +33,21 @@ besideEachBroker('the commands', ({ name: brokerName, broker, folder, cli, done 
     expect(await json(['topic', 'trim', name, '-p', '0', '--before', '2'])).toMatchObject({
       partitions: [{ partition: 0, earliest: 2 }],
     });
+    const pastEnd = await cli(['topic', 'trim', name, '-p', '0', '--before', '4000']);
+    expect([pastEnd.code, pastEnd.err]).toEqual([4, expect.stringMatching(/partition 0.* ends .*offset 3.* 4000/)]);
+    expect(pastEnd.err).not.toContain('reset');
     await done(['topic', 'trim', name, '--before', 'end']);
     expect((await json(['offsets', name])).partitions[0]).toEqual({ partition: 0, earliest: 3, latest: 3, count: 0 });
 
     expect((await done(['topic', 'delete', name])).out).toBe(`deleted ${name}\n`);
     expect((await cli(['topic', 'describe', name])).code).toBe(4);
+  });
+
+  test('a trim of a topic that is only compacted is refused with the reason', async () => {
+    const name = await newTopic('--set', 'cleanup.policy=compact');
+    await done(['produce', name, '-K', ':'], { input: 'k:v\n' });
+    const { code, err } = await cli(['topic', 'trim', name, '--before', '1']);
+    expect([code, isOneLine(err), err]).toEqual([4, true, expect.stringMatching(/cleanup\.policy.*delete/)]);
   });
 
   test('what follows "--" is names for every command, also where it looks like flags', async () => {
