@@ -104,7 +104,7 @@ function textOf(
   const places = logs.flatMap(({ log, damaged }) =>
     damaged.map(
       ({ position, bytes, firstOffset, nextOffset, what }) =>
-        `${log.label}: offsets ${firstOffset} to ${nextOffset - 1} are damaged, ${bytes} bytes at ${position}: ${visible(what)}\n`,
+        `${log.label}: offsets ${firstOffset} to ${nextOffset - 1} are ${bytes === 0 ? 'missing' : `damaged, ${bytes} bytes`} at ${position}: ${visible(what)}\n`,
     ),
   );
   const lines = WORST_FIRST.map((worth) =>
@@ -125,5 +125,7 @@ function textOf(
     bytesAfter,
     from === null ? path : `${path} (from ${from})`,
   ]);
-  return `${text}${text === '' ? '' : '\n'}${table(['FILE IS', 'BYTES BEFORE', 'AFTER', 'PATH'], rows)}`;
+  // What a broker says of it is said when it is done.
+  const intro = dryRun && text !== '' ? 'nothing was done; what a repair would say:\n' : '';
+  return `${intro}${text}${text === '' ? '' : '\n'}${table(['FILE IS', 'BYTES BEFORE', 'AFTER', 'PATH'], rows)}`;
 }
