@@ -227,6 +227,9 @@ async function emptyLog(
   const quarantine = await Quarantine.open(context, folder);
   await quarantine.trim(start);
   const producers = new ProducerState();
-  const ends = { logStart: start, endNext: start, provenSegmentBase: -1 };
-  return { segments: [segment], ...ends, epochs, producers, quarantine, cutBytes: 0 };
+  const ends = { logStart: start, endNext: start };
+  const log = { segments: [segment], ...ends, epochs, producers, quarantine, cutBytes: 0 };
+  // The one that is there names a file that is gone: the next start would take it for records that were deleted.
+  const isProven = start > 0 && (await proveIfThereIsRoom(context, folder, log));
+  return { ...log, provenSegmentBase: isProven ? start : -1 };
 }

@@ -68,6 +68,17 @@ test('a log that must have had a checkpoint and has none is not sound, as the st
   expect((await verify(fresh)).code).toBe(0);
 });
 
+test('a log of which no file is left is told of by one repair, which settles where it goes on', async () => {
+  const { data, partition } = await folders.copy(stopped);
+  for (const file of await logsIn(partition)) await rm(file);
+  expect((await verify(data)).code).toBe(7);
+  const repaired = await runCli(['log', 'repair', data]);
+  const told = expect.stringContaining('the segment files of a partition are gone');
+  expect([repaired.code, repaired.out]).toEqual([7, told]);
+  const { code, logs } = await verify(data);
+  expect([code, logs[0]]).toMatchObject([0, { logStart: RECORDS, records: 0 }]);
+});
+
 test('of a file that is gone from the middle, verify and repair name both files around it', async () => {
   const { data, partition } = await folders.copy(stopped);
   const [before, gone, after] = (await logsIn(partition)).map((file) => path.relative(data, file));
@@ -268,6 +279,6 @@ test('what is damaged is called what it is', async () => {
   const ledger = await folders.copy(stopped);
   await flip(path.join(ledger.data, 'ledger', 'cluster', '00000000000000000000.log'), 80);
   const failure = await Millrace.open(ledger.data).catch((error: unknown) => error as Error);
-  expect(String(failure)).toMatch(/records are damaged; no stored record was changed: .*ledger\/cluster/);
+  expect(String(failure)).toMatch(/records are damaged; no stored record was changed.*: .*ledger\/cluster/);
   expect(String(failure)).not.toContain('record batch');
 });
