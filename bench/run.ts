@@ -8,8 +8,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { Admin } from '@platformatic/kafka';
+import { countOf, optionsOf, refuse } from '../test/proof-options.ts';
 import { type BrokerProcess, freePort } from '../tools/broker-process.ts';
 import { fetchKafka } from '../tools/kafka.ts';
 import { type Contestant, contestants } from './contestants.ts';
@@ -76,23 +76,25 @@ async function deleteTopic(broker: BrokerProcess, topic: string): Promise<void> 
   await admin.close();
 }
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    'records-100b': { type: 'string', default: '5000000' },
-    'records-1kb': { type: 'string', default: '1000000' },
-    acks: { type: 'string', default: 'all' },
-    only: { type: 'string' },
-    json: { type: 'string' },
-  },
+const values = optionsOf({
+  rounds: { type: 'string', default: '5' },
+  'records-100b': { type: 'string', default: '5000000' },
+  'records-1kb': { type: 'string', default: '1000000' },
+  acks: { type: 'string', default: 'all' },
+  only: { type: 'string' },
+  json: { type: 'string' },
 });
-const only = values.only?.split(',') ?? contestants.map(({ name }) => name);
+const rounds = countOf('rounds', values.rounds, 0);
+const names = contestants.map(({ name }) => name);
+const only = values.only?.split(',') ?? names;
+const unknown = only.find((name) => !names.includes(name));
+if (unknown !== undefined) refuse(`--only: there is no ${unknown}, but ${names.join(', ')}`);
 const chosen = contestants.filter(({ name }) => only.includes(name));
 const missing = [fetchKafka(), ...chosen.map((contestant) => contestant.missing())].find((reason) => reason);
 if (missing !== undefined) throw new Error(missing);
 const sizes = [
-  { recordBytes: 100, records: Number(values['records-100b']) },
-  { recordBytes: 1_000, records: Number(values['records-1kb']) },
+  { recordBytes: 100, records: countOf('records-100b', values['records-100b'], 0) },
+  { recordBytes: 1_000, records: countOf('records-1kb', values['records-1kb'], 0) },
 ];
 const loads = sizes
   .filter(({ records }) => records > 0)
@@ -103,7 +105,7 @@ const workDir = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
 try {
   const entrants: Entrant[] = [];
   for (const contestant of chosen) entrants.push(await enter(contestant, workDir));
-  for (let round = 0; round <= Number(values.rounds); round += 1) {
+  for (let round = 0; round <= rounds; round += 1) {
     const first = round % entrants.length;
     for (const entrant of [...entrants.slice(first), ...entrants.slice(0, first)]) await turn(entrant, loads, round);
   }

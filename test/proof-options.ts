@@ -10,13 +10,28 @@ export function refuse(says: string): never {
 
 /** The values of a command's options, by their names. */
 export function optionsOf<const T extends ParseArgsOptionsConfig>(options: T) {
+  const args = withNegatives(process.argv.slice(2));
+  const known = Object.keys(options).map((name) => `--${name}`);
+  if (args.includes('--help')) {
+    console.log(`options: ${known.join(', ')}`);
+    process.exit(0);
+  }
   try {
-    return parseArgs({ options }).values;
+    return parseArgs({ args, options }).values;
   } catch (error) {
     if (!String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS')) throw error;
-    const known = Object.keys(options).map((name) => `--${name}`);
     return refuse(`${(error as Error).message}. There are ${known.join(', ')}`);
   }
+}
+
+/** A number below zero after an option's name is its value, and not an option that nobody knows. */
+function withNegatives(args: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const arg of args) {
+    if (/^-\d/.test(arg) && /^--[^=]+$/.test(joined.at(-1) ?? '')) joined.push(`${joined.pop()}=${arg}`);
+    else joined.push(arg);
+  }
+  return joined;
 }
 
 /** A count that an option gives. */

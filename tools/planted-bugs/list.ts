@@ -23,3 +23,8 @@ export const plantedBugs: Readonly<Record<string, readonly PlantedBug[]>> = {
 };
 
 export const allBugs: readonly PlantedBug[] = Object.values(plantedBugs).flat();
+
+/** Those whose names contain a text, in letters of either case. */
+export function bugsNamed(text: string): readonly PlantedBug[] {
+  return allBugs.filter(({ name }) => name.toLowerCase().includes(text.toLowerCase()));
+}

@@ -1,30 +1,31 @@
 // Plants each bug of the list in a copy of the project, one at a time, and sees whether the harness catches it:
 //   npm run planted-bugs -- [--only <text of a name>] [--jobs 2] [--every] [--sample <number> --seed <seed>] [--write]
 import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
+import { countOf, optionsOf, refuse } from '../../test/proof-options.ts';
 import { writePage } from '../generate-docs.ts';
 import { failuresWithoutBug, missed } from './catching.ts';
 import { CopiedTree, placesOf } from './copied-tree.ts';
-import { allBugs } from './list.ts';
+import { bugsNamed } from './list.ts';
 import { type Catch, describeCatch, type PlantedBug } from './planted-bug.ts';
 
 const COMPILE_TIME_LIMIT_MS = 3 * 60_000;
 
-const { values: options } = parseArgs({
-  options: {
-    /** Those bugs alone whose names contain this. */
-    only: { type: 'string', default: '' },
-    /** Bugs planted at once, each in a copy of its own. */
-    jobs: { type: 'string', default: String(availableParallelism()) },
-    /** Runs all that is to catch a bug, not only the first. */
-    every: { type: 'boolean', default: false },
-    /** So many of them, chosen by the seed. */
-    sample: { type: 'string' },
-    seed: { type: 'string', default: '1' },
-    /** Writes docs/planted-bugs.md, if all were caught. */
-    write: { type: 'boolean', default: false },
-  },
+const options = optionsOf({
+  /** Those bugs alone whose names contain this. */
+  only: { type: 'string', default: '' },
+  /** Bugs planted at once, each in a copy of its own. */
+  jobs: { type: 'string', default: String(availableParallelism()) },
+  /** Runs all that is to catch a bug, not only the first. */
+  every: { type: 'boolean', default: false },
+  /** So many of them, chosen by the seed. */
+  sample: { type: 'string' },
+  seed: { type: 'string', default: '1' },
+  /** Writes docs/planted-bugs.md, if all were caught. */
+  write: { type: 'boolean', default: false },
 });
+const jobs = countOf('jobs', options.jobs);
+const sample = options.sample === undefined ? null : countOf('sample', options.sample);
+const seed = countOf('seed', options.seed, 0);
 
 process.exitCode = await run();
 
@@ -33,7 +34,7 @@ async function run(): Promise<number> {
   const lost = bugs.filter((bug) => placesOf(bug) !== 1);
   for (const { name, file, find } of lost) console.error(`${name}: ${file} does not have, or has twice: ${find}`);
   if (lost.length > 0) return 1;
-  const trees = Array.from({ length: Math.min(Number(options.jobs), bugs.length) }, () => new CopiedTree());
+  const trees = Array.from({ length: Math.min(jobs, bugs.length) }, () => new CopiedTree());
   try {
     const complaint = (await complaintOfTypes(trees[0]!, bugs)) ?? (await complaintOfHarness(trees[0]!, bugs));
     if (complaint !== null) {
@@ -57,13 +58,13 @@ async function run(): Promise<number> {
   }
 }
 
-function chosen(): PlantedBug[] {
-  const bugs = allBugs.filter(({ name }) => name.includes(options.only));
-  if (bugs.length === 0) throw new Error(`no bug has ${JSON.stringify(options.only)} in its name`);
-  if (options.sample === undefined) return bugs;
+function chosen(): readonly PlantedBug[] {
+  const bugs = bugsNamed(options.only);
+  if (bugs.length === 0) refuse(`--only: no bug has ${JSON.stringify(options.only)} in its name`);
+  if (sample === null) return bugs;
   // Spread over the list, whose neighbours are of one part: each seed begins elsewhere.
-  const stride = Math.max(1, Math.floor(bugs.length / Number(options.sample)));
-  return bugs.filter((_, i) => i % stride === Number(options.seed) % stride).slice(0, Number(options.sample));
+  const stride = Math.max(1, Math.floor(bugs.length / sample));
+  return bugs.filter((_, i) => i % stride === seed % stride).slice(0, sample);
 }
 
 function catchesOf({ caughtBy }: PlantedBug): readonly Catch[] {
@@ -74,7 +75,7 @@ function catchesOf({ caughtBy }: PlantedBug): readonly Catch[] {
 async function complaintOfHarness(tree: CopiedTree, bugs: readonly PlantedBug[]): Promise<string | null> {
   const startedMs = performance.now();
   const distinct = [...new Map(bugs.flatMap(catchesOf).map((by) => [describeCatch(by), by])).values()];
-  const failures = await failuresWithoutBug(tree, distinct, Number(options.jobs));
+  const failures = await failuresWithoutBug(tree, distinct, jobs);
   if (failures !== null) return `without a bug:\n${failures}`;
   console.log(`${distinct.length} tests and simulations are green without a bug (${seconds(startedMs)})`);
   return null;
