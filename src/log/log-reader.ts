@@ -229,8 +229,8 @@ export class LogReader {
     const windowBytes = (): number => Math.min(Math.max(limits.bytesMax, 0), WINDOW_BYTES) + SLACK_BYTES;
     let wanted = windowBytes();
     while (position + BATCH_HEADER_BYTES <= segment.sizeBytes) {
-      const window = await this.#window(segment, position, wanted);
-      const { bytes } = window;
+      const window = await this.#readableWindow(segment, position, wanted);
+      const { bytes, failure } = window;
       let at = 0;
       while (bytes.length - at >= BATCH_HEADER_BYTES) {
         const size = batchBytes(bytes, at);
@@ -254,9 +254,13 @@ export class LogReader {
         }
         at += size;
       }
-      wanted = at > 0 ? windowBytes() : Math.max(batchBytes(bytes, 0), windowBytes());
-      position += at;
+      const firstBytes = batchBytes(bytes, 0);
       window.giveBack();
+      // The batch may end before the place that the disk cannot read.
+      if (at === 0 && failure !== null && firstBytes >= wanted) throw failure;
+      const more = failure === null ? Math.max(firstBytes, windowBytes()) : firstBytes;
+      wanted = at > 0 ? windowBytes() : more;
+      position += at;
     }
     throw segment.damaged(position, `offset ${offset} is missing`);
   }
@@ -271,6 +275,19 @@ export class LogReader {
     return keep(window!, found.start, found.end, found.nextOffset);
   }
 
+  /** As much of a window as the disk can read of its beginning, in a few attempts; `failure` is what kept it from the rest. */
+  async #readableWindow(segment: Segment, position: number, bytes: number): Promise<Window & { failure: unknown }> {
+    let failure: unknown = null;
+    for (let wanted = bytes; ; wanted = Math.max(SLACK_BYTES, Math.floor(wanted / 8))) {
+      try {
+        return { ...(await this.#window(segment, position, wanted)), failure };
+      } catch (error) {
+        if (!isFault(error, 'diskError') || wanted <= SLACK_BYTES) throw error;
+        failure ??= error;
+      }
+    }
+  }
+
   /** What few ask for is not worth one of the large buffers. */
   async #window(segment: Segment, position: number, bytes: number): Promise<Window> {
     if (bytes > READ_BUFFER_BYTES || bytes < READ_BUFFER_BYTES * ANSWERED_SHARE_MIN) {
@@ -278,7 +295,10 @@ export class LogReader {
       return { bytes: own, memoryBytes: own.length, giveBack: () => {} };
     }
     const buffer = this.#buffers.take();
-    const read = await segment.read(position, bytes, buffer);
+    const read = await segment.read(position, bytes, buffer).catch((error: unknown) => {
+      this.#buffers.give(buffer);
+      throw error;
+    });
     return { bytes: read, memoryBytes: buffer.length, giveBack: () => this.#buffers.give(buffer) };
   }
 }

@@ -1,5 +1,8 @@
+import fs from 'node:fs';
+import path from 'node:path';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
+import type { Disk, DiskFile } from '../../src/disk/disk.ts';
 import { realDisk } from '../../src/disk/real-disk.ts';
 import { batchesIn } from '../../src/record/batch.ts';
 import { recordsOf } from '../../src/record/records.ts';
@@ -79,3 +82,51 @@ test('whoever asks by time, or for the files, is told of one that cannot be read
   expect((await described(1)).errorMessage).toContain(bad.logPath);
   expect(await listed(FIRST_TIMESTAMP_MS)).toMatchObject({ errorCode: 0, offset: 0 });
 });
+
+test('what lies before and behind a bad place of a file is served', async () => {
+  const folder = tempFolder();
+  const first = await startBroker({ folder });
+  const sender = await connect(first.port);
+  await makeTopic(sender, 'orders');
+  for (let i = 0; i < 8; i += 1) await produce(sender, 'orders', batch([`r${i} ${'.'.repeat(100_000)}`]));
+  const file = path.join(folder, first.broker.topics.get('orders').partition(0).activeSegment.logPath);
+  sender.end();
+  await first.stop();
+
+  const starts = [...batchesIn(fs.readFileSync(file))];
+  for (const badByte of [starts[4]!, starts[4]! + 5_000, starts[4]! + 90_000]) {
+    const disk = realDisk(folder);
+    const open: Disk['open'] = async (name, mode) => {
+      const opened = await disk.open(name, mode);
+      if (path.join(folder, name) !== file) return opened;
+      const read: DiskFile['read'] = async (buffer, position) => {
+        if (position <= badByte && badByte < position + buffer.length) throw problem('EIO', name, 'read');
+        return opened.read(buffer, position);
+      };
+      return { ...withMethods(opened), read };
+    };
+    const { port, stop } = await startBroker({ folder, disk: { ...disk, open } });
+    const client = await connect(port);
+    const served: number[] = [];
+    for (let offset = 0; offset < 8; offset += 1) {
+      const { errorCode, records } = await fetchFrom(client, 'orders', { offset });
+      expect([offset, errorCode]).toEqual([offset, offset === 4 ? STORAGE_ERROR : 0]);
+      const [at] = batchesIn(Buffer.concat([records ?? []].flat()));
+      if (at !== undefined) served.push(offset);
+    }
+    expect(served).toEqual([0, 1, 2, 3, 5, 6, 7]);
+    client.end();
+    await stop();
+  }
+});
+
+function withMethods(file: DiskFile): DiskFile {
+  return {
+    read: (buffer, position) => file.read(buffer, position),
+    write: (buffers, position) => file.write(buffers, position),
+    sync: () => file.sync(),
+    truncate: (sizeBytes) => file.truncate(sizeBytes),
+    size: () => file.size(),
+    close: () => file.close(),
+  };
+}
