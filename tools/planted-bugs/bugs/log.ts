@@ -279,4 +279,25 @@ export const logBugs: readonly PlantedBug[] = [
       ),
     ],
   },
+  {
+    name: 'file that cannot be read not told of',
+    wrong: 'A bad sector under a partition shows in no log: its readers wait, and nobody learns why.',
+    file: 'src/log/log-reader.ts',
+    find: "if (!isFault(error, 'corruptBatch')) throw this.failures.noted(error, segment);",
+    replace: "if (!isFault(error, 'corruptBatch')) throw error;",
+    caughtBy: [
+      test(
+        'server/unreadable-files',
+        'readers of a file that the disk cannot read are told so, and so is the log, again each minute; the others are served',
+      ),
+    ],
+  },
+  {
+    name: 'all of a read refused for one bad sector',
+    wrong: 'A bad sector takes up to a mebibyte of sound records before it along: no reader gets them.',
+    file: 'src/log/log-reader.ts',
+    find: "if (!isFault(error, 'diskError') || wanted <= SLACK_BYTES) throw error;",
+    replace: 'throw error;',
+    caughtBy: [test('server/unreadable-files', 'what lies before and behind a bad place of a file is served')],
+  },
 ];
