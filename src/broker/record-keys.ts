@@ -1,14 +1,21 @@
-import type { Clock } from '../base/clock.ts';
+import { type Clock, sleep } from '../base/clock.ts';
 import { Fault } from '../base/faults.ts';
 import { limits } from '../base/limits.ts';
 import { Pace } from '../base/pace.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import { compressionOf } from '../record/batch.ts';
-import { type Codecs, threadedCodecs } from '../record/compression.ts';
+import { type Codecs, decompressSync, threadedCodecs } from '../record/compression.ts';
 import { payloadOf, type RecordKey, recordKeysOf } from '../record/records.ts';
 
 /** Of a batch; whoever sent more without a key learns as much from these. */
 const TOLD_MAX = 100;
+
+/** What comes out of a batch that is decompressed at once: another thread would take longer to be asked. */
+const AT_ONCE_BYTES_MAX = 64 * 1024;
+/** … and of all such batches in one turn of the event loop: a millisecond or two of work. */
+const TURN_BYTES_MAX = 256 * 1024;
+/** What such a batch costs beside, in bytes of work. */
+const BATCH_BYTES = 8 * 1024;
 
 /** More than Node ever takes out of memory that others have a part in. */
 const RELEASED_BYTES_MIN = 1024 * 1024;
@@ -26,14 +33,19 @@ export class KeylessRecords extends Fault {
 
 /** What a sound batch that is not compressed must be refused for; null for nothing. */
 export function shownKeysFault(records: Buffer): KeylessRecords | null {
+  return keysFault(records, payloadOf(records, 0));
+}
+
+function keysFault(records: Buffer, payload: Buffer): KeylessRecords | null {
   const keyless = new Keyless();
-  for (const record of recordKeysOf(records, 0, payloadOf(records, 0))) if (keyless.note(record)) break;
+  for (const record of recordKeysOf(records, 0, payload)) if (keyless.note(record)) break;
   return keyless.fault;
 }
 
 /**
- * Checks the keys of compressed batches without holding up the event loop. A small batch may hold much, so few are decompressed
- * at once; the others wait in the order in which they came.
+ * Checks the keys of compressed batches without holding up the event loop. Those that hold little are looked into at once, as many as
+ * a turn of the loop has room for. A few bytes may hold much, so of the others few are decompressed at a time; the rest wait
+ * in the order in which they came.
  */
 export class HiddenKeys {
   readonly #codecs: Codecs;
@@ -41,6 +53,8 @@ export class HiddenKeys {
   readonly #clock: Clock;
   readonly #pace: Pace;
   readonly #checks = new Semaphore(limits.keyChecksAtOnceMax);
+  #turnBytes = 0;
+  #nextTurn: Promise<void> = Promise.resolve();
 
   /** `reads`: the turns in which threads are used, so that some are left for syncs. */
   constructor(codecs: Codecs | undefined, reads: Semaphore, clock: Clock) {
@@ -50,11 +64,33 @@ export class HiddenKeys {
     this.#pace = new Pace(clock, Number.POSITIVE_INFINITY, () => {});
   }
 
+  /** As faultOf, of a batch that holds little; undefined when it may not, or the turn has no room for it. */
+  faultAtOnce(records: Buffer): Fault | null | undefined {
+    const compressed = payloadOf(records, 0);
+    if (compressed.length > AT_ONCE_BYTES_MAX || this.#turnBytes >= TURN_BYTES_MAX) return undefined;
+    if (this.#turnBytes === 0) this.#nextTurn = sleep(this.#clock, 0).then(() => void (this.#turnBytes = 0));
+    this.#turnBytes += BATCH_BYTES;
+    try {
+      const bytesMax = AT_ONCE_BYTES_MAX;
+      const payload = decompressSync(compressionOf(records, 0), compressed, { bytesMax });
+      this.#turnBytes += payload.length;
+      return keysFault(records, payload);
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      // Whether it holds too much or cannot be read, the long way tells.
+      this.#turnBytes += AT_ONCE_BYTES_MAX;
+      return undefined;
+    }
+  }
+
   /**
    * What a batch must be refused for: records without a key, or that it cannot be read; null for nothing. `sinceMs`: when its
    * request came.
    */
-  faultOf(records: Buffer, sinceMs: number): Promise<Fault | null> {
+  async faultOf(records: Buffer, sinceMs: number): Promise<Fault | null> {
+    if (this.#turnBytes >= TURN_BYTES_MAX) await this.#nextTurn;
+    const known = this.faultAtOnce(records);
+    if (known !== undefined) return known;
     return this.#checks.run(async () => {
       if (this.#clock.monotonicMs() - sinceMs > limits.keyChecksWaitMaxMs) return new Fault('requestTimedOut');
       try {

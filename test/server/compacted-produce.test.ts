@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { localConnector } from '../../src/local-connector.ts';
 import { stampCrc } from '../../src/record/batch.ts';
@@ -59,7 +59,13 @@ async function startHeld(setup: TestBrokerSetup = {}): Promise<Held> {
   return { ...started, gate, most: () => most, decompressed: () => decompressed };
 }
 
-const keyed = (values: readonly string[], compression: Compression = 'zstd') => batch(values, { key, compression });
+/** It holds so much that it takes its time. */
+const LARGE = 100_000;
+const keyed = (values: readonly string[], compression: Compression = 'zstd', valueBytes = LARGE) =>
+  batch(
+    values.map((value) => value.padEnd(valueBytes, '.')),
+    { key, compression },
+  );
 
 /** A produce request of a batch each for the partitions of a topic. */
 function produceToAll(name: string, batches: readonly Buffer[], acks = -1) {
@@ -123,27 +129,27 @@ test('batches of an idempotent producer that are sent without waiting are taken 
   }
 });
 
-test('each batch is refused for what is wrong with it, and no other', async () => {
+test.each([
+  ['little', 10],
+  ['much', LARGE],
+])('each batch is refused for what is wrong with it, and no other: batches that hold %s', async (_, valueBytes) => {
   const { client: connect } = await startHeld();
   const client = await connect();
   await makeTopic(client, 'c', 6, COMPACTED);
-  const garbage = Buffer.from(keyed(['x'.repeat(100)], 'gzip'));
+  const value = Buffer.alloc(valueBytes);
+  const timestampMs = Date.now();
+  const of = (keys: readonly (Buffer | null)[], compression: Compression) =>
+    buildBatch(
+      keys.map((one) => ({ timestampMs, key: one, value })),
+      { compression },
+    );
+  const garbage = of([key], 'gzip');
   garbage.fill(0xff, 61);
   stampCrc(garbage, 0);
-  const flipped = Buffer.from(keyed(['a']));
+  const flipped = of([key], 'zstd');
   flipped[70]! ^= 1;
-  const mixed = buildBatch(
-    [key, null, key, null].map((one) => ({ timestampMs: Date.now(), key: one, value: null })),
-    { compression: 'lz4' },
-  );
-  const parts = [
-    keyed(['a']),
-    garbage,
-    batch(['no key'], { compression: 'snappy' }),
-    flipped,
-    mixed,
-    keyed(['b'], 'none'),
-  ];
+  const mixed = of([key, null, key, null], 'lz4');
+  const parts = [of([key], 'zstd'), garbage, of([null], 'snappy'), flipped, mixed, of([key], 'none')];
   const answers = await produceAnswer(client, client.post('Produce', 9, produceToAll('c', parts)));
   expect(answers.map(({ errorCode }) => errorCode)).toEqual([0, INVALID_RECORD, INVALID_RECORD, 2, INVALID_RECORD, 0]);
   expect(answers.map(({ recordErrors }) => recordErrors.map(({ batchIndex }) => batchIndex))).toEqual([
@@ -154,6 +160,28 @@ test('each batch is refused for what is wrong with it, and no other', async () =
     [1, 3],
     [],
   ]);
+});
+
+test('batches that hold little are looked into at once, as many as a turn of the event loop has room for', async () => {
+  let turns = 0;
+  const clock: Clock = {
+    ...systemClock,
+    after(delayMs, action) {
+      if (delayMs === 0) turns += 1;
+      return systemClock.after(delayMs, action);
+    },
+  };
+  const { client: connect, decompressed } = await startHeld({ clock });
+  const client = await connect();
+  const PARTITIONS = 100;
+  await makeTopic(client, 'c', PARTITIONS, COMPACTED);
+  const many = Array.from({ length: PARTITIONS }, () => keyed(['a'], 'gzip', 50_000));
+  turns = 0;
+  const answers = await produceAnswer(client, client.post('Produce', 9, produceToAll('c', many)));
+  expect(answers.map(({ errorCode }) => errorCode)).toEqual(many.map(() => 0));
+  expect(decompressed()).toBe(0);
+  // 5 MB are 20 times 256 KiB.
+  expect(turns).toBeGreaterThanOrEqual(19);
 });
 
 test('acks=0 that is refused for its keys ends the connection', async () => {

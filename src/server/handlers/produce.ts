@@ -16,7 +16,7 @@ interface Part {
   readonly index: number;
   records: Buffer;
   /** What HiddenKeys found, if it was asked. */
-  keyFault?: Fault | null;
+  keyFault?: Fault | null | undefined;
 }
 
 export const produce = handler('Produce', [3, 13], async (request, context) => {
@@ -25,7 +25,7 @@ export const produce = handler('Produce', [3, 13], async (request, context) => {
   );
   // All appends start before the first is waited for: partitions share syncs, and requests keep their order.
   const appendAll = () => parts.map((ofTopic) => ofTopic.map((part) => append(request, part, context)));
-  const unseen = hiding(request, parts.flat(), context);
+  const unseen = lookAtOnce(request, parts.flat(), context);
   const appends =
     unseen.length === 0
       ? appendAll()
@@ -52,13 +52,17 @@ export const produce = handler('Produce', [3, 13], async (request, context) => {
   };
 });
 
-/** The parts that must be looked into before anything is appended, and were not yet. */
-function hiding(request: Request, parts: readonly Part[], { broker, version }: RequestContext): readonly Part[] {
+/** Looks into what can be looked into at once; returns the parts that take their time. */
+function lookAtOnce(request: Request, parts: readonly Part[], { broker, version }: RequestContext): readonly Part[] {
   if (faultOf(request) !== null) return [];
-  return parts.filter(({ topic: { name, topicId }, records, keyFault }) => {
-    if (keyFault !== undefined) return false;
+  return parts.filter((part) => {
+    if (part.keyFault !== undefined) return false;
+    const { records } = part;
+    const { name, topicId } = part.topic;
     const topic = version >= TOPIC_IDS_FROM ? broker.topics.findById(topicId) : broker.topics.find(name);
-    return topic !== null && hidesKeys(topic, records, version);
+    if (topic === null || !hidesKeys(topic, records, version)) return false;
+    part.keyFault = broker.hiddenKeys.faultAtOnce(records);
+    return part.keyFault === undefined;
   });
 }
 
@@ -73,7 +77,7 @@ async function lookInside(
   if (context.lendsRecords) for (const part of parts) part.records = Buffer.from(part.records);
   const sinceMs = broker.clock.monotonicMs();
   // Meanwhile another topic may become a compacted one.
-  for (let hidden = unseen; hidden.length > 0; hidden = hiding(request, parts, context)) {
+  for (let hidden = unseen; hidden.length > 0; hidden = lookAtOnce(request, parts, context)) {
     for (const part of hidden) {
       part.keyFault = await broker.hiddenKeys.faultOf(part.records, sinceMs);
       if (broker.stopped !== null) throw broker.stopped;
