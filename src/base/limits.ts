@@ -15,7 +15,7 @@ export const limits = {
   requestElementsMax: 200_000,
   /** Bytes of one record batch after decompression, whatever it claims. 1,000:1 bombs of a full frame end here. */
   decompressedBytesMax: 128 * 1024 * 1024,
-  /** Compressed batches for compacted topics whose keys are looked for at once: each may take twice decompressedBytesMax meanwhile. */
+  /** Batches for compacted topics that are decompressed at once to look for their keys, of those that hold more than 4 MiB: each may take twice decompressedBytesMax. */
   keyChecksAtOnceMax: 1,
   /** How long a produce request may wait for that; what is not looked into by then is refused, and may be sent again. Else a crowd of them would hold its bytes for hours. */
   keyChecksWaitMaxMs: 30_000,

@@ -17,6 +17,15 @@ const TURN_BYTES_MAX = 256 * 1024;
 /** What such a batch costs beside, in bytes of work. */
 const BATCH_BYTES = 8 * 1024;
 
+/** What comes out of a batch of which several are decompressed at a time: most hold no more. */
+const SEVERAL_BYTES_MAX = 4 * 1024 * 1024;
+const SEVERAL = 4;
+
+/** What it costs to pass over a record without headers, in bytes of work … */
+const RECORD_BYTES = 40;
+/** … and what came out of its batch, one part in so many: lz4 and snappy decompress on the event loop. */
+const PAYLOAD_SHARE = 8;
+
 /** More than Node ever takes out of memory that others have a part in. */
 const RELEASED_BYTES_MIN = 1024 * 1024;
 
@@ -43,16 +52,17 @@ function keysFault(records: Buffer, payload: Buffer): KeylessRecords | null {
 }
 
 /**
- * Checks the keys of compressed batches without holding up the event loop. Those that hold little are looked into at once, as many as
- * a turn of the loop has room for. A few bytes may hold much, so of the others few are decompressed at a time; the rest wait
- * in the order in which they came.
+ * Checks the keys of compressed batches without holding up the event loop. Those that hold little are looked into at once, as many
+ * as a turn of the loop has room for; of the others some are decompressed at a time, and of those that hold much (which a few bytes
+ * may do) fewer. The rest wait in the order in which they came. How much a batch holds only decompression tells.
  */
 export class HiddenKeys {
   readonly #codecs: Codecs;
   readonly #reads: Semaphore;
   readonly #clock: Clock;
   readonly #pace: Pace;
-  readonly #checks = new Semaphore(limits.keyChecksAtOnceMax);
+  readonly #several = new Semaphore(SEVERAL);
+  readonly #large = new Semaphore(limits.keyChecksAtOnceMax);
   #turnBytes = 0;
   #nextTurn: Promise<void> = Promise.resolve();
 
@@ -91,30 +101,32 @@ export class HiddenKeys {
     if (this.#turnBytes >= TURN_BYTES_MAX) await this.#nextTurn;
     const known = this.faultAtOnce(records);
     if (known !== undefined) return known;
-    return this.#checks.run(async () => {
-      if (this.#clock.monotonicMs() - sinceMs > limits.keyChecksWaitMaxMs) return new Fault('requestTimedOut');
-      try {
-        return await this.#check(records);
-      } catch (error) {
-        if (error instanceof Fault) return error;
-        throw error;
-      }
-    });
+    const fault = await this.#several.run(() => this.#check(records, SEVERAL_BYTES_MAX, sinceMs));
+    // Again one that may hold too much, or cannot be read.
+    if (fault === null || fault instanceof KeylessRecords || fault.fault === 'requestTimedOut') return fault;
+    return this.#large.run(() => this.#check(records, limits.decompressedBytesMax, sinceMs));
   }
 
-  async #check(records: Buffer): Promise<Fault | null> {
-    const compressed = payloadOf(records, 0);
-    const payload = await this.#reads.run(() => this.#codecs.decompress(compressionOf(records, 0), compressed));
-    const keyless = new Keyless();
+  async #check(records: Buffer, bytesMax: number, sinceMs: number): Promise<Fault | null> {
+    if (this.#clock.monotonicMs() - sinceMs > limits.keyChecksWaitMaxMs) return new Fault('requestTimedOut');
     try {
-      for (const record of recordKeysOf(records, 0, payload)) {
-        if (keyless.note(record)) break;
-        // Its content is passed over, which is faster than to copy it.
-        const pause = this.#pace.items(1, record.contentBytes / 4);
-        if (pause !== null) await pause;
-      }
-    } finally {
-      release(payload);
+      const compressed = payloadOf(records, 0);
+      const compression = compressionOf(records, 0);
+      const payload = await this.#reads.run(() => this.#codecs.decompress(compression, compressed, { bytesMax }));
+      return await this.#keysFault(records, payload).finally(() => release(payload));
+    } catch (error) {
+      if (error instanceof Fault) return error;
+      throw error;
+    }
+  }
+
+  async #keysFault(records: Buffer, payload: Buffer): Promise<KeylessRecords | null> {
+    await this.#pace.items(0, payload.length / PAYLOAD_SHARE);
+    const keyless = new Keyless();
+    for (const record of recordKeysOf(records, 0, payload)) {
+      if (keyless.note(record)) break;
+      const pause = this.#pace.items(0, RECORD_BYTES + record.headerBytes);
+      if (pause !== null) await pause;
     }
     return keyless.fault;
   }

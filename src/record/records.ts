@@ -96,8 +96,8 @@ export async function packedRecordsOfAsync(
 export interface RecordKey {
   readonly offset: number;
   readonly hasKey: boolean;
-  /** As many as PackedRecord's content has. */
-  readonly contentBytes: number;
+  /** What it costs to pass over a record grows with them alone. */
+  readonly headerBytes: number;
 }
 
 /**
@@ -109,8 +109,11 @@ export function recordKeysOf(buffer: Buffer, at: number, payload: Buffer): Gener
 }
 
 function recordKey(offset: number, _timestampMs: number, reader: VarintReader): RecordKey {
-  const contentBytes = reader.end - reader.at;
-  return { offset, hasKey: skipContent(reader), contentBytes };
+  const hasKey = skipNullable(reader) >= 0;
+  skipNullable(reader);
+  const headerBytes = reader.end - reader.at;
+  skipHeaders(reader);
+  return { offset, hasKey, headerBytes };
 }
 
 function packedRecord(offset: number, timestampMs: number, reader: VarintReader): PackedRecord {
@@ -183,7 +186,9 @@ export function checkRecords(buffer: Buffer, at: number): Fault | null {
       reader.varlong();
       const offsetDelta = reader.varint();
       if (offsetDelta !== index) throw invalid(`record ${index} has offset delta ${offsetDelta}`);
-      skipContent(reader);
+      skipNullable(reader);
+      skipNullable(reader);
+      skipHeaders(reader);
       endRecord(reader, index, end, batchEnd);
     }
     endRecords(reader, count);
@@ -194,16 +199,12 @@ export function checkRecords(buffer: Buffer, at: number): Fault | null {
   return null;
 }
 
-/** Passes over all from the key to the last header; whether there is a key. */
-function skipContent(reader: VarintReader): boolean {
-  const keyBytes = skipNullable(reader);
-  skipNullable(reader);
+function skipHeaders(reader: VarintReader): void {
   const headers = readHeaderCount(reader);
   for (let header = 0; header < headers; header++) {
     if (skipNullable(reader) < 0) throw invalid(`header ${header} of a record has no key`);
     skipNullable(reader);
   }
-  return keyBytes >= 0;
 }
 
 function skipNullable(reader: VarintReader): number {

@@ -34,29 +34,38 @@ const REQUEST_TIMED_OUT = 7;
 interface Held extends TestBroker {
   /** Decompression waits at it. */
   readonly gate: Gate;
-  /** Most that were decompressed at once. */
+  /** Most that were decompressed at once … */
   most(): number;
+  /** … and of those that may hold more than 4 MiB. */
+  largest(): number;
   decompressed(): number;
 }
 
 async function startHeld(setup: TestBrokerSetup = {}): Promise<Held> {
   const gate = new Gate();
   let running = 0;
+  let runningLarge = 0;
   let most = 0;
+  let largest = 0;
   let decompressed = 0;
   const codecs: Codecs = {
     ...threadedCodecs,
-    async decompress(...parts) {
+    async decompress(compression, bytes, options) {
+      const large = options!.bytesMax! > 4 << 20 ? 1 : 0;
       running += 1;
+      runningLarge += large;
       most = Math.max(most, running);
+      largest = Math.max(largest, runningLarge);
       await gate.pass();
-      running -= 1;
       decompressed += 1;
-      return threadedCodecs.decompress(...parts);
+      return threadedCodecs.decompress(compression, bytes, options).finally(() => {
+        running -= 1;
+        runningLarge -= large;
+      });
     },
   };
   const started = await startBroker({ ...setup, codecs });
-  return { ...started, gate, most: () => most, decompressed: () => decompressed };
+  return { ...started, gate, most: () => most, largest: () => largest, decompressed: () => decompressed };
 }
 
 /** It holds so much that it takes its time. */
@@ -238,22 +247,19 @@ test('a topic that is deleted meanwhile is unknown', async () => {
   expect(await produceAnswer(client, posted)).toMatchObject([{ errorCode: 3 }]);
 });
 
-test('one batch at a time is decompressed, and clients take turns', async () => {
-  const { client: connect, gate, most } = await startHeld();
-  const [greedy, modest] = [await connect(), await connect()];
-  await makeTopic(greedy, 'c', 50, COMPACTED);
-  gate.close();
-  const batches = Array.from({ length: 50 }, () => keyed(['a']));
-  const much = greedy.post('Produce', 9, produceToAll('c', batches));
-  await until(() => gate.arrived === 1);
-  const little = modest.post('Produce', 9, produceOf('c', keyed(['b'])));
-  // Only when the broker has the request, which is told by what is asked after it of another.
-  await (await connect()).request('ApiVersions', 0, {});
-  gate.open();
-  // It has its place before all that was asked at once.
-  expect(await produceAnswer(modest, little)).toMatchObject([{ errorCode: 0, baseOffset: 0 }]);
-  expect((await produceAnswer(greedy, much))[0]).toMatchObject({ errorCode: 0, baseOffset: 1 });
-  expect(most()).toBe(1);
+test('of batches that hold much one is decompressed at a time, and clients take turns', async () => {
+  const { client: connect, most, largest } = await startHeld();
+  const clients = await Promise.all(Array.from({ length: 8 }, connect));
+  await makeTopic(clients[0]!, 'c', 20, COMPACTED);
+  const much = keyed(['a'], 'zstd', 5 << 20);
+  const [greedy, ...modest] = clients;
+  const posted = greedy!.post('Produce', 9, produceToAll('c', Array<Buffer>(20).fill(much)));
+  const others = await Promise.all(modest.map((client) => produce(client, 'c', much, -1, 19)));
+  expect(others.map(({ errorCode }) => errorCode)).toEqual(modest.map(() => 0));
+  // All have their places before what was asked at once.
+  expect((await produceAnswer(greedy!, posted))[19]).toMatchObject({ errorCode: 0, baseOffset: modest.length });
+  expect(largest()).toBe(1);
+  expect(most()).toBeLessThanOrEqual(5);
 });
 
 test('what has waited for too long to be looked into is refused, and may be sent again', async () => {
