@@ -77,7 +77,8 @@ export class BatchFilter {
     const { nowMs, settings } = this.#context;
     const isSettled = !hasTombstones || horizonMs !== null;
     if (kept.length === records.length && isSettled) return batch;
-    const newHorizonMs = isSettled ? horizonMs : nowMs + settings.deleteRetentionMs;
+    // A time by a clock that tells fractions, as it is while the wall clock is not believed, is none of a batch.
+    const newHorizonMs = isSettled ? horizonMs : Math.ceil(nowMs + settings.deleteRetentionMs);
     const rebuilt = await rebuiltBatch(batch, kept, newHorizonMs, this.#context);
     if (rebuilt === null) return this.#unread(batch);
     this.#changes += 1;

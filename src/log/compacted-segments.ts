@@ -1,6 +1,6 @@
 import { Fault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
-import { isCount, isText, listOf, objectOf } from '../base/shape.ts';
+import { isCount, isText, listOf, objectOf, orMissing } from '../base/shape.ts';
 import type { Disk } from '../disk/disk.ts';
 import type { Checkpoint, CheckpointKeeper } from './checkpoint.ts';
 import { readSealed, writeSealed } from './sealed-file.ts';
@@ -20,6 +20,8 @@ interface Content {
   /** Before this offset each key's records but the newest are gone. */
   readonly cleanNext: number;
   readonly segments: readonly ({ readonly base: number } & CompactedProof)[];
+  /** Segments before it that are not, since they were damaged, by their base offsets; missing when there are none. */
+  readonly passed?: readonly number[] | undefined;
 }
 
 export function interimName(number: number): string {
@@ -47,6 +49,7 @@ const isContent = objectOf<Content>({
       sums: isText,
     }),
   ),
+  passed: orMissing(listOf(isCount)),
 });
 
 /** Null when it is none: what segments stand for are offsets of which each is in one of them, or others would be removed for it. */
@@ -144,6 +147,7 @@ export class CompactedSegments {
   /** How many segments were put in the place of others since the start. */
   swaps = 0;
   #cleanNext: number | null = null;
+  #passed: readonly number[] = [];
   /** One that began and that the disk has refused to end. */
   #unfinished: Swap | null = null;
   #running: Promise<unknown> = Promise.resolve();
@@ -160,8 +164,18 @@ export class CompactedSegments {
 
   /** The offset from which on the log is not compacted yet. */
   async cleanNext(): Promise<number> {
-    this.#cleanNext ??= (await readCompacted(this.#disk, this.#folder)).cleanNext;
+    if (this.#cleanNext === null) {
+      const { cleanNext, passed } = await readCompacted(this.#disk, this.#folder);
+      this.#cleanNext = cleanNext;
+      this.#passed = passed ?? [];
+    }
     return this.#cleanNext;
+  }
+
+  /** Segments before `cleanNext` that a pass had to leave as they were, by their base offsets. */
+  async passed(): Promise<readonly number[]> {
+    await this.cleanNext();
+    return this.#passed;
   }
 
   /** Whether the log is about to be closed: a pass ends as soon as it can. */
@@ -224,9 +238,10 @@ export class CompactedSegments {
     });
   }
 
-  /** Says durably that before `cleanNext` the log is compacted. */
-  async moveTo(cleanNext: number): Promise<void> {
+  /** Says durably that before `cleanNext` the log is compacted, but for the segments that were passed. */
+  async moveTo(cleanNext: number, passed: readonly number[]): Promise<void> {
     this.#cleanNext = cleanNext;
+    this.#passed = passed;
     await this.#removal.exclusively(() => this.#write(this.#segments));
   }
 
@@ -260,11 +275,14 @@ export class CompactedSegments {
   }
 
   async #write(segments: readonly Segment[]): Promise<void> {
+    const cleanNext = await this.cleanNext();
+    const passed = this.#passed.filter((base) => segments.some(({ baseOffset }) => baseOffset === base));
     const content: Content = {
-      cleanNext: await this.cleanNext(),
+      cleanNext,
       segments: segments.flatMap(({ baseOffset: base, compacted }) =>
         compacted === null ? [] : [{ base, ...compacted }],
       ),
+      ...(passed.length > 0 && { passed }),
     };
     await writeSealed(this.#disk, `${this.#folder}/${COMPACTED_FILE}`, content);
     await this.#disk.syncFolder(this.#folder);

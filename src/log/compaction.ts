@@ -87,7 +87,7 @@ class Pass {
   async run(): Promise<CompactionReport> {
     const { log, segments, endNext } = this.#plan;
     await log.compacted.prepare(endNext);
-    const mappedNext = await this.#mapKeys();
+    const mappedNext = await this.#mapKeys(await this.#mapStart());
     this.#filter.mappedNext = mappedNext;
     const queue = groupsOf(
       segments.filter(({ baseOffset }) => baseOffset < mappedNext),
@@ -98,17 +98,46 @@ class Pass {
       const left = await this.#rewrite(group);
       queue.unshift(...left.filter((part) => part.length > 0));
     }
-    await log.compacted.moveTo(mappedNext);
+    const passed = [...this.#damaged].map(({ baseOffset }) => baseOffset).filter((base) => base < mappedNext);
+    await log.compacted.moveTo(mappedNext, passed);
     this.#report.cleanNext = mappedNext;
     return this.#report;
   }
 
-  /** Fills the map with the keys of what is not compacted; returns the offset up to which it has all of them. */
-  async #mapKeys(): Promise<number> {
-    const { segments, cleanNext, endNext } = this.#plan;
+  /**
+   * From where on the keys are to be known. A segment that was damaged, and is sound again, holds older values of keys: those
+   * from there on are needed, be they compacted or not, since tombstones that stayed for its sake may go now.
+   */
+  async #mapStart(): Promise<number> {
+    const { log, segments, cleanNext } = this.#plan;
+    const passed = await log.compacted.passed();
     for (const segment of segments) {
-      if (this.#nextOf.get(segment)! <= cleanNext) continue;
-      const full = await this.#mapSegment(segment);
+      const { baseOffset } = segment;
+      if (baseOffset >= cleanNext) break;
+      if (passed.includes(baseOffset) && (await this.#isSound(segment))) return baseOffset;
+    }
+    return cleanNext;
+  }
+
+  async #isSound(segment: Segment): Promise<boolean> {
+    const { log } = this.#plan;
+    try {
+      for await (const batch of soundBatches(segment, log.epochs, log.reader.reads)) {
+        await this.#context.pace.io(batch.length);
+      }
+    } catch (error) {
+      this.#noteDamage(segment, error);
+      return false;
+    }
+    return true;
+  }
+
+  /** Fills the map with the keys from an offset on; returns the offset up to which it has all of them. */
+  async #mapKeys(start: number): Promise<number> {
+    const { segments, endNext } = this.#plan;
+    for (const segment of segments) {
+      if (this.#nextOf.get(segment)! <= start) continue;
+      const full = await this.#mapSegment(segment, start);
       if (full === null) continue;
       this.#report.mapWasFull = true;
       return full;
@@ -117,17 +146,17 @@ class Pass {
   }
 
   /** The offset at which the map was full; null when it was not. */
-  async #mapSegment(segment: Segment): Promise<number | null> {
+  async #mapSegment(segment: Segment, start: number): Promise<number | null> {
     const { keys, pace } = this.#context;
-    const { log, cleanNext } = this.#plan;
+    const { log } = this.#plan;
     try {
       for await (const batch of soundBatches(segment, log.epochs, log.reader.reads)) {
         await pace.io(batch.length);
-        if (lastOffset(batch, 0) < cleanNext) continue;
+        if (lastOffset(batch, 0) < start) continue;
         let count = 0;
         for (const { record, key } of (await keyedRecords(batch, this.#context.codecs, pace)) ?? []) {
           if (++count % 1000 === 0) await pace.items(1000);
-          if (record.offset < cleanNext) continue;
+          if (record.offset < start) continue;
           if (key !== null && !keys.put(key, record.offset)) return record.offset;
         }
         await pace.items(count % 1000);

@@ -199,6 +199,21 @@ test('a tombstone stays for delete.retention.ms after it was first compacted, th
   await log.log.close();
 });
 
+test('a time between two milliseconds is one like any other: a clock that leapt ahead is not believed, and the time goes on as another does', async () => {
+  const { log } = await openCompacted();
+  for (const append of [plain(1), plain(1, null), plain(2)]) await log.append(append);
+  for (let i = 0; i < 10; i += 1) await log.append(plain(3));
+  const first = await log.compact({ nowMs: 5000.25 });
+  expect(first).toMatchObject({ batchesUnread: 0 });
+  for (let i = 0; i < 10; i += 1) await log.append(plain(3));
+  await log.compact({ nowMs: 5000.25 + RETENTION_MS - 0.5 });
+  expect([...newestOf(await log.read()).keys()]).toEqual(['k1', 'k2', 'k3']);
+  for (let i = 0; i < 10; i += 1) await log.append(plain(3));
+  await log.compact({ nowMs: 5000.25 + RETENTION_MS + 1 });
+  expect([...newestOf(await log.read()).keys()]).toEqual(['k2', 'k3']);
+  await log.log.close();
+});
+
 test('the active segment is never touched, nor what is younger than min.compaction.lag.ms', async () => {
   const { log } = await openCompacted();
   for (let i = 0; i < 5; i += 1) await log.append(plain(1));
