@@ -172,23 +172,34 @@ describe('a write fails', () => {
     await kill(log);
   });
 
-  test('and cannot be taken back: the broker is told, nothing more is accepted, a later start is sound', async () => {
-    const root = tempFolder();
-    let fail = false;
-    const context = failing(root, (call) => {
-      if (!fail || !isLogFile(call.path)) return null;
-      return call.name === 'write' ? full() : call.name === 'truncate' ? broken() : null;
-    });
-    const log = await openLog(context, oneSegment);
-    await append(context, log, numbered(0));
-    fail = true;
-    expect(await failureOf(append(context, log, numbered(1)))).toBeInstanceOf(Fault);
-    expect(context.fatal).toMatchObject([{ fault: 'diskError' }]);
-    fail = false;
-    expect(await failureOf(append(context, log, numbered(1)))).toBeInstanceOf(Fault);
-    await kill(log);
-    await withLogOf(root, async (opened) => expect(opened.marks.acceptedNext).toBe(1));
-  });
+  test.each([
+    ['broken', broken],
+    ['full', full],
+  ])(
+    'and cannot be taken back: nothing is said of it but that the broker stops, a later start is sound: %s',
+    async (_, refused) => {
+      const root = tempFolder();
+      let fail = false;
+      const context = failing(root, (call) => {
+        if (!fail || !isLogFile(call.path)) return null;
+        return call.name === 'write' ? full() : call.name === 'truncate' ? refused() : null;
+      });
+      const log = await openLog(context, oneSegment);
+      await append(context, log, numbered(0));
+      fail = true;
+      const { fault } = refused();
+      // It may be stored all the same.
+      expect(await failureOf(append(context, log, numbered(1)))).toMatchObject({
+        fault: 'brokerStopped',
+        cause: { fault },
+      });
+      expect(context.fatal).toMatchObject([{ fault }]);
+      fail = false;
+      expect(await failureOf(append(context, log, numbered(1)))).toBeInstanceOf(Fault);
+      await kill(log);
+      await withLogOf(root, async (opened) => expect(opened.marks.acceptedNext).toBe(1));
+    },
+  );
 });
 
 describe('a sync fails', () => {
