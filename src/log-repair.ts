@@ -106,7 +106,7 @@ class LogRepair {
 
   async run(replay: JournalReplay): Promise<RepairedLog> {
     const { folder, kind, indexIntervalBytes } = this.#log;
-    const context = { disk: this.#disk, clock: this.#clock, logger: tellingTo(this.#told), replay };
+    const context = { disk: this.#disk, clock: this.#clock, logger: tellingTo(this.#told), replay, mustKeepTorn: true };
     const settings = { indexIntervalBytes, mustBeWhole: kind === 'ledger' };
     const damagedSums = await this.#damagedSums();
     const recovered = await recoverLog(context, folder.replaceAll('\\', '/'), settings);

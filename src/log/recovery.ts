@@ -40,6 +40,8 @@ export interface RecoveryContext {
   readonly logger: Logger;
   /** What the journal holds for logs; null when there is no journal. */
   readonly replay: JournalReplay | null;
+  /** Whether a torn tail that a full disk has no room to keep ends it; else such a one is cut off all the same. */
+  readonly mustKeepTorn?: boolean;
 }
 
 export interface RecoverySettings {

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import { isFault } from '../base/faults.ts';
+import { Fault, isFault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Disk, DiskFile } from '../disk/disk.ts';
 import { QUARANTINE_FOLDER } from './quarantine.ts';
@@ -13,11 +13,14 @@ interface CutContext {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly mustKeepTorn?: boolean;
 }
 
 /**
  * Ends a log in the middle of a segment, or before it (`end` null), since what follows was never promised to anyone. What is cut
- * off is kept aside, whole. Takes the segments that are gone out of `segments`; returns how many bytes that were.
+ * off is kept aside, whole, if the disk has room for it. Takes the segments that are gone out of `segments`; returns how many
+ * bytes that were.
+ * @throws Fault diskFull, with nothing lost, where there is no room and it must be kept
  */
 export async function cutTornTail(
   context: CutContext,
@@ -41,7 +44,7 @@ export async function cutTornTail(
   let isSetAside = true;
   if (tornBytes > 0) {
     const name = await unusedName(disk, clock, `${keptIn}/${torn.baseOffset}-at-${end}`, 'bytes');
-    isSetAside = await cutAside(disk, torn, end!, name);
+    isSetAside = await cutAside(context, torn, end!, name);
   }
   if (cutBytes === 0) return 0;
   await disk.syncFolder(keptIn);
@@ -67,10 +70,17 @@ async function asideFolder(disk: Disk, folder: string): Promise<string> {
 }
 
 /** Cuts a segment after its tail is copied, or, on a full disk, before: that makes the room. False when even then there is none. */
-async function cutAside(disk: Disk, segment: Segment, end: number, path: string): Promise<boolean> {
+async function cutAside(context: CutContext, segment: Segment, end: number, path: string): Promise<boolean> {
+  const { disk, mustKeepTorn = false } = context;
   if (await copyTail(disk, segment, end, path)) {
     await segment.cutTo(end);
     return true;
+  }
+  if (mustKeepTorn) {
+    const bytes = segment.sizeBytes - end;
+    throw new Fault('diskFull', {
+      detail: `${segment.logPath} ends in ${bytes} torn bytes, which are to be kept aside`,
+    });
   }
   const isSmall = segment.sizeBytes - end <= HELD_BYTES_MAX;
   const bytes = isSmall ? await segment.read(end, segment.sizeBytes - end) : Buffer.alloc(0);

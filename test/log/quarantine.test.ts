@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Fault } from '../../src/base/faults.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
+import { recoverLog } from '../../src/log/recovery.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { Gate, hookedDisk, isLogFile } from './hooked-disk.ts';
@@ -57,6 +58,34 @@ test('a start to which a full disk refuses the cut itself says so, and leaves wh
   const kept = await simulated.list(`${FOLDER}/quarantine`);
   expect(kept).toHaveLength(2);
   for (const name of kept) expect(String(await bytesOf(simulated, `${FOLDER}/quarantine/${name}`))).toBe('torn');
+});
+
+test('who must keep what is cut off cuts nothing that a full disk has no room to keep, until it has', async () => {
+  const simulated = new SimulatedDisk(new SeededRandom(1));
+  let isFull = true;
+  const disk = hookedDisk(simulated, async ({ name, path }, proceed) => {
+    if (name !== 'write' || !isFull || !path.endsWith('.bytes')) return proceed();
+    throw new Fault('diskFull', { detail: path });
+  });
+  const context = contextOn(disk);
+  const log = await openLog(context);
+  await append(context, log, { tag: 'stored' });
+  const { logPath, sizeBytes } = log.segments[0]!;
+  const file = await simulated.open(logPath, 'write');
+  await file.write([Buffer.from('torn')], sizeBytes);
+  const recovered = () => {
+    const { clock, logger } = context;
+    const recovery = { disk, clock, logger, replay: null, mustKeepTorn: true };
+    return recoverLog(recovery, FOLDER, { indexIntervalBytes: 300 });
+  };
+  const refusal = await failureOf(recovered());
+  expect(refusal).toMatchObject({ fault: 'diskFull' });
+  expect(String(refusal)).toContain(`${logPath} ends in 4 torn bytes, which are to be kept aside`);
+  expect(await simulated.size(logPath)).toBe(sizeBytes + 4);
+  isFull = false;
+  expect((await recovered()).cutBytes).toBe(4);
+  const [kept] = await simulated.list(`${FOLDER}/quarantine`);
+  expect(String(await bytesOf(simulated, `${FOLDER}/quarantine/${kept}`))).toBe('torn');
 });
 
 /** A log with damaged records that nobody has come upon, on a disk whose calls wait at a gate when `isHeld` says so. */
