@@ -144,7 +144,8 @@ class Administrator {
   }
 
   async #trim(): Promise<void> {
-    const { place } = this.#context.topics.place(this.#random);
+    // Of a compacted topic, where a pass may be under way, as often as of all others.
+    const { place } = this.#context.topics.place(this.#random, oneIn(this.#random, 2) ? 'trimmed' : undefined);
     const range = await this.#rangeOf(place);
     if (range === null || range.end <= range.start) return;
     // Mostly a little, so that there is something left to lose.

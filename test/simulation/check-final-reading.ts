@@ -1,9 +1,10 @@
+import { checkCompacted } from './check-compacted.ts';
 import { type History, type OkOperation, placeName } from './history.ts';
 import { okOfKind, type PartitionStory, type Sighting } from './partition-story.ts';
 import { type Violation, violation } from './violation.ts';
 
 /** What the last reading of a partition found: everything from its start to its end. */
-interface FinalReading {
+export interface FinalReading {
   readonly start: number;
   readonly next: number;
   readonly valueAt: ReadonlyMap<number, string>;
@@ -34,6 +35,7 @@ export function* checkFinalReading(story: PartitionStory, history: History): Gen
   }
   yield* checkKept(story, reading, history);
   yield* checkWhole(story, reading);
+  yield* checkCompacted(story, reading, history);
 }
 
 function finalReading(story: PartitionStory): FinalReading | null {
@@ -53,7 +55,7 @@ function* checkKept(story: PartitionStory, reading: FinalReading, history: Histo
     const place = `${offset} ${value}`;
     if (reading.valueAt.get(offset) === value || judged.has(place)) continue;
     const until = reading.last.completed;
-    if (story.mayBeLost(sighting, until) || story.mayBeRemoved(sighting, until)) continue;
+    if (story.mayBeLost(sighting, until) || mayBeGone(story, sighting, reading)) continue;
     if (isSuperseded(story, sighting, reading) || isTold(story, offset, reading, history)) continue;
     judged.add(place);
     missing.push(sighting);
@@ -67,6 +69,12 @@ function* checkKept(story: PartitionStory, reading: FinalReading, history: Histo
     const says = `${some.map(({ value }) => value).join(', ')} not there at the end (read ${reading.start} to ${reading.next})`;
     yield violation(anomaly, story.place, offsets, [...sends, by, reading.last], says);
   }
+}
+
+/** What was deleted, and what expires, goes from the log's start on; tombstones alone go from behind it. */
+function mayBeGone(story: PartitionStory, sighting: Sighting, { last }: FinalReading): boolean {
+  if (!story.mayBeRemoved(sighting, last.completed)) return false;
+  return sighting.offset < last.result.logStart || story.sentAs(sighting.value)?.record.isTombstone === true;
 }
 
 /** Whether it is damaged, and the last reader was told so, or was to be led past it. */

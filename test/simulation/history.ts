@@ -82,7 +82,7 @@ interface OperationKinds {
       readonly retries?: boolean;
       /** One of the last, to every partition, when nothing disturbs any more. */
       readonly isFinal?: boolean;
-      /** The true time from which retention may take the records; none when only a trim may. */
+      /** The true time from which retention may take the records, or compaction a tombstone; none when only a trim may. */
       readonly mayExpireFromMs?: number;
       /** The broker stamps them, and its clock is behind. */
       readonly isStampedBehind?: boolean;
@@ -176,6 +176,9 @@ interface OperationKinds {
   /** A bit of a batch was flipped in its file, which may take these offsets from readers; ok when it was flipped back. */
   flip: { call: { readonly place: Place; readonly from: number; readonly to: number }; result: object };
 
+  /** Noted by the runner before the last reading: the broker holds the log for compacted up to here. */
+  cleaned: { call: { readonly place: Place; readonly before: number }; result: object };
+
   /** Invoked when the broker went down, ok when it was up again. 'stop' is a clean one. */
   crash: { call: { readonly how: 'power' | 'kill' | 'stop' }; result: object };
 }
@@ -265,7 +268,7 @@ export class HistoryRecorder {
   }
 
   /** What is noted of a process rather than asked: done at once. */
-  note<K extends 'owns'>(process: number, kind: K, call: Call<K>): void {
+  note<K extends 'owns' | 'cleaned'>(process: number, kind: K, call: Call<K>): void {
     this.invoke<K>(process, kind, call).ok({});
   }
 

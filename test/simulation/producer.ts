@@ -151,7 +151,7 @@ class Producer {
       const timestampMs = wall.trueMs - (oneIn(random, 10) ? random.below(5000) : 0);
       return { value, timestampMs, key: `k${random.below(20)}` };
     });
-    const areTombstones = plan.isCompacted && oneIn(random, 5);
+    const areTombstones = plan.isCompacted && oneIn(random, 3);
     const identity = this.#identity;
     const sequence = identity?.sequences.get(placeName(place)) ?? 0;
     identity?.sequences.set(placeName(place), sequence + records.length);

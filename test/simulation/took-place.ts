@@ -1,4 +1,4 @@
-import type { History, Operation, Protocol } from './history.ts';
+import { type History, type Operation, type Protocol, placeName } from './history.ts';
 
 /** What must take place in a simulation, beside what every seed does: one that lost some of it would go on as if all was well. */
 export const MUST_TAKE_PLACE = [
@@ -10,6 +10,8 @@ export const MUST_TAKE_PLACE = [
   'member of the classic protocol joined one of the new',
   'member of the new protocol joined one of the classic',
   'epochs compared after a crash',
+  'records of a compacted topic deleted',
+  'tombstone gone from a compacted topic',
   'record stamped while the clock was behind',
 ] as const;
 
@@ -54,10 +56,17 @@ export function workDone({ operations }: History): Map<Work, number> {
 export function tookPlace({ topics, operations }: History): Map<Event, number> {
   const counts = new Map<Event, number>();
   const madeWith = new Map(topics.map(({ topic, partitions }) => [topic, partitions]));
+  const compacted = new Set(topics.filter(({ isCompacted }) => isCompacted).map(({ topic }) => topic));
   const flips = operations.filter((op) => op.kind === 'flip');
   for (const op of operations) {
     for (const event of eventsOf(op, madeWith, flips)) counts.set(event, (counts.get(event) ?? 0) + 1);
   }
+  const trims = operations.filter(
+    (op) => op.kind === 'trim' && op.outcome === 'ok' && compacted.has(op.call.place.topic),
+  );
+  if (trims.length > 0) counts.set('records of a compacted topic deleted', trims.length);
+  const gone = goneTombstones(operations);
+  if (gone > 0) counts.set('tombstone gone from a compacted topic', gone);
   for (const [event, times] of joins(operations)) counts.set(event, times);
   const compared = comparisons(operations);
   if (compared > 0) counts.set('epochs compared after a crash', compared);
@@ -83,6 +92,24 @@ function joins(operations: readonly Operation[]): Map<Event, number> {
     counts.set(event, (counts.get(event) ?? 0) + 1);
   }
   return counts;
+}
+
+/** Tombstones that were acknowledged, and that the last reading has not, though it began before them. */
+function goneTombstones(operations: readonly Operation[]): number {
+  const starts = new Map<string, number>();
+  const read = new Set<string>();
+  for (const op of operations) {
+    if (op.kind !== 'poll' || op.outcome !== 'ok' || op.call.isFinal !== true) continue;
+    starts.set(placeName(op.call.place), op.result.logStart);
+    for (const { value } of op.result.records) read.add(value);
+  }
+  let count = 0;
+  for (const op of operations) {
+    if (op.kind !== 'send' || op.outcome !== 'ok' || op.result.offset === null) continue;
+    if (op.result.offset < (starts.get(placeName(op.call.place)) ?? Infinity)) continue;
+    count += op.call.records.filter(({ value, isTombstone }) => isTombstone && !read.has(value)).length;
+  }
+  return count;
 }
 
 /** Answers that readers got, when they asked for an epoch that an earlier life of the broker had. */

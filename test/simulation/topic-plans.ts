@@ -66,6 +66,20 @@ export const TOPIC_KINDS = {
     },
     isCompacted: true,
   },
+  /** What is older of a key goes by size and by DeleteRecords, too, also in the middle of a pass. */
+  trimmed: {
+    settings: {
+      ...ROLLING,
+      'cleanup.policy': 'compact,delete',
+      'min.cleanable.dirty.ratio': '0',
+      'delete.retention.ms': '300',
+      'segment.ms': '200',
+      'retention.ms': '-1',
+      'retention.bytes': '30000',
+    },
+    mayExpire: true,
+    isCompacted: true,
+  },
   cached: { settings: { ...ROLLING, 'flush.messages': LONG_MAX, 'retention.ms': '-1' }, isUnsynced: true },
 } as const satisfies Record<string, TopicKind>;
 

@@ -3,7 +3,7 @@ import type { Trace } from './trace.ts';
 
 /** What is no work that a client gives the broker, or hardly any. */
 const NOTED = new Set<Kind>([
-  ...['crash', 'flip', 'owns', 'heartbeat', 'quiet', 'mayExpireOffsets', 'mayForget', 'metadata'],
+  ...['crash', 'flip', 'owns', 'heartbeat', 'quiet', 'mayExpireOffsets', 'mayForget', 'metadata', 'cleaned'],
 ] as const);
 
 /** A history of which the trace tells each beginning and end. */

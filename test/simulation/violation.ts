@@ -31,6 +31,10 @@ export type Anomaly =
   | 'log start went back'
   /** Removed before a trim or retention could ask for it. */
   | 'trimmed too early'
+  /** Its tombstone is gone, and an older value is there. */
+  | 'deleted key came back'
+  /** A key is there more than once in what is held for compacted. */
+  | 'not compacted'
   | 'deleted topic came back'
   /** A topic has fewer partitions than it had. */
   | 'partitions went away'

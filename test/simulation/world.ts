@@ -3,6 +3,7 @@ import { administration } from './administrator.ts';
 import { checkGroups } from './check-groups.ts';
 import { checkLog } from './check-log.ts';
 import { checkPartitions } from './check-partitions.ts';
+import { noteCleaned } from './cleaned.ts';
 import { Client } from './client.ts';
 import { Damages } from './damages.ts';
 import { groupWorkload } from './groups.ts';
@@ -173,6 +174,8 @@ class World {
     tooLong.catch(() => {});
     for (const workload of all) await workload.settle?.(this.#context);
     await this.#nemesis.endOnceMore();
+    const { topics, newProcess } = this.#context;
+    await noteCleaned(this.#machine.disk.files(), topics, this.#history, newProcess());
     for (const workload of all) await workload.finish?.(this.#context);
     await this.#machine.stop();
   }
