@@ -1,5 +1,6 @@
 import type { SeededRandom } from '../seeded-random.ts';
 import { type Client, Unanswered } from './client.ts';
+import { deleteRecords } from './delete-records.ts';
 import { errorName, isRetriable } from './error-names.ts';
 import type { Place } from './history.ts';
 import { oneIn, pick } from './random-streams.ts';
@@ -151,22 +152,7 @@ class Administrator {
     // Mostly a little, so that there is something left to lose.
     const before = range.start + 1 + this.#random.below(oneIn(this.#random, 6) ? range.end - range.start : 3);
     if (before > range.end) return;
-    const pending = this.#context.history.invoke(this.#process, 'trim', { place, before });
-    try {
-      const partitions = [{ partitionIndex: place.partition, offset: before }];
-      const answer = await this.#client.request('DeleteRecords', 2, {
-        topics: [{ name: place.topic, partitions }],
-        timeoutMs: 5000,
-      });
-      const { errorCode, lowWatermark } = answer.topics[0]!.partitions[0]!;
-      if (errorCode === 0) pending.ok({ logStart: lowWatermark });
-      // Some segments may be gone when the disk fails in the midst of it.
-      else if (isRetriable(errorCode)) pending.info(errorName(errorCode));
-      else pending.fail(errorName(errorCode));
-    } catch (error) {
-      pending.info(String(error));
-      throw error;
-    }
+    await deleteRecords(this.#client, this.#context.history, this.#process, place, before);
   }
 
   async #rangeOf(place: Place): Promise<{ start: number; end: number } | null> {

@@ -5,6 +5,7 @@ import { inlineCodecs } from '../../src/record/compression.ts';
 import { Server } from '../../src/server/server.ts';
 import { type PowerCut, SimulatedDisk } from '../disk/simulated-disk.ts';
 import type { SeededRandom } from '../seeded-random.ts';
+import type { Pass } from './delete-records.ts';
 import type { Network } from './network.ts';
 import { type DiskPace, PacedDisk } from './paced-disk.ts';
 import { oneIn, type RandomStreams } from './random-streams.ts';
@@ -21,7 +22,7 @@ const JOURNAL_SIZES = { firstFileBytes: 64 * 1024, fileBytes: 96 * 1024, filesMa
 const SETTINGS = {
   'log.initial.task.delay.ms': '500',
   'log.retention.check.interval.ms': '1000',
-  'log.cleaner.backoff.ms': '700',
+  'log.cleaner.backoff.ms': '250',
   // Of as many as there are; 128 MiB for each pass would keep the garbage collector busy.
   'log.cleaner.dedupe.buffer.size': '1048576',
   'group.initial.rebalance.delay.ms': '50',
@@ -65,6 +66,8 @@ export class Machine {
   disk: SimulatedDisk;
   /** What is kept when the power goes by `disk.cutPowerAfter`. */
   nextCut: PowerCut = 'reordered';
+  /** Called when compaction begins to write a segment. */
+  onPass: (pass: Pass) => void = () => {};
   #life: Life | null = null;
   #broker: Broker | null = null;
   #server: Server | null = null;
@@ -109,7 +112,14 @@ export class Machine {
     const { pace, disk: inner } = this;
     // Told to go at some call, it goes in the middle of whatever is under way then.
     void inner.died.then(() => this.disk === inner && this.cutPower(this.nextCut));
-    const disk = new PacedDisk(this.disk, { scheduler, life, random: streams.of('pace'), pace, trace });
+    const disk = new PacedDisk(this.disk, {
+      scheduler,
+      life,
+      random: streams.of('pace'),
+      pace,
+      trace,
+      onCreate: (path) => this.#notePass(path),
+    });
     trace.add('start');
     const opening = Broker.open({
       disk,
@@ -232,6 +242,16 @@ export class Machine {
     this.#context.network.lose(true);
     this.disk = this.disk.afterKill();
     this.#over('stop');
+  }
+
+  #notePass(path: string): void {
+    const [, folder, id, partition, base] = /^(topics\/([^/]+)\/(\d+)\/)(\d+)\.log\.cleaned-\d+$/.exec(path) ?? [];
+    if (folder === undefined) return;
+    const bases = [...this.disk.files().keys()].flatMap((file) =>
+      file.startsWith(folder) && /\/\d{20}\.log$/.test(file) ? [Number(file.slice(-24, -4))] : [],
+    );
+    const behind = bases.filter((other) => other > Number(base)).sort((a, b) => a - b);
+    this.onPass({ id: id!, partition: Number(partition), bases: behind.slice(0, -1) });
   }
 
   #over(how: Ending | 'fatal'): void {

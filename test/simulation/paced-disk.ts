@@ -25,10 +25,18 @@ export class PacedDisk implements Disk {
   readonly #random: SeededRandom;
   readonly #pace: DiskPace;
   readonly #trace: Trace;
+  readonly #onCreate: (path: string) => void;
 
   constructor(
     inner: Disk,
-    context: { scheduler: Scheduler; life: Life; random: SeededRandom; pace: DiskPace; trace: Trace },
+    context: {
+      scheduler: Scheduler;
+      life: Life;
+      random: SeededRandom;
+      pace: DiskPace;
+      trace: Trace;
+      onCreate: (path: string) => void;
+    },
   ) {
     this.#inner = inner;
     this.#scheduler = context.scheduler;
@@ -36,10 +44,12 @@ export class PacedDisk implements Disk {
     this.#random = context.random;
     this.#pace = context.pace;
     this.#trace = context.trace;
+    this.#onCreate = context.onCreate;
   }
 
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
     const file = await this.#call(`open ${path} ${mode}`, () => this.#inner.open(path, mode));
+    if (mode === 'create') this.#onCreate(path);
     const call = <T>(what: string, action: () => Promise<T>): Promise<T> => this.#call(`${what} ${path}`, action);
     return {
       read: (buffer, position) => call(`read ${position}+${buffer.length}`, () => file.read(buffer, position)),

@@ -136,7 +136,9 @@ class Producer {
     for (let part = 1 + this.#random.below(3); part > 0; part -= 1) {
       // There is little time until the clock is right again: few records would be stamped with the wrong one.
       const isStamped = this.#context.wall.isBehind && oneIn(this.#random, 2);
-      const { plan, place } = this.#context.topics.place(this.#random, isStamped ? 'stamped' : undefined);
+      // Its passes are to have much to do.
+      const often = oneIn(this.#random, 6) ? 'trimmed' : undefined;
+      const { plan, place } = this.#context.topics.place(this.#random, isStamped ? 'stamped' : often);
       if (!sends.has(placeName(place))) sends.set(placeName(place), this.#newSend(plan, place));
     }
     return [...sends.values()];

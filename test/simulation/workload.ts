@@ -1,6 +1,7 @@
 import type { SeededRandom } from '../seeded-random.ts';
 import type { Client } from './client.ts';
 import type { Damages } from './damages.ts';
+import type { Pass } from './delete-records.ts';
 import type { HistoryRecorder } from './history.ts';
 import type { RandomStreams } from './random-streams.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -21,6 +22,8 @@ export interface WorkloadContext {
   readonly newProcess: () => number;
   /** Whether no operation is to be begun any more. */
   readonly isOver: () => boolean;
+  /** Calls back when compaction begins to write a segment. */
+  readonly onPass: (action: (pass: Pass) => void) => void;
   /** Says of something that was seen and is not in the history that it must never be. */
   readonly onViolation: (what: string) => void;
 }

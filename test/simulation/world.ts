@@ -6,6 +6,7 @@ import { checkPartitions } from './check-partitions.ts';
 import { noteCleaned } from './cleaned.ts';
 import { Client } from './client.ts';
 import { Damages } from './damages.ts';
+import { deletionsInPasses } from './delete-records.ts';
 import { groupWorkload } from './groups.ts';
 import type { History } from './history.ts';
 import { Machine } from './machine.ts';
@@ -71,7 +72,13 @@ const TIME_MS_MAX = 4 * 3_600_000;
 /** Virtual time that workloads may take to end when nothing disturbs them any more. */
 const END_MS_MAX = 300_000;
 
-export const allWorkloads = (): Workload[] => [administration(), producers(), readers, groupWorkload()];
+export const allWorkloads = (): Workload[] => [
+  administration(),
+  producers(),
+  readers,
+  groupWorkload(),
+  deletionsInPasses(),
+];
 
 /** Runs the whole broker through one seed's life. */
 export async function simulate(options: RunOptions): Promise<Run> {
@@ -136,6 +143,9 @@ class World {
       connect: (name) => new Client(network, scheduler, name),
       newProcess: () => this.#processes++,
       isOver: () => this.#isOver,
+      onPass: (action) => {
+        machine.onPass = action;
+      },
       onViolation,
     };
   }
