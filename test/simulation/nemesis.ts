@@ -7,6 +7,7 @@ import { oneIn, pick } from './random-streams.ts';
 import type { Rot } from './rot.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { WallClock } from './simulated-clock.ts';
+import { hasDoneAll } from './took-place.ts';
 import type { Trace } from './trace.ts';
 import type { TracedHistory } from './traced-history.ts';
 
@@ -32,8 +33,12 @@ const HOUR_MS = 3_600_000;
 const CLOCK_JUMPS_MS = [HOUR_MS, -HOUR_MS, 87_660 * HOUR_MS, -87_660 * HOUR_MS];
 /** Virtual time that one life may take to bring its part of the operations about. */
 const LIFE_MS_MAX = 60_000;
+/** So much peace is enough for all that each run is to show. */
+const PEACE_MS_MAX = 5_000;
 /** A start that takes longer has hung. */
 const START_MS_MAX = 120_000;
+/** What may be done to a broker while it serves. */
+const DURING_LIFE = ['disk', 'disk', 'clock', 'network'] as const satisfies Disturbance[];
 /** By then retention and compaction have been over all there is: what they take wrongly is missed. */
 const PASSES_MS = 1_000;
 
@@ -44,6 +49,10 @@ export class Nemesis {
   /** How often each thing was done. */
   readonly injected = new Map<string, number>();
   crashes = 0;
+  /** How often something was done to the broker that is no end of it. */
+  faults = 0;
+  /** Operations after which there must have been one. */
+  #faultBy = Number.POSITIVE_INFINITY;
   #isPeace = true;
   /** Whether the power went last, so that all that the disk has is durable. */
   #isPowerless = false;
@@ -60,10 +69,28 @@ export class Nemesis {
     const { history } = this.#context;
     this.#isPeace = false;
     const before = history.begun;
+    this.#faultBy = before + (operations - before) / 2;
     for (let life = 1; history.begun < operations || this.crashes < crashes; life += 1) {
       const until = before + Math.min(1, life / lives) * (operations - before);
-      await this.#live((untilMs) => history.begun >= until || this.#context.scheduler.nowMs >= untilMs);
+      const isFull = (): boolean => history.begun >= until && !this.#mustDisturb();
+      await this.#live((untilMs) => isFull() || this.#context.scheduler.nowMs >= untilMs);
     }
+    await this.#untilAllIsDone();
+  }
+
+  /** Whether it may do something else to a broker than to end it. */
+  get mayDisturb(): boolean {
+    return DURING_LIFE.some((disturbance) => !this.#context.without.has(disturbance));
+  }
+
+  /** Goes on in peace where what was done to the broker left no room for what each run is to show. */
+  async #untilAllIsDone(): Promise<void> {
+    const { history, scheduler } = this.#context;
+    if (hasDoneAll(history.history())) return;
+    this.#count('more time in peace');
+    await this.makePeace();
+    const untilMs = scheduler.nowMs + PEACE_MS_MAX;
+    while (!hasDoneAll(history.history()) && scheduler.nowMs < untilMs) await scheduler.sleep(200);
   }
 
   /** Ends all disturbance; resolves when the broker serves. */
@@ -95,7 +122,7 @@ export class Nemesis {
     const untilMs = scheduler.nowMs + LIFE_MS_MAX;
     const ended = machine.ended.then(() => true);
     while (machine.isUp && !isFull(untilMs)) {
-      if (oneIn(this.#random, 12)) this.#disturb();
+      if (oneIn(this.#random, 12) || this.#mustDisturb()) this.#disturb();
       await Promise.race([ended, scheduler.sleep(this.#random.below(200))]);
     }
     if (machine.isUp)
@@ -208,10 +235,15 @@ export class Nemesis {
     machine.pace.slowMsMax = pick(this.#random, [5, 30, 300]);
   }
 
+  #mustDisturb(): boolean {
+    return this.mayDisturb && this.faults === 0 && this.#context.history.begun >= this.#faultBy;
+  }
+
   #disturb(): void {
     const { without } = this.#context;
-    const disturbance = pick(this.#random, ['disk', 'disk', 'clock', 'network'] as const);
+    const disturbance = pick(this.#random, DURING_LIFE);
     if (without.has(disturbance)) return;
+    this.faults += 1;
     if (disturbance === 'disk') this.#failDisk();
     else if (disturbance === 'clock') this.#moveClock();
     else {
@@ -253,8 +285,11 @@ export class Nemesis {
   #moveClock(): void {
     const { wall } = this.#context;
     const choice = this.#random.below(8);
-    if (choice === 0) wall.setRight();
-    else if (choice <= 2) {
+    if (choice === 0) {
+      // That is none.
+      this.faults -= 1;
+      wall.setRight();
+    } else if (choice <= 2) {
       this.#count('clock frozen');
       wall.freeze();
     } else {

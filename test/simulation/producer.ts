@@ -48,15 +48,19 @@ class Producer {
   #identity: Identity | null = null;
   #records = 0;
 
-  /** `ids` are those that any producer was given. */
-  constructor(context: WorkloadContext, name: string, ids: Set<number>) {
+  /** `ids` are those that any producer was given. `mayBeSilent`: it need not wait for answers. */
+  constructor(context: WorkloadContext, name: string, ids: Set<number>, mayBeSilent = false) {
     this.#context = context;
     this.#ids = ids;
     this.#random = context.streams.of(name);
     this.#client = context.connect(name);
     this.#process = context.newProcess();
     this.#isIdempotent = !oneIn(this.#random, 3);
-    this.#acks = this.#isIdempotent ? (oneIn(this.#random, 4) ? 1 : -1) : pick(this.#random, [-1, -1, 1, 0]);
+    this.#acks = this.#isIdempotent
+      ? oneIn(this.#random, 4)
+        ? 1
+        : -1
+      : pick(this.#random, mayBeSilent ? [-1, -1, 1, 0] : [-1, -1, 1]);
     // Without an identity each attempt may be stored.
     this.#attemptsMax = this.#isIdempotent || oneIn(this.#random, 2) ? ATTEMPTS_MAX : 1;
     this.#inFlightMax = oneIn(this.#random, 2) ? 1 : 1 + this.#random.below(4);
@@ -241,7 +245,9 @@ export function producers(): Workload {
     name: 'producers',
     async run(context) {
       const count = 3 + context.streams.of('producers').below(3);
-      await Promise.all(Array.from({ length: count }, (_, i) => new Producer(context, `producer ${i}`, ids).run()));
+      await Promise.all(
+        Array.from({ length: count }, (_, i) => new Producer(context, `producer ${i}`, ids, i > 0).run()),
+      );
     },
     settle: (context) => new Producer(context, 'last producer', ids).reachAll(),
   };

@@ -5,7 +5,7 @@ import { count, doParts, runLong, type Told } from '../long-run.ts';
 import { countOf, optionsOf } from '../proof-options.ts';
 import { shrink } from './shrink.ts';
 import { tell } from './tell.ts';
-import { IN_MOST_RUNS, MUST_TAKE_PLACE } from './took-place.ts';
+import { MUST_TAKE_PLACE } from './took-place.ts';
 import { simulate } from './world.ts';
 
 /*
@@ -18,8 +18,6 @@ import { simulate } from './world.ts';
 const again = (seed: number): string => `npm run simulate -- --from ${seed} --trace trace.txt`;
 
 const SEEDS_THAT_DO_ALL = 100;
-/** Of which one does at least what most do. */
-const SEEDS_THAT_DO_MOST = 4;
 const seedsWith = (what: string): string => `${what}: seeds`;
 
 async function runSeed(seed: number): Promise<Told> {
@@ -44,10 +42,7 @@ async function runSeed(seed: number): Promise<Told> {
 function runSeeds(from: number, seeds: number, jobs: number): Promise<boolean> {
   const parts = Array.from({ length: seeds }, (_, i) => from + i);
   // Few seeds need not do everything.
-  const must = [
-    ...(seeds < SEEDS_THAT_DO_MOST ? [] : IN_MOST_RUNS),
-    ...(seeds < SEEDS_THAT_DO_ALL ? [] : MUST_TAKE_PLACE),
-  ];
+  const must = seeds < SEEDS_THAT_DO_ALL ? [] : MUST_TAKE_PLACE;
   const missing = (counts: ReadonlyMap<string, number>): string[] =>
     must.filter((what) => !counts.has(seedsWith(what)));
   return runLong(import.meta.url, { cases: 'seeds', total: seeds, parts, again, missing }, jobs);

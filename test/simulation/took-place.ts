@@ -17,20 +17,19 @@ export const MUST_TAKE_PLACE = [
 
 export type Event = (typeof MUST_TAKE_PLACE)[number];
 
-/** What each seed does many times, before its last sends and its last reading: a run without it has shown nothing of it. */
-export const IN_EVERY_RUN = ['commit by a member of a group'] as const;
 /**
- * So do all but few: one of a seed's producers may do all that a run is long, without waiting for answers; or each waits for
- * answers that do not come while the disk is full and the power goes, until the run is over.
+ * What each seed does, before its last sends and its last reading: a run without it has shown nothing of it. Where it was
+ * disturbed until nothing of that could take place (the disk full, the power gone again and again), it goes on in peace.
  */
-export const IN_MOST_RUNS = [
+export const IN_EVERY_RUN = [
   'send that succeeded',
   'send answered with its offset',
   'record read by a reader',
   'record read by a member of a group',
+  'commit by a member of a group',
 ] as const;
 
-export type Work = (typeof IN_EVERY_RUN | typeof IN_MOST_RUNS)[number];
+export type Work = (typeof IN_EVERY_RUN)[number];
 
 /** How often each of that was done. */
 export function workDone({ operations }: History): Map<Work, number> {
@@ -50,6 +49,12 @@ export function workDone({ operations }: History): Map<Work, number> {
     }
   }
   return counts;
+}
+
+/** Whether a run has done all that each is to do. */
+export function hasDoneAll(history: History): boolean {
+  const done = workDone(history);
+  return IN_EVERY_RUN.every((what) => done.has(what));
 }
 
 /** How often each of what must in some seeds took place. */

@@ -201,6 +201,8 @@ class World {
     if (begun < operations) this.#fail(`only ${begun} operations were begun`);
     if (succeeded < operations / 5) this.#fail(`only ${succeeded} operations of ${begun} succeeded`);
     if (this.#nemesis.crashes < crashes) this.#fail(`there were only ${this.#nemesis.crashes} crashes`);
+    if (this.#nemesis.faults === 0 && this.#nemesis.mayDisturb)
+      this.#fail('nothing but crashes was done to the broker');
     const done = workDone(history);
     for (const what of IN_EVERY_RUN) if (!done.has(what)) this.#fail(`there was no ${what}`);
     const injected = new Map(this.#nemesis.injected);
