@@ -4,7 +4,16 @@ import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { count } from '../long-run.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import type { Folder } from './folders.ts';
-import { type Findings, type OpenedBroker, openOn, readPartition, Stored, type StoredRecord, send } from './stored.ts';
+import {
+  type Findings,
+  type OpenedBroker,
+  openOn,
+  readPartition,
+  Stored,
+  type StoredRecord,
+  send,
+  sendAgain,
+} from './stored.ts';
 
 /** One file of a folder that is not what was written: a byte of it flipped, its end cut off, or all of it gone. */
 export interface Damage {
@@ -135,13 +144,17 @@ export async function judge(
   return { outcome, records };
 }
 
-/** What is sent from now on is stored, and is there after another start, with all that was there before. */
+/**
+ * What is sent from now on is stored, and is there after another start, with all that was there before; what was sent before is
+ * known when it is sent again, at both.
+ */
 async function expectGoesOn(
   opened: OpenedBroker,
   disk: SimulatedDisk,
-  before: Pick<Stored, 'records' | 'offsets' | 'deletedTopics' | 'clusterId'>,
+  before: Pick<Stored, 'records' | 'offsets' | 'deletedTopics' | 'clusterId' | 'lastBatches'>,
 ): Promise<void> {
   const stored = Object.assign(new Stored(), before);
+  await sendAgain(opened, stored);
   for (const [name, partitions] of stored.records) {
     for (const i of partitions.keys()) await send(opened, stored, name, i, ['later'], { key: 'later' });
   }
@@ -149,6 +162,7 @@ async function expectGoesOn(
   const again = await openOn(disk);
   const { outcome } = await judge(again, stored);
   if (outcome === 'told') throw new Error('records were lost at the second start');
+  await sendAgain(again, stored);
   await again.broker.close();
 }
 

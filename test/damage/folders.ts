@@ -103,5 +103,6 @@ export function copyOfStored(stored: Stored): Stored {
     );
   for (const topic of stored.deletedTopics) copy.deletedTopics.add(topic);
   for (const [key, offset] of stored.offsets) copy.offsets.set(key, offset);
+  for (const [key, batch] of stored.lastBatches) copy.lastBatches.set(key, batch);
   return copy;
 }

@@ -4,7 +4,7 @@ import { count } from '../long-run.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { inTime, judge, kindOf, masksOf } from './damages.ts';
 import { copyOfStored, type Folder } from './folders.ts';
-import { type OpenedBroker, openOn, type Stored, send } from './stored.ts';
+import { type OpenedBroker, openOn, type Stored, send, sendAgain } from './stored.ts';
 
 /** A bit of a byte that changes while a broker runs on the file. */
 export interface LiveFlip {
@@ -91,6 +91,7 @@ async function becameOf(folder: Folder, { path, at, mask, isLate, isRead, end }:
   });
   const atNextStart = await judged(again);
   if (isRefused && atNextStart === 'told') throw new Error('a start that was refused has lost records');
+  await sendAgain(again, stored);
   await again.broker.close();
   return `${isLate ? 'late' : 'early'}, running: ${running}, at the next start: ${isRefused ? 'refused' : atNextStart}`;
 }

@@ -53,6 +53,15 @@ export interface StoredRecord {
   readonly value: string;
 }
 
+/** The last batch that a producer that numbers its batches sent to a partition. */
+interface LastBatch {
+  readonly topic: string;
+  readonly partition: number;
+  readonly values: readonly string[];
+  readonly sending: Sending;
+  readonly baseOffset: number;
+}
+
 /** All that was acknowledged, by those who were told. */
 export class Stored {
   /** By topic, partition. */
@@ -60,6 +69,8 @@ export class Stored {
   readonly deletedTopics = new Set<string>();
   /** By group and topic, for partition 0. */
   readonly offsets = new Map<string, number>();
+  /** By topic and partition: one producer sends to each. */
+  readonly lastBatches = new Map<string, LastBatch>();
   clusterId = '';
 
   ofPartition(topic: string, partition: number): StoredRecord[] {
@@ -116,6 +127,28 @@ export async function send(
   const baseOffset = await sendBatch(opened, topic, partition, values, sending);
   const known = stored.ofPartition(topic, partition);
   for (const [i, value] of values.entries()) known.push({ offset: baseOffset + i, value });
+  if (sending.producerId !== undefined) {
+    stored.lastBatches.set(`${topic} ${partition}`, { topic, partition, values, sending, baseOffset });
+  }
+}
+
+/**
+ * Sends the last batches of producers once more, as they do when the answer was lost: they are known, and told the offset that
+ * they have. Only where their records are there as they were; of others nothing need be known. @throws Error
+ */
+export async function sendAgain(opened: OpenedBroker, { lastBatches, records }: Stored): Promise<void> {
+  for (const { topic, partition, values, sending, baseOffset } of lastBatches.values()) {
+    const exact = records.get(topic)![partition]!;
+    const isThere = (value: string, i: number) =>
+      exact.some((one) => one.value === value && one.offset === baseOffset + i);
+    if (!values.every(isThere)) continue;
+    const told = await sendBatch(opened, topic, partition, values, sending).catch((error: unknown) => {
+      if (!(error instanceof Fault)) throw error;
+      return error.message;
+    });
+    if (told === baseOffset) continue;
+    throw new Error(`${topic}/${partition}: a batch at offset ${baseOffset}, sent again, is told ${told}`);
+  }
 }
 
 /** Commits an offset of a topic's first partition from outside of the group; notes it once it is durable. @throws Fault */
