@@ -6,7 +6,12 @@ const EVERY = Number(process.env['MILLRACE_FAILING_CALLS'] ?? 61);
 
 test('whichever call of the disk fails, what a broker has promised holds at the next start, and nothing hangs', async () => {
   const calls = await countCalls();
-  for (const [call, times] of calls) expect(times, `the script makes calls of ${call}`).toBeGreaterThan(10);
+  for (const [script, counts] of calls) {
+    for (const [call, times] of counts) {
+      const isRare = script === 'recovery' && ['remove', 'rename', 'folder', 'truncate'].includes(call);
+      expect(times, `${script}: calls of ${call}`).toBeGreaterThan(isRare ? 1 : 10);
+    }
+  }
   const counts = new Map<string, number>();
   let turn = 0;
   for (const state of failingStates(calls)) {

@@ -6,7 +6,14 @@ import { SeededRandom } from '../seeded-random.ts';
 import { History } from './history.ts';
 import { type OpenedBroker, openOn } from './stored.ts';
 
-/** The truncation is a write's second thought: none happens while all goes well. */
+/**
+ * What a call fails in: two lives of a broker, with a stop between them; or the start after the process was killed in the middle
+ * of writes, of which the journal and the logs have torn ends, and what a broker does then.
+ */
+const SCRIPTS = ['two lives', 'recovery'] as const;
+type Script = (typeof SCRIPTS)[number];
+
+/** The truncation is a write's second thought: in a life in which all goes well there is none. */
 const FAILING_CALLS: readonly FailingCall[] = [
   'open',
   'read',
@@ -17,6 +24,9 @@ const FAILING_CALLS: readonly FailingCall[] = [
   'syncFolder',
   'folder',
 ];
+const CALLS_OF = { 'two lives': FAILING_CALLS, recovery: [...FAILING_CALLS, 'truncate'] } as const;
+/** What takes a failed write back fails with these, too. */
+const TRUNCATION_FAULTS = ['EIO', 'ENOSPC'] as const;
 
 const FAULTS: readonly Failure['fault'][] = ['EIO', 'ENOSPC', 'EMFILE'];
 
@@ -96,6 +106,53 @@ async function script(disk: SimulatedDisk, history: History, watch: Watch): Prom
   }
 }
 
+/** What a broker leaves that is killed while it writes: the page cache is whole, and the ends of its files are not. */
+async function killedInWrites(history: History): Promise<SimulatedDisk> {
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  await script(disk, history, { syncFailed: false });
+  const next = disk.afterKill();
+  const names = [...next.files().keys()];
+  const lastOf = (pattern: RegExp): string[] => {
+    const found = names.filter((name) => pattern.test(name)).sort();
+    return [...Map.groupBy(found, (name) => name.slice(0, name.lastIndexOf('/'))).values()].map((some) => some.at(-1)!);
+  };
+  for (const path of lastOf(/^topics\/.*\.log$/)) {
+    const file = await next.open(path, 'write');
+    await file.write([Buffer.from('a write that was not done')], await file.size());
+    await file.close();
+  }
+  return next;
+}
+
+/** A start that has much to mend, and a little work after it. */
+async function recoveryScript(disk: SimulatedDisk, history: History, watch: Watch): Promise<void> {
+  const opened = await openedOrNull(disk);
+  watch.syncFailed = false;
+  if (opened === null) return;
+  const { clock } = opened;
+  for (let step = 0; step < 3; step += 1) {
+    const { acks } = history;
+    const { syncFailed } = watch;
+    const sends = [0, 1].map((partition) => history.send(opened, 'orders', partition));
+    await refusedOrDone(allSettled([...sends, history.commit(opened, 'readers', 'orders')]), clock);
+    if (syncFailed && history.acks > acks) throw new Error('acknowledged after a failed sync');
+    clock.advance(1500);
+  }
+}
+
+/** Runs a script on a disk of its own, of which `fail` lets a call fail; returns that disk. */
+async function run(
+  name: Script,
+  history: History,
+  watch: Watch,
+  fail: (disk: SimulatedDisk) => void,
+): Promise<SimulatedDisk> {
+  const disk = name === 'recovery' ? await killedInWrites(history) : new SimulatedDisk(new SeededRandom(1));
+  fail(disk);
+  await (name === 'recovery' ? recoveryScript : script)(disk, history, watch);
+  return disk;
+}
+
 /** Waits for all. @throws what is no Fault */
 async function allSettled(works: readonly Promise<unknown>[]): Promise<void> {
   for (const outcome of await Promise.allSettled(works)) {
@@ -115,59 +172,70 @@ async function openedOrNull(disk: SimulatedDisk): Promise<OpenedBroker | null> {
   return null;
 }
 
+export type CallCounts = ReadonlyMap<Script, ReadonlyMap<FailingCall, number>>;
+
 /** How often each call is made when none fails. */
-export async function countCalls(): Promise<Map<FailingCall, number>> {
-  const counts = new Map<FailingCall, number>(FAILING_CALLS.map((call) => [call, 0]));
-  const disk = new SimulatedDisk(new SeededRandom(1));
-  const of = (call: FailingCall): boolean => {
-    counts.set(call, counts.get(call)! + 1);
-    return false;
-  };
-  disk.fail({ fault: 'EIO', of, from: 0, forEver: true });
-  const history = new History();
-  await script(disk, history, { syncFailed: false });
-  if (history.acks !== 2 * (STEPS * 4 + 1)) throw new Error(`only ${history.acks} acknowledged on a sound disk`);
-  return counts;
+export async function countCalls(): Promise<CallCounts> {
+  const all = new Map<Script, ReadonlyMap<FailingCall, number>>();
+  for (const script of SCRIPTS) {
+    const counts = new Map<FailingCall, number>(CALLS_OF[script].map((call) => [call, 0]));
+    const of = (call: FailingCall): boolean => {
+      if (counts.has(call)) counts.set(call, counts.get(call)! + 1);
+      return false;
+    };
+    const history = new History();
+    await run(script, history, { syncFailed: false }, (disk) =>
+      disk.fail({ fault: 'EIO', of, from: 0, forEver: true }),
+    );
+    const expected = 2 * (STEPS * 4 + 1) + (script === 'recovery' ? 9 : 0);
+    if (history.acks !== expected) throw new Error(`only ${history.acks} acknowledged on a sound disk`);
+    all.set(script, counts);
+  }
+  return all;
 }
 
 export interface FailingState {
+  readonly script: Script;
   readonly call: FailingCall;
   readonly nth: number;
   readonly fault: Failure['fault'];
   readonly forEver: boolean;
-  /** Whether what takes a failed write back fails too. */
-  readonly truncateFails: boolean;
+  /** What the truncation fails with that is to take a failed write back; null: it succeeds. */
+  readonly truncation: (typeof TRUNCATION_FAULTS)[number] | null;
   readonly end: PowerCut | 'kill';
 }
 
 /** Every state there is: each call of the script, failed in each way, and each end in turn. */
-export function* failingStates(counts: ReadonlyMap<FailingCall, number>): Generator<FailingState> {
+export function* failingStates(all: CallCounts): Generator<FailingState> {
   let turn = 0;
   const ends = ['kill', ...POWER_CUTS] as const;
-  for (const call of FAILING_CALLS) {
-    for (let nth = 0; nth < counts.get(call)!; nth += 1) {
-      for (const fault of FAULTS) {
-        for (const forEver of [false, true]) {
-          const end = ends[turn++ % ends.length]!;
-          yield { call, nth, fault, forEver, truncateFails: false, end };
-          if (call === 'write' && !forEver) yield { call, nth, fault, forEver, truncateFails: true, end };
+  for (const [script, counts] of all) {
+    for (const [call, times] of counts) {
+      for (let nth = 0; nth < times; nth += 1) {
+        for (const fault of FAULTS) {
+          for (const forEver of [false, true]) {
+            const state = { script, call, nth, fault, forEver, end: ends[turn++ % ends.length]! };
+            yield { ...state, truncation: null };
+            if (call !== 'write' || forEver) continue;
+            for (const truncation of TRUNCATION_FAULTS) yield { ...state, truncation };
+          }
         }
       }
     }
   }
 }
 
-export function textOf({ call, nth, fault, forEver, truncateFails, end }: FailingState): string {
-  const which = `${call} ${nth} ${fault} ${forEver ? 'for ever' : 'once'}`;
-  return `${which}${truncateFails ? ', with each truncation after it' : ''}, then ${end}`;
+export function textOf({ script, call, nth, fault, forEver, truncation, end }: FailingState): string {
+  const which = `${script}: ${call} ${nth} ${fault} ${forEver ? 'for ever' : 'once'}`;
+  return `${which}${truncation === null ? '' : `, each truncation after it ${truncation}`}, then ${end}`;
 }
 
 const CAME_ABOUT = 'the failure came about';
 
 /** Tries a state; counts it by its kind. @throws Error what breaks the promise */
 export async function tryState(state: FailingState, counts: Map<string, number>): Promise<void> {
-  const { call, fault, forEver } = state;
-  count(counts, `${call} ${fault} ${forEver ? 'for ever' : 'once'}`);
+  const { script, call, fault, forEver } = state;
+  count(counts, `${script}: ${call} ${fault} ${forEver ? 'for ever' : 'once'}`);
   if ((await runState(state)) > 0) count(counts, CAME_ABOUT);
 }
 
@@ -184,11 +252,12 @@ export function missingCalls(counts: ReadonlyMap<string, number>): string[] {
  * is started once more. Returns how often the failure came about. @throws Error what breaks the promise
  */
 async function runState(state: FailingState): Promise<number> {
-  const disk = new SimulatedDisk(new SeededRandom(1));
   const history = new History();
   const watch: Watch = { syncFailed: false };
-  const hits = failOn(disk, state, watch);
-  await script(disk, history, watch);
+  let hits = (): number => 0;
+  const disk = await run(state.script, history, watch, (sound) => {
+    hits = failOn(sound, state, watch);
+  });
   disk.heal();
   const { end } = state;
   const next = end === 'kill' ? disk.afterKill() : disk.afterPowerCut(end);
@@ -205,14 +274,13 @@ async function runState(state: FailingState): Promise<number> {
 
 function failOn(
   disk: SimulatedDisk,
-  { call: failing, nth, fault, forEver, truncateFails }: FailingState,
+  { call: failing, nth, fault, forEver, truncation }: FailingState,
   watch: Watch,
 ): () => number {
   let seen = 0;
   let hits = 0;
   const isSync = failing === 'sync' || failing === 'syncFolder';
   const of = (call: FailingCall, path: string): boolean => {
-    if (call === 'truncate' && truncateFails && hits > 0) return true;
     if (call !== failing) return false;
     const fails = forEver ? seen >= nth : seen === nth;
     seen += 1;
@@ -222,5 +290,7 @@ function failOn(
     return fails;
   };
   disk.fail({ fault, of, from: 0, forEver: true });
+  const takesBack = (call: FailingCall): boolean => call === 'truncate' && hits > 0;
+  if (truncation !== null) disk.fail({ fault: truncation, of: takesBack, from: 0, forEver: true });
   return () => hits;
 }

@@ -197,4 +197,32 @@ export const compactionBugs: readonly PlantedBug[] = [
       ),
     ],
   },
+  {
+    name: 'older values of a damaged file that is put back not compacted',
+    wrong:
+      'What a damaged segment has is not looked at again once it is sound: tombstones behind it go, and its older values stay.',
+    file: 'src/log/compaction.ts',
+    find: 'if (passed.includes(baseOffset) && (await this.#isSound(segment))) return baseOffset;',
+    replace: 'if (passed.includes(-baseOffset - 1) && (await this.#isSound(segment))) return baseOffset;',
+    caughtBy: [
+      test(
+        'log/compaction-faults',
+        'a deleted key does not come back with a damaged file that is put back, while the broker is stopped',
+      ),
+    ],
+  },
+  {
+    name: 'tombstones not compacted at a fraction of a millisecond',
+    wrong:
+      'While the wall clock is not believed the time has fractions: batches with tombstones stay as they are, and so do the older values of their keys.',
+    file: 'src/log/batch-filter.ts',
+    find: 'Math.ceil(nowMs + settings.deleteRetentionMs)',
+    replace: '(nowMs + settings.deleteRetentionMs)',
+    caughtBy: [
+      test(
+        'log/compaction',
+        'a time between two milliseconds is one like any other: a clock that leapt ahead is not believed, and the time goes on as another does',
+      ),
+    ],
+  },
 ];

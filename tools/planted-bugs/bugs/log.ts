@@ -300,4 +300,18 @@ export const logBugs: readonly PlantedBug[] = [
     replace: 'throw error;',
     caughtBy: [test('server/unreadable-files', 'what lies before and behind a bad place of a file is served')],
   },
+  {
+    name: 'write refused that could not be taken back',
+    wrong:
+      'A full disk refuses the cut, too, and the producer is told that the disk is full: it takes the record for one that is not there, and it may be.',
+    file: 'src/log/partition-log.ts',
+    find: "this.fail(cause, new Fault('brokerStopped', { cause }));",
+    replace: 'this.fail(cause);',
+    caughtBy: [
+      test(
+        'log/failing-disk',
+        'a write fails and cannot be taken back: nothing is said of it but that the broker stops, a later start is sound: full',
+      ),
+    ],
+  },
 ];

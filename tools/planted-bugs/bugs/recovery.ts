@@ -126,4 +126,30 @@ export const recoveryBugs: readonly PlantedBug[] = [
     replace: '',
     caughtBy: [simulation(1, 4)],
   },
+  {
+    name: 'torn tail cut by a repair that has no room to keep it',
+    wrong: 'log repair on a full disk throws away what it was to keep aside.',
+    file: 'src/log/torn-tail.ts',
+    find: 'if (mustKeepTorn) {',
+    replace: 'if (mustKeepTorn && end < 0) {',
+    caughtBy: [
+      test(
+        'log/quarantine',
+        'who must keep what is cut off cuts nothing that a full disk has no room to keep, until it has',
+      ),
+    ],
+  },
+  {
+    name: 'producers of a log forgotten at a start',
+    wrong: 'A start finds nobody who sends: what a producer sends again, since its answer was lost, is stored twice.',
+    file: 'src/log/producer-snapshot.ts',
+    find: 'if (snapshot?.nextOffset === endNext) return producers;',
+    replace: 'if (endNext >= 0) return new ProducerState();',
+    caughtBy: [
+      test(
+        'damage/damages',
+        'whichever byte of whichever file is flipped, wherever it is cut: it is detected, or all is there',
+      ),
+    ],
+  },
 ];
