@@ -1,4 +1,4 @@
-import { Fault } from '../../src/base/faults.ts';
+import { Fault, isFault } from '../../src/base/faults.ts';
 import type { Broker } from '../../src/broker/broker.ts';
 import { everythingIn, type OpenedBroker, SMALL_SEGMENTS, sendBatch } from './stored.ts';
 
@@ -9,6 +9,8 @@ interface Sent {
   readonly values: readonly string[];
   offset: number | null;
   promised: Promised;
+  /** Whether it was told, each time, that the disk is full: it is not there then, whatever happens. */
+  isRefused: boolean;
 }
 
 interface SentTopic {
@@ -44,14 +46,25 @@ export class History {
   /** Sends two records; once more, as clients do, when they are refused. */
   async send(opened: OpenedBroker, name: string, partition: number, acks: -1 | 1 = -1): Promise<void> {
     const number = this.#next++;
-    const sent: Sent = { values: [`${number}.0`, `${number}.1`], offset: null, promised: 'nothing' };
+    const sent: Sent = { values: [`${number}.0`, `${number}.1`], offset: null, promised: 'nothing', isRefused: false };
     this.#topics.get(name)!.partitions[partition]!.push(sent);
     const sending = { acks, producerId: 1000 + number, sequence: 0 };
     const attempt = (): Promise<number> => sendBatch(opened, name, partition, sent.values, sending);
-    sent.offset = await attempt().catch((error: unknown) => {
-      if (error instanceof Fault && error.retriable && opened.broker.stopped === null) return attempt();
+    let attempts = 0;
+    let refusals = 0;
+    const counted = (): Promise<number> => {
+      attempts += 1;
+      return attempt().catch((error: unknown) => {
+        if (isFault(error, 'diskFull')) refusals += 1;
+        sent.isRefused = refusals === attempts;
+        throw error;
+      });
+    };
+    sent.offset = await counted().catch((error: unknown) => {
+      if (error instanceof Fault && error.retriable && opened.broker.stopped === null) return counted();
       throw error;
     });
+    sent.isRefused = false;
     sent.promised = acks === 1 ? 'the process' : 'power';
     this.acks += 1;
     this.#see(opened.broker, name);
@@ -121,8 +134,10 @@ function judgePartition(
   if (offsetOf.size < values.size) broken.push(`${place} has a record twice`);
   const known = new Set(sent.flatMap((one) => one.values));
   for (const value of values.values()) if (!known.has(value)) broken.push(`${place} has ${value}, which nobody sent`);
-  for (const { values: batch, offset, promised } of sent) {
+  for (const { values: batch, offset, promised, isRefused } of sent) {
     const offsets = batch.map((value) => offsetOf.get(value));
+    if (isRefused && offsets.some((one) => one !== undefined))
+      broken.push(`${place}: ${batch} was refused, and is there`);
     const isDeleted = offset !== null && offset < trimmedTo;
     if (offsets.some((one) => one === undefined) !== offsets.every((one) => one === undefined) && !isDeleted) {
       broken.push(`${place} has a part of the batch ${batch}`);
