@@ -1,4 +1,4 @@
-import { type PlantedBug, test } from '../planted-bug.ts';
+import { type PlantedBug, simulation, test } from '../planted-bug.ts';
 
 const WHATEVER = test(
   'log/compaction',
@@ -153,6 +153,7 @@ export const compactionBugs: readonly PlantedBug[] = [
         'log/compaction-faults',
         'a value whose tombstone comes after it does not come back when records before it are deleted during a pass',
       ),
+      simulation(13, 8),
     ],
   },
   {

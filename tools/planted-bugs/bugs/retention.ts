@@ -172,7 +172,7 @@ export const retentionBugs: readonly PlantedBug[] = [
         'broker/retention',
         'what the broker stamped while its clock was behind is not old after a start, whether the clock was set right before, or meanwhile, or is later',
       ),
-      simulation(24),
+      simulation(26),
     ],
   },
 ];
