@@ -20,7 +20,7 @@ import { buildBatch } from '../../src/record/batch-builder.ts';
 import { recordsOf } from '../../src/record/records.ts';
 import { type FailingCall, SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
-import { CompactedLog, compactLog, newestOf, openCompacted, plain, RETENTION_MS } from './compacted-log.ts';
+import { CompactedLog, compactLog, openCompacted, plain, RETENTION_MS } from './compacted-log.ts';
 import { hookedDisk } from './hooked-disk.ts';
 import { closeAll, file, openJournaled, warm } from './journaled.ts';
 import { append, bytesOf, failureOf, readAll } from './support.ts';
@@ -72,40 +72,6 @@ test('a segment in which something is damaged stays as it is and is told of; tho
   const counts = new Map<string, number>();
   for (const { key } of await log.read()) counts.set(key, (counts.get(key) ?? 0) + 1);
   expect(Math.max(...counts.values())).toBeLessThan(8);
-  await log.log.close();
-});
-
-test.each([
-  ['while the broker is stopped', true],
-  ['while it runs', false],
-])('a deleted key does not come back with a damaged file that is put back, %s', async (_, isStopped) => {
-  const { disk, log } = await openCompacted();
-  await log.append(plain(1));
-  for (let i = 0; i < 6; i += 1) await log.append(plain(2));
-  const flip = async (): Promise<void> => {
-    await log.log.rest(0);
-    disk.flip(FIRST_LOG, 80, 1);
-  };
-  /** Passes enough for a tombstone to go. */
-  const passes = async (): Promise<void> => {
-    for (let pass = 0; pass < 4; pass += 1) {
-      for (let i = 0; i < 10; i += 1) await log.append(plain(2));
-      log.context.clock.advance(2 * RETENTION_MS);
-      await log.compact();
-    }
-  };
-  await flip();
-  await log.append(plain(1, null));
-  await passes();
-  await flip();
-  if (isStopped) {
-    await log.log.close();
-    await log.open(disk);
-  }
-  expect(newestOf(await log.read()).get('k1')).toMatchObject({ value: null });
-  await passes();
-  expect(newestOf(await log.read()).get('k1')).toBeUndefined();
-  await log.check();
   await log.log.close();
 });
 

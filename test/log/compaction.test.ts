@@ -214,6 +214,40 @@ test('a time between two milliseconds is one like any other: a clock that leapt 
   await log.log.close();
 });
 
+test.each([
+  ['while the broker is stopped', true],
+  ['while it runs', false],
+])('a deleted key does not come back with a damaged file that is put back, %s', async (_, isStopped) => {
+  const { disk, log } = await openCompacted();
+  await log.append(plain(1));
+  for (let i = 0; i < 6; i += 1) await log.append(plain(2));
+  const flip = async (): Promise<void> => {
+    await log.log.rest(0);
+    disk.flip('p/00000000000000000000.log', 80, 1);
+  };
+  /** Passes enough for a tombstone to go. */
+  const passes = async (): Promise<void> => {
+    for (let pass = 0; pass < 4; pass += 1) {
+      for (let i = 0; i < 10; i += 1) await log.append(plain(2));
+      log.context.clock.advance(2 * RETENTION_MS);
+      await log.compact();
+    }
+  };
+  await flip();
+  await log.append(plain(1, null));
+  await passes();
+  await flip();
+  if (isStopped) {
+    await log.log.close();
+    await log.open(disk);
+  }
+  expect(newestOf(await log.read()).get('k1')).toMatchObject({ value: null });
+  await passes();
+  expect(newestOf(await log.read()).get('k1')).toBeUndefined();
+  await log.check();
+  await log.log.close();
+});
+
 test('the active segment is never touched, nor what is younger than min.compaction.lag.ms', async () => {
   const { log } = await openCompacted();
   for (let i = 0; i < 5; i += 1) await log.append(plain(1));

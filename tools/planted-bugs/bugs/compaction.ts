@@ -207,7 +207,7 @@ export const compactionBugs: readonly PlantedBug[] = [
     replace: 'if (passed.includes(-baseOffset - 1) && (await this.#isSound(segment))) return baseOffset;',
     caughtBy: [
       test(
-        'log/compaction-faults',
+        'log/compaction',
         'a deleted key does not come back with a damaged file that is put back, while the broker is stopped',
       ),
     ],
