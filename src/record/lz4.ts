@@ -1,6 +1,6 @@
 import { Fault } from '../base/faults.ts';
 import { BLOCK_BYTES_MAX, COPY_BYTES_MIN, copyLiterals, copyRepetition, RepetitionFinder } from './repetition.ts';
-import { xxh32 } from './xxh32.ts';
+import { xxh32, xxh32InSteps } from './xxh32.ts';
 
 /*
  * One LZ4 frame. All numbers are little-endian.
@@ -124,7 +124,7 @@ interface Frame {
 }
 
 /**
- * Each step is one block and gives the bytes that came out of it. Memory grows with what comes out, up to the cap.
+ * Each step gives the bytes that came out of it, or what it is worth: a block, a piece of the checksum. Memory grows with what comes out, up to the cap.
  * @throws Fault invalidBatch.
  */
 export function* decompressLz4(bytes: Buffer, bytesMax: number): Generator<number, Buffer> {
@@ -142,7 +142,7 @@ export function* decompressLz4(bytes: Buffer, bytesMax: number): Generator<numbe
     if (size > bytes.length - at || size > frame.blockBytesMax) throw malformed(at);
     const growthMax = isStored ? size : Math.min(frame.blockBytesMax, size * EXPANSION_MAX);
     const outLimit = Math.min(outEnd + growthMax, bytesMax);
-    out = withRoom(out, outEnd, outLimit);
+    if (outLimit > out.length) out = yield* grown(out, outEnd, outLimit);
     const blockStart = outEnd;
     if (isStored) {
       if (size > outLimit - outEnd) throw pastLimit(outLimit);
@@ -159,7 +159,7 @@ export function* decompressLz4(bytes: Buffer, bytesMax: number): Generator<numbe
     yield outEnd - blockStart;
   }
   const content = out.subarray(0, outEnd);
-  endFrame(bytes, at + 4, frame, content);
+  yield* endFrame(bytes, at + 4, frame, content);
   return content;
 }
 
@@ -188,25 +188,30 @@ function headerChecksum(bytes: Buffer, start: number, end: number): number {
   return (xxh32(bytes, start, end) >>> 8) & 0xff;
 }
 
-function endFrame(bytes: Buffer, start: number, frame: Frame, content: Buffer): void {
+function* endFrame(bytes: Buffer, start: number, frame: Frame, content: Buffer): Generator<number, void> {
   let at = start;
   if (frame.contentSize !== null && frame.contentSize !== content.length) {
     throw invalid(`its lz4 data holds ${content.length} bytes, expected ${frame.contentSize}`);
   }
   if (frame.contentChecksum) {
-    if (readUInt32(bytes, at) !== xxh32(content, 0, content.length)) throw malformed(at);
+    if (readUInt32(bytes, at) !== (yield* xxh32InSteps(content, 0, content.length))) throw malformed(at);
     at += 4;
   }
   if (at !== bytes.length) throw invalid(`its lz4 data is followed by ${bytes.length - at} bytes`);
 }
 
 /** A buffer with room up to `end` that holds the first `filled` bytes of `out`. */
-function withRoom(out: Buffer, filled: number, end: number): Buffer {
-  if (end <= out.length) return out;
-  const grown = Buffer.allocUnsafe(Math.max(end, out.length * 2));
-  out.copy(grown, 0, 0, filled);
-  return grown;
+function* grown(out: Buffer, filled: number, end: number): Generator<number, Buffer> {
+  const larger = Buffer.allocUnsafe(Math.max(end, out.length * 2));
+  for (let at = 0; at < filled; at += COPY_STEP_BYTES) {
+    out.copy(larger, at, at, Math.min(at + COPY_STEP_BYTES, filled));
+    // To copy is so much faster than to decode that a small part of it counts.
+    yield COPY_STEP_BYTES / 4;
+  }
+  return larger;
 }
+
+const COPY_STEP_BYTES = 1024 * 1024;
 
 /** Decodes bytes [start, end) to `outStart`, never past `outLimit`, copying from no earlier than `windowStart`; returns where it ends. */
 function readBlock(

@@ -108,6 +108,9 @@ function writeCopy(out: Buffer, at: number, copyBytes: number, distance: number)
   return at + 3;
 }
 
+/** What comes out in one step, or little more. */
+const STEP_BYTES = 256 * 1024;
+
 interface Block {
   /** Where the elements begin and end. */
   start: number;
@@ -117,7 +120,7 @@ interface Block {
 }
 
 /**
- * Of a raw block or a xerial frame; each step is one block and gives its size. No memory is taken before the sizes that the
+ * Of a raw block or a xerial frame; each step is a part of a block and gives the bytes that came out of it. No memory is taken before the sizes that the
  * blocks announce are known to be possible and below the cap.
  * @throws Fault invalidBatch.
  */
@@ -129,9 +132,8 @@ export function* decompressSnappy(bytes: Buffer, bytesMax: number): Generator<nu
   const out = Buffer.allocUnsafe(size);
   let outStart = 0;
   for (const block of blocks) {
-    readBlock(bytes, block, out, outStart);
+    yield* readBlock(bytes, block, out, outStart);
     outStart += block.size;
-    yield block.size;
   }
   return out;
 }
@@ -164,12 +166,18 @@ function readPreamble(bytes: Buffer, start: number, end: number): Block {
   return { start: at, end, size };
 }
 
-function readBlock(bytes: Buffer, block: Block, out: Buffer, outStart: number): void {
+/** A raw block may be all that there is: it takes more than one step. */
+function* readBlock(bytes: Buffer, block: Block, out: Buffer, outStart: number): Generator<number, void> {
   const { end } = block;
   const outEnd = outStart + block.size;
   let at = block.start;
   let outAt = outStart;
+  let stepStart = outStart;
   while (at < end) {
+    if (outAt - stepStart >= STEP_BYTES) {
+      yield outAt - stepStart;
+      stepStart = outAt;
+    }
     const tag = bytes[at++]!;
     const kind = tag & 3;
     const upper = tag >>> 2;
@@ -200,6 +208,7 @@ function readBlock(bytes: Buffer, block: Block, out: Buffer, outStart: number): 
     outAt += size;
   }
   if (outAt !== outEnd) throw invalid(`its snappy data ends ${outEnd - outAt} bytes before the size it announces`);
+  yield outAt - stepStart;
 }
 
 function malformed(at: number): Fault {

@@ -4,8 +4,20 @@ const PRIME_3 = 0xc2b2ae3d;
 const PRIME_4 = 0x27d4eb2f;
 const PRIME_5 = 0x165667b1;
 
+/** What one step takes in. */
+const STEP_BYTES = 1024 * 1024;
+
 /** XXH32 with seed 0 of bytes [start, end): the checksum inside LZ4 frames, a few bytes long in most; so no library is loaded for it. */
 export function xxh32(bytes: Buffer, start: number, end: number): number {
+  const steps = xxh32InSteps(bytes, start, end);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** As xxh32; each step gives the bytes that went into it. */
+export function* xxh32InSteps(bytes: Buffer, start: number, end: number): Generator<number, number> {
   let at = start;
   let hash = PRIME_5;
   if (end - start >= 16) {
@@ -14,6 +26,7 @@ export function xxh32(bytes: Buffer, start: number, end: number): number {
     let lane3 = 0;
     let lane4 = -PRIME_1 | 0;
     for (; at <= end - 16; at += 16) {
+      if ((at - start) % STEP_BYTES === 0) yield STEP_BYTES;
       lane1 = mix(lane1, word(bytes, at));
       lane2 = mix(lane2, word(bytes, at + 4));
       lane3 = mix(lane3, word(bytes, at + 8));

@@ -102,6 +102,47 @@ test.each(codecs)('the event loop turns while %s decompresses much', async (code
   expect((await done).length).toBe(8_000_000);
 });
 
+/** As a client may write it: one block of snappy, or an LZ4 frame with a checksum of the content. */
+const unusual = (content: Buffer): [Compression, Buffer][] => {
+  const plain = compressSync('lz4', content);
+  const frame = Buffer.concat([plain, Buffer.alloc(4)]);
+  frame[4]! |= 0x04;
+  frame[6] = (xxh32(frame, 4, 6) >>> 8) & 0xff;
+  frame.writeUInt32LE(xxh32(content, 0, content.length), plain.length);
+  return [
+    ['snappy', snappy.compressSync(content)],
+    ['lz4', frame],
+  ];
+};
+
+test('the event loop turns also within a block of snappy, and while the checksum of an LZ4 frame is looked at', async () => {
+  const content = Buffer.alloc(16 << 20, 'some bytes');
+  for (const [codec, compressed] of unusual(content)) {
+    let turns = 0;
+    let isDone = false;
+    const turn = (): void => {
+      turns += 1;
+      if (!isDone) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const decompressed = await decompress(codec, compressed);
+    isDone = true;
+    expect(decompressed.equals(content)).toBe(true);
+    // One each MiB, and as many for the checksum.
+    expect({ codec, turns }).toEqual({
+      codec,
+      turns: expect.toSatisfy((n: number) => n >= (codec === 'lz4' ? 30 : 15)),
+    });
+  }
+});
+
+test('an LZ4 frame whose content is not what its checksum says is a fault', async () => {
+  const [, frame] = unusual(text)[1]!;
+  expect(decompressSync('lz4', frame).equals(text)).toBe(true);
+  frame[frame.length - 1]! ^= 1;
+  expect(faultOf(() => decompressSync('lz4', frame))).toBe('invalidBatch');
+});
+
 describe('snappy', () => {
   const xerialMagic = '82534e4150505900';
 
