@@ -2,7 +2,7 @@ import { Fault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { Segment } from './segment.ts';
-import { damageIn } from './segment-scan.ts';
+import { damageIn, missingAt } from './segment-scan.ts';
 
 /*
  * A start reads no segment that is proven, so what it can see of a file that was removed is its index and the like, left
@@ -32,10 +32,14 @@ export async function noteLostSegments(
 }
 
 async function noteGap(logger: Logger, quarantine: Quarantine, before: Segment, endNext: number): Promise<void> {
-  const { hasGaps, logPath: file } = before;
+  const { compacted, sizeBytes, logPath: file } = before;
   try {
-    const start = hasGaps ? { position: 0, offset: before.baseOffset } : await before.index.startOf(endNext - 1);
-    for (const damage of await damageIn(before, { start, endNext, hasGaps })) await quarantine.add(before, damage);
+    if (compacted === null) {
+      const start = await before.index.startOf(endNext - 1);
+      for (const damage of await damageIn(before, { start, endNext })) await quarantine.add(before, damage);
+    } else if (compacted.endNext < endNext) {
+      await quarantine.add(before, missingAt(sizeBytes, compacted.endNext, endNext));
+    }
   } catch (err) {
     if (!(err instanceof Fault)) throw err;
     logger.warn({ err, file }, 'a segment that follows a log file may be gone; the end of that file could not be read');

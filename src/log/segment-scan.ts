@@ -82,7 +82,7 @@ export async function* scanSegment(segment: Segment, known: KnownOfSegment = {})
     yield* scanCompacted(segment, known.start?.position ?? 0, known.endPosition ?? segment.sizeBytes);
     const { endNext: firstOffset } = segment.compacted;
     const endNext = known.endNext ?? firstOffset;
-    if (firstOffset < endNext) yield missing(segment.sizeBytes, firstOffset, endNext);
+    if (firstOffset < endNext) yield pieceOf(missingAt(segment.sizeBytes, firstOffset, endNext));
     return;
   }
   const scan = new Scan(segment, known);
@@ -104,13 +104,17 @@ export async function* scanSegment(segment: Segment, known: KnownOfSegment = {})
   }
   const endNext = known.endNext ?? offset;
   if (offset >= endNext || known.hasGaps === true) return;
-  yield missing(position, offset, endNext);
+  yield pieceOf(missingAt(position, offset, endNext));
 }
 
-/** Records that should follow where the file ends. */
-function missing(position: number, firstOffset: number, nextOffset: number): ScannedPiece {
+/** Records that should follow where a file ends. */
+export function missingAt(position: number, firstOffset: number, nextOffset: number): DamagedBytes {
   const what = `expected records up to offset ${nextOffset - 1}, found the end after ${position} bytes`;
-  return { position, batch: null, damage: { position, bytes: 0, firstOffset, nextOffset, what } };
+  return { position, bytes: 0, firstOffset, nextOffset, what };
+}
+
+function pieceOf(damage: DamagedBytes): ScannedPiece {
+  return { position: damage.position, batch: null, damage };
 }
 
 /** The damaged places of a segment. */
