@@ -3,6 +3,7 @@ import path from 'node:path';
 import { Fault, isFault } from './base/faults.ts';
 import { decodeMessagePack } from './base/message-pack.ts';
 import { systemRandom } from './base/random.ts';
+import { isUuid } from './base/shape.ts';
 import { type ClusterEvent, ClusterState } from './broker/cluster-state.ts';
 import { loadIdentity } from './broker/identity.ts';
 import type { Disk, DiskLock } from './disk/disk.ts';
@@ -127,10 +128,12 @@ export function piecesOf(log: Pick<StoredLog, 'mayHaveGaps'>, segment: Segment):
   return scanSegment(segment, { hasGaps: log.mayHaveGaps });
 }
 
-/** Also one that has lost its identity: its ledger of the cluster tells. */
+/** Also one that has lost its identity: its ledger of the cluster tells, or the topics' folders, which are named by ids. */
 function dataFolderAbove(folder: string): string | null {
   for (let at = folder; ; at = path.dirname(at)) {
     if (existsSync(path.join(at, IDENTITY_FILE)) || existsSync(path.join(at, CLUSTER_LEDGER))) return at;
+    const topics = path.join(at, 'topics');
+    if (statSync(topics, { throwIfNoEntry: false })?.isDirectory() && readdirSync(topics).some(isUuid)) return at;
     if (at === path.dirname(at)) return null;
   }
 }

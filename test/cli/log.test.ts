@@ -287,6 +287,15 @@ test('a data folder that has lost its identity is damaged, and no place without 
   expect((await runCli(['log', 'repair', data])).code).toBe(5);
 });
 
+test('one that has lost its ledger as well is looked into all the same, and not repaired', async () => {
+  const { data } = await copy();
+  for (const name of ['millrace.json', 'ledger']) await rm(path.join(data, name), { recursive: true });
+  const { code, logs, err } = await verify(data);
+  expect([code, err]).toEqual([7, expect.stringContaining('millrace.json')]);
+  expect(logs.filter(({ records }) => records === RECORDS)).toHaveLength(2);
+  expect((await runCli(['log', 'repair', data])).code).toBe(5);
+});
+
 test('a damaged identity or ledger does not stand in the way of looking', async () => {
   const { data } = await copy();
   await writeFile(path.join(data, 'millrace.json'), '{');
