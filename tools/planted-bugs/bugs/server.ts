@@ -117,4 +117,42 @@ export const serverBugs: readonly PlantedBug[] = [
       ),
     ],
   },
+  {
+    name: 'later requests not kept back while keys are looked for',
+    wrong:
+      'While a compressed batch for a compacted topic is decompressed, what its producer sent later is stored: the order of its records is lost.',
+    file: 'src/server/connection.ts',
+    find: 'this.#inOrder = true;',
+    replace: 'this.#inOrder = false;',
+    caughtBy: [
+      test(
+        'server/compacted-produce',
+        'while the keys of a batch are looked for others are answered, and what the same client asked later waits its turn',
+      ),
+    ],
+  },
+  {
+    name: 'batch kept in memory that others receive into',
+    wrong: 'While a batch is decompressed to look for its keys, other clients’ bytes get into it.',
+    file: 'src/server/handlers/produce.ts',
+    find: 'if (context.lendsRecords) for (const part of parts)',
+    replace: 'if (!context.lendsRecords) for (const part of parts)',
+    caughtBy: [
+      test('server/compacted-produce', 'what a batch waits in is its own: other clients’ bytes do not get into it'),
+    ],
+  },
+  {
+    name: 'missing keys of compressed batches not told of',
+    wrong:
+      'A compacted topic takes records without a key when their batch is compressed: compaction drops them without a word.',
+    file: 'src/broker/produce.ts',
+    find: 'if (keyFault !== null) throw keyFault;',
+    replace: 'if (keyFault !== null && settings.compaction === null) throw keyFault;',
+    caughtBy: [
+      test(
+        'server/compacted-produce',
+        'each batch is refused for what is wrong with it, and no other: batches that hold much',
+      ),
+    ],
+  },
 ];
