@@ -100,6 +100,7 @@ const compacted = {
     { base: 100, endNext: 700, bytes: 1 << 20, number: 7, sums: 'ffffffffffffffff' },
     { base: 800, endNext: 900, bytes: 61, number: 2, sums: '0123456789abcdef' },
   ],
+  passed: [700],
 };
 
 /** Other segments whose offsets one stands for are removed: none that is in the list itself may be. */
