@@ -259,7 +259,10 @@ export class Nemesis {
       case 0:
       case 1: {
         this.#count('disk full for a while');
-        const calls: readonly FailingCall[] = ['write', 'folder', ...(oneIn(random, 4) ? ['rename' as const] : [])];
+        const calls: FailingCall[] = ['write', 'folder'];
+        // As some file systems do, which write anew what they change.
+        if (oneIn(random, 4)) calls.push('rename');
+        if (oneIn(random, 4)) calls.push('truncate');
         disk.fail({ fault: 'ENOSPC', of: (call) => calls.includes(call), from: random.below(30), forEver: true });
         this.#healIn(disk, 200 + random.below(3000));
         return;

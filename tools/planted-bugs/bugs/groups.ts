@@ -140,7 +140,7 @@ export const groupBugs: readonly PlantedBug[] = [
     file: 'src/broker/groups/consumer/migration.ts',
     find: 'assigned: heldSince(generation, assignment, topics, taken),',
     replace: 'assigned: heldSince(generation, [], topics, taken),',
-    caughtBy: [simulation(1, 16)],
+    caughtBy: [simulation(1, 24)],
   },
   {
     name: 'migration gives away what is being given up',

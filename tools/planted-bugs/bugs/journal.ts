@@ -33,7 +33,7 @@ export const journalBugs: readonly PlantedBug[] = [
     find: 'while (this.#full.length > 0) await this.#freeOldest(this.#full[0]!);',
     replace:
       'while (this.#full.length > 0) await this.#writeProofs(this.#full[0]!.generation + 1).then(() => this.#freeOldest(this.#full[0]!));',
-    caughtBy: [POWER_CUTS, simulation(5)],
+    caughtBy: [POWER_CUTS, simulation(1, 8)],
   },
   {
     name: 'journal made room in after its end',

@@ -115,7 +115,7 @@ export const logBugs: readonly PlantedBug[] = [
     file: 'src/log/partition-log.ts',
     find: 'if (this.#checkpoint.durableLogStart < logStart) {',
     replace: 'if (this.#checkpoint.durableLogStart < logStart && this.#segments.length > 1) {',
-    caughtBy: [POWER_CUTS, simulation(4)],
+    caughtBy: [POWER_CUTS, simulation(1, 16)],
   },
   {
     name: 'segment named by what is accepted',

@@ -130,7 +130,6 @@ export const retentionBugs: readonly PlantedBug[] = [
         'base/set-backs',
         'what was stamped while the clock was behind is as old as the time since, when it is right (3600000 ms)',
       ),
-      simulation(24),
     ],
   },
   {
@@ -172,7 +171,7 @@ export const retentionBugs: readonly PlantedBug[] = [
         'broker/retention',
         'what the broker stamped while its clock was behind is not old after a start, whether the clock was set right before, or meanwhile, or is later',
       ),
-      simulation(26),
+      simulation(48, 24),
     ],
   },
 ];
