@@ -208,7 +208,7 @@ export class Syncer {
       } else if (hasJoined) log.roundEnded(false);
     }
     if (logs.length === 0) return;
-    const isDurable = await this.#write(entries, logs, bytes);
+    const isDurable = (await this.#write(entries, logs, bytes)) === null;
     for (let i = 0; i < logs.length; i += 1) {
       if (i % ANSWERED_AT_ONCE === ANSWERED_AT_ONCE - 1) await null;
       const log = logs[i]!;
@@ -231,26 +231,31 @@ export class Syncer {
     }
     if (!group.begin()) return;
     const entries = logs.map((log) => log.entry(true)!);
-    const isDurable = await this.#write(entries, logs, roundBytes(entries));
+    const refusal = await this.#write(entries, logs, roundBytes(entries));
     for (const [i, log] of logs.entries()) {
-      if (isDurable) log.journaled(entries[i]!.nextOffset);
+      if (refusal === null) log.journaled(entries[i]!.nextOffset);
       else log.notJournaled();
     }
-    group.end(isDurable ? null : new Fault('diskFull', { detail: 'the journal has no room for a group of batches' }));
+    group.end(refusal);
   }
 
-  /** False when the journal has no room. A failure of any other kind ends the broker. */
-  async #write(entries: readonly JournalEntry[], logs: readonly PartitionLog[], bytes: number): Promise<boolean> {
+  /**
+   * Null when it is durable; diskFull when the journal has no room: then it is not stored. A failure of any other kind ends the
+   * broker, and nothing is said of what was to be stored but that.
+   */
+  async #write(entries: readonly JournalEntry[], logs: readonly PartitionLog[], bytes: number): Promise<Fault | null> {
     const journal = this.#journal!;
+    const noRoom = (): Fault => new Fault('diskFull', { detail: 'the journal has no room' });
     if (!journal.canWrite(bytes)) {
       journal.makeRoom();
-      return false;
+      return noRoom();
     }
     try {
-      return await journal.write(entries, logs, bytes);
-    } catch (error) {
-      for (const log of logs) log.fail(error);
-      return false;
+      return (await journal.write(entries, logs, bytes)) ? null : noRoom();
+    } catch (cause) {
+      const stopped = new Fault('brokerStopped', { cause });
+      for (const log of logs) log.fail(cause, stopped);
+      return stopped;
     }
   }
 }

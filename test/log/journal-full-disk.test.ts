@@ -93,6 +93,21 @@ test.each(['diskFull', 'unknownPartition'] as const)(
   },
 );
 
+test.each(['an append', 'a group'])(
+  'of %s whose round a full disk refuses, and then to take back, nothing is said but that the broker stops',
+  async (what) => {
+    const disk = diskOf();
+    const opened = await open(disk);
+    await warm(opened);
+    disk.fail({ fault: 'ENOSPC', of: (call, path) => call === 'write' && isJournal(path), from: 0, forEver: true });
+    const { context, logs } = opened;
+    const stored = what === 'a group' ? appendGroup(opened, 'unsure') : append(context, logs[0]!, { tag: 'unsure' });
+    // Its round may be whole on the disk.
+    expect(await failureOf(stored)).toMatchObject({ fault: 'brokerStopped', cause: { fault: 'diskFull' } });
+    expect(context.fatal[0]).toMatchObject({ fault: 'diskFull' });
+  },
+);
+
 test('a log that is made on a full disk takes no file of the journal that was spare at the start: it is in use by then', async () => {
   const disk = diskOf();
   const first = await open(disk);
