@@ -80,12 +80,26 @@ export const journalBugs: readonly PlantedBug[] = [
     wrong:
       'A journal write whose sync failed is followed by others: nobody knows whether the round is stored, and it may come back.',
     file: 'src/log/syncer.ts',
-    find: 'for (const log of logs) log.fail(error);',
-    replace: 'if (!(error instanceof Fault)) for (const log of logs) log.fail(error);',
+    find: 'for (const log of logs) log.fail(cause, stopped);',
+    replace: 'if (!(cause instanceof Fault)) for (const log of logs) log.fail(cause, stopped);',
     caughtBy: [
       test(
         'log/journal',
         'a round that fails ends the broker: nobody is told that it is stored, nor is anything after it',
+      ),
+    ],
+  },
+  {
+    name: 'round refused that could not be taken back',
+    wrong:
+      'A full disk refuses a round and then what takes it back: its producers are told that the disk is full, and the next start finds their records.',
+    file: 'src/log/syncer.ts',
+    find: "const stopped = new Fault('brokerStopped', { cause });",
+    replace: "const stopped = cause instanceof Fault ? cause : new Fault('brokerStopped', { cause });",
+    caughtBy: [
+      test(
+        'log/journal-full-disk',
+        'of an append whose round a full disk refuses, and then to take back, nothing is said but that the broker stops',
       ),
     ],
   },
