@@ -396,8 +396,8 @@ export class PartitionLog {
     try {
       await this.#context.syncer.writes.run(() => active.write(run.map((pending) => pending.batch)));
     } catch (error) {
-      const unsure = (cause: unknown) => this.fail(cause, new Fault('brokerStopped', { cause }));
-      await (this.#syncing = this.#syncing.then(() => active.takeBack().catch(unsure)).then(() => 0));
+      const takenBack = this.#syncing.then(() => active.takeBack().catch((fatal) => this.fail(fatal)));
+      await (this.#syncing = takenBack.then(() => 0));
       return this.#rollBack(run, error);
     }
     this.#filing.done();
@@ -442,9 +442,9 @@ export class PartitionLog {
     if (!(error instanceof Fault)) this.fail(error);
   }
 
-  /** What the disk holds, or what this code does, is no longer certain: nothing more is answered, and the broker is told. */
-  fail(error: unknown, told = error instanceof Fault ? error : new Fault('brokerStopped', { cause: error })): void {
-    this.abort(told);
+  /** What the disk holds, or what this code does, is no longer certain: nothing more is said but that, and the broker is told. */
+  fail(error: unknown): void {
+    this.abort(new Fault('brokerStopped', { cause: error }));
     this.#context.onFatal(error);
   }
 

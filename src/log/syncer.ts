@@ -253,9 +253,8 @@ export class Syncer {
     try {
       return (await journal.write(entries, logs, bytes)) ? null : noRoom();
     } catch (cause) {
-      const stopped = new Fault('brokerStopped', { cause });
-      for (const log of logs) log.fail(cause, stopped);
-      return stopped;
+      for (const log of logs) log.fail(cause);
+      return new Fault('brokerStopped', { cause });
     }
   }
 }

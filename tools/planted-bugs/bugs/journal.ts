@@ -80,8 +80,8 @@ export const journalBugs: readonly PlantedBug[] = [
     wrong:
       'A journal write whose sync failed is followed by others: nobody knows whether the round is stored, and it may come back.',
     file: 'src/log/syncer.ts',
-    find: 'for (const log of logs) log.fail(cause, stopped);',
-    replace: 'if (!(cause instanceof Fault)) for (const log of logs) log.fail(cause, stopped);',
+    find: 'for (const log of logs) log.fail(cause);',
+    replace: 'if (!(cause instanceof Fault)) for (const log of logs) log.fail(cause);',
     caughtBy: [
       test(
         'log/journal',
@@ -92,14 +92,14 @@ export const journalBugs: readonly PlantedBug[] = [
   {
     name: 'round refused that could not be taken back',
     wrong:
-      'A full disk refuses a round and then what takes it back: its producers are told that the disk is full, and the next start finds their records.',
+      'A full disk refuses the round of a group and then what takes it back: its producer is told that the disk is full, and the next start finds it.',
     file: 'src/log/syncer.ts',
-    find: "const stopped = new Fault('brokerStopped', { cause });",
-    replace: "const stopped = cause instanceof Fault ? cause : new Fault('brokerStopped', { cause });",
+    find: "return new Fault('brokerStopped', { cause });",
+    replace: 'return noRoom();',
     caughtBy: [
       test(
         'log/journal-full-disk',
-        'of an append whose round a full disk refuses, and then to take back, nothing is said but that the broker stops',
+        'of a group whose round a full disk refuses, and then to take back, nothing is said but that the broker stops',
       ),
     ],
   },

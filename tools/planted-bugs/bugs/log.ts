@@ -305,8 +305,8 @@ export const logBugs: readonly PlantedBug[] = [
     wrong:
       'A full disk refuses the cut, too, and the producer is told that the disk is full: it takes the record for one that is not there, and it may be.',
     file: 'src/log/partition-log.ts',
-    find: "this.fail(cause, new Fault('brokerStopped', { cause }));",
-    replace: 'this.fail(cause);',
+    find: "this.abort(new Fault('brokerStopped', { cause: error }));",
+    replace: "this.abort(error instanceof Fault ? error : new Fault('brokerStopped', { cause: error }));",
     caughtBy: [
       test(
         'log/failing-disk',
