@@ -90,20 +90,6 @@ export const journalBugs: readonly PlantedBug[] = [
     ],
   },
   {
-    name: 'round refused that could not be taken back',
-    wrong:
-      'A full disk refuses the round of a group and then what takes it back: its producer is told that the disk is full, and the next start finds it.',
-    file: 'src/log/syncer.ts',
-    find: "return new Fault('brokerStopped', { cause });",
-    replace: 'return noRoom();',
-    caughtBy: [
-      test(
-        'log/journal-full-disk',
-        'of a group whose round a full disk refuses, and then to take back, nothing is said but that the broker stops',
-      ),
-    ],
-  },
-  {
     name: 'refused round left whole',
     wrong:
       'A round that a full disk refused stays in the journal: what a producer was told is not stored comes back, twice if it retried.',

@@ -312,6 +312,10 @@ export const logBugs: readonly PlantedBug[] = [
         'log/failing-disk',
         'a write fails and cannot be taken back: nothing is said of it but that the broker stops, a later start is sound: full',
       ),
+      test(
+        'log/journal-full-disk',
+        'of an append whose round a full disk refuses, and then to take back, nothing is said but that the broker stops',
+      ),
     ],
   },
 ];
