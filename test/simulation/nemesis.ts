@@ -70,7 +70,9 @@ export class Nemesis {
     this.#isPeace = false;
     const before = history.begun;
     this.#faultBy = before + (operations - before) / 2;
-    for (let life = 1; history.begun < operations || this.crashes < crashes; life += 1) {
+    // A life may end before something could be done to it.
+    const isDone = (): boolean => history.begun >= operations && this.crashes >= crashes && !this.#mustDisturb();
+    for (let life = 1; !isDone(); life += 1) {
       const until = before + Math.min(1, life / lives) * (operations - before);
       const isFull = (): boolean => history.begun >= until && !this.#mustDisturb();
       await this.#live((untilMs) => isFull() || this.#context.scheduler.nowMs >= untilMs);
