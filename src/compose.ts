@@ -7,13 +7,13 @@ import { Fault } from './base/faults.ts';
 import { type Logger, silentLogger } from './base/logger.ts';
 import { systemRandom } from './base/random.ts';
 import { Broker } from './broker/broker.ts';
+import { IDENTITY_FILE } from './broker/identity.ts';
 import { realDisk } from './disk/real-disk.ts';
 import { unsyncedDisk } from './disk/unsynced-disk.ts';
 import type { Address } from './server/context.ts';
 import { type ListenAddress, Server } from './server/server.ts';
 
-/** What tells a data folder, and the folders in it. */
-const IDENTITY_FILE = 'millrace.json';
+/** What a broker keeps in its data folder. */
 const FOLDERS: readonly string[] = ['topics', 'ledger', 'journal'];
 
 export const DEFAULT_PORT = 9092;
@@ -52,8 +52,7 @@ export interface RunningServer {
 
 /**
  * A broker with open doors. @throws Fault folderInUse, folderTooNew, damagedMetadata, invalidConfig, portInUse,
- * addressUnavailable, diskFullAtStart, notAFolder, foreignFolder, nestedFolder, readOnlyDisk,
- * diskError
+ * addressUnavailable, diskFullAtStart, notAFolder, foreignFolder, nestedFolder, readOnlyDisk, diskError
  */
 export async function startServer(setup: ServerSetup): Promise<RunningServer> {
   const listen = setup.listen ?? LOOPBACK;

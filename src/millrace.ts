@@ -34,8 +34,7 @@ export class Millrace extends Client {
    * Opens a broker in this process on a data folder, and a client of it with no socket between. Without a folder it is a
    * temporary one, never synced and removed at close: for tests.
    * @throws Fault folderInUse, folderTooNew, damagedMetadata, invalidConfig, portInUse, addressUnavailable, diskFullAtStart,
-   * notAFolder, foreignFolder, nestedFolder, readOnlyDisk,
-   * diskError
+   * notAFolder, foreignFolder, nestedFolder, readOnlyDisk, diskError
    */
   static async open(dataFolder?: string, options: OpenOptions = {}): Promise<Millrace> {
     const { listen = [], logger, settings, tailCacheBytesMax, clientId = 'millrace' } = options;

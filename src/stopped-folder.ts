@@ -5,7 +5,7 @@ import { decodeMessagePack } from './base/message-pack.ts';
 import { systemRandom } from './base/random.ts';
 import { isUuid } from './base/shape.ts';
 import { type ClusterEvent, ClusterState } from './broker/cluster-state.ts';
-import { loadIdentity } from './broker/identity.ts';
+import { IDENTITY_FILE, loadIdentity } from './broker/identity.ts';
 import type { Disk, DiskLock } from './disk/disk.ts';
 import { OverlayDisk } from './disk/overlay-disk.ts';
 import { realDisk } from './disk/real-disk.ts';
@@ -68,7 +68,6 @@ export type { ScannedPiece };
 const INDEX_INTERVAL_BYTES = 4096;
 /** Folders that are gone, as many as are named. */
 const NAMED_MAX = 20;
-const IDENTITY_FILE = 'millrace.json';
 const CLUSTER_LEDGER = path.join('ledger', 'cluster');
 const GROUPS_LEDGER = path.join('ledger', 'groups');
 const SEGMENT_FILE = /^(\d{20})\.(?:log|index|timeindex)$/;

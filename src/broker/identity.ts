@@ -12,7 +12,7 @@ const JOURNAL_FILE = /^(?:\d+|proofs|reserve|quarantine)$/;
 
 /** The version of everything in the data folder. A newer one is refused. */
 const FORMAT = 1;
-const FILE = 'millrace.json';
+export const IDENTITY_FILE = 'millrace.json';
 
 export interface Identity {
   readonly format: number;
@@ -26,12 +26,12 @@ export interface Identity {
  * there cannot be a broker's
  */
 export async function loadIdentity(disk: LogContext['disk'], random: Random): Promise<Identity> {
-  const bytes = await readWhole(disk, FILE);
+  const bytes = await readWhole(disk, IDENTITY_FILE);
   if (bytes !== null) return identityIn(bytes.toString('utf8'));
   await checkIsNew(disk);
   const identity: Identity = { format: FORMAT, clusterId: randomUuid(random), nodeId: 1 };
   const sealed = { ...identity, checksum: checksumOf(identity) };
-  await writeWhole(disk, FILE, Buffer.from(`${JSON.stringify(sealed, null, 2)}\n`));
+  await writeWhole(disk, IDENTITY_FILE, Buffer.from(`${JSON.stringify(sealed, null, 2)}\n`));
   await disk.syncFolder('.');
   return identity;
 }
@@ -42,7 +42,7 @@ export async function loadIdentity(disk: LogContext['disk'], random: Random): Pr
  */
 export async function checkIsNotForeign(disk: LogContext['disk']): Promise<void> {
   try {
-    if ((await disk.size(FILE)) === null) await checkIsNew(disk);
+    if ((await disk.size(IDENTITY_FILE)) === null) await checkIsNew(disk);
   } catch (error) {
     if (!isFault(error, 'damagedMetadata')) throw error;
   }
@@ -60,7 +60,7 @@ async function checkIsNew(disk: LogContext['disk']): Promise<void> {
     ? inTopics?.some((name) => isUuid(name)) || inJournal?.some((name) => JOURNAL_FILE.test(name))
     : LEDGERS.some((name) => inLedger?.includes(name)) || BESIDE_LEDGERS.some((name) => beside.includes(name));
   if (isOurs === true) {
-    const lost = isLedgerFree ? `${FILE} and the files of ledger/cluster are` : `${FILE} is`;
+    const lost = isLedgerFree ? `${IDENTITY_FILE} and the files of ledger/cluster are` : `${IDENTITY_FILE} is`;
     throw new Fault('damagedMetadata', {
       detail: `${lost} missing; put ${isLedgerFree ? 'them' : 'it'} back from a backup`,
     });
@@ -98,20 +98,20 @@ export function identityIn(text: string): Identity {
   try {
     identity = (JSON.parse(text) ?? {}) as typeof identity;
   } catch (cause) {
-    throw new Fault('damagedMetadata', { detail: `${FILE} is not JSON`, cause });
+    throw new Fault('damagedMetadata', { detail: `${IDENTITY_FILE} is not JSON`, cause });
   }
   if (typeof identity.format === 'number' && identity.format > FORMAT) {
     throw new Fault('folderTooNew', { detail: `format ${identity.format}; this version reads up to ${FORMAT}` });
   }
   if (!isIdentity(identity)) {
     throw new Fault('damagedMetadata', {
-      detail: `${FILE} lacks format, clusterId or nodeId, or has one that cannot be`,
+      detail: `${IDENTITY_FILE} lacks format, clusterId or nodeId, or has one that cannot be`,
     });
   }
   const { format, clusterId, nodeId } = identity as Identity;
   const found = { format, clusterId, nodeId };
   if (identity.checksum !== checksumOf(found)) {
-    throw new Fault('damagedMetadata', { detail: `the checksum of ${FILE} is not that of what it holds` });
+    throw new Fault('damagedMetadata', { detail: `the checksum of ${IDENTITY_FILE} is not that of what it holds` });
   }
   return found;
 }
