@@ -1,7 +1,8 @@
 import type { Transform } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 
-/** Of this size pieces are put together at once, in some milliseconds; more is put together piece by piece. */
-const AT_ONCE_BYTES_MAX = 4 * 1024 * 1024;
+/** What is put together, in a few milliseconds, before others have a turn on the event loop. */
+const TURN_BYTES_MAX = 4 * 1024 * 1024;
 
 /** More came out than was allowed; what Node's own functions call it. */
 export class TooLarge extends Error {
@@ -9,31 +10,34 @@ export class TooLarge extends Error {
 }
 
 /**
- * All that a stream of zlib makes of `bytes`. Node's own functions put the pieces together when they have them all, which for
- * 100 MiB stands the event loop still for 50 ms and takes twice the memory.
+ * All that a stream of zlib makes of `bytes`, in a buffer of that size: whoever keeps it keeps no more. Node's own functions put
+ * the pieces together at once, which for 100 MiB stands the event loop still for 50 ms.
  */
-export function gather(stream: Transform, bytes: Buffer, bytesMax: number): Promise<Buffer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  let pieces: Buffer[] = [];
-  let whole: Buffer | null = null;
+export async function gather(stream: Transform, bytes: Buffer, bytesMax: number): Promise<Buffer> {
+  const pieces = await piecesOf(stream, bytes, bytesMax);
+  const whole = Buffer.allocUnsafeSlow(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  let turnBytes = 0;
+  for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
+    at += piece.copy(whole, at);
+    turnBytes += piece.length;
+    if (turnBytes < TURN_BYTES_MAX) continue;
+    await setImmediate();
+    turnBytes = 0;
+  }
+  return whole;
+}
+
+function piecesOf(stream: Transform, bytes: Buffer, bytesMax: number): Promise<Buffer[]> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer[]>();
+  const pieces: Buffer[] = [];
   let size = 0;
   stream.on('data', (piece: Buffer) => {
-    if (size + piece.length > bytesMax) {
-      stream.destroy(new TooLarge());
-      return;
-    }
-    pieces.push(piece);
     size += piece.length;
-    if (size <= AT_ONCE_BYTES_MAX) return;
-    // The operating system gives what of it is written to, and no more.
-    whole ??= Buffer.allocUnsafeSlow(bytesMax);
-    let at = size - pieces.reduce((sum, { length }) => sum + length, 0);
-    for (const one of pieces) at += one.copy(whole, at);
-    pieces = [];
+    if (size > bytesMax) stream.destroy(new TooLarge());
+    else pieces.push(piece);
   });
-  stream.on('end', () =>
-    resolve(whole?.subarray(0, size) ?? (pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))),
-  );
+  stream.on('end', () => resolve(pieces));
   stream.on('error', reject);
   stream.end(bytes);
   return promise;

@@ -102,6 +102,13 @@ test.each(codecs)('the event loop turns while %s decompresses much', async (code
   expect((await done).length).toBe(8_000_000);
 });
 
+test.each(codecs)('what %s decompressed to holds no more memory than twice its size', async (codec) => {
+  for (const size of [100_000, 5_000_000]) {
+    const content = await decompress(codec, compressSync(codec, Buffer.alloc(size, 'some bytes')));
+    expect(content.buffer.byteLength, `of ${size}`).toBeLessThanOrEqual(2 * size);
+  }
+});
+
 /** As a client may write it: one block of snappy, or an LZ4 frame with a checksum of the content. */
 const unusual = (content: Buffer): [Compression, Buffer][] => {
   const plain = compressSync('lz4', content);
