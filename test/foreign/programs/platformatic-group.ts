@@ -27,9 +27,11 @@ function tellAssigned(): void {
   process.stdout.write(`+ ${own.join(',')}\n`);
 }
 let leaving = false;
-process.once('SIGTERM', () => {
+process.once('SIGTERM', async () => {
   leaving = true;
-  void consumer.close(true);
+  await consumer.close(true);
+  // Closed while it rejoins, it has left the group, but tries to send heartbeats for ever.
+  process.exit();
 });
 while (!leaving) {
   try {
