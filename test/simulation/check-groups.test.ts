@@ -274,6 +274,20 @@ describe('a group whose members speak both protocols', () => {
     expect(wrong(true)).toEqual(['two owners']);
   });
 
+  test('may have begun anew where one that was removed from it comes again, as it is called', () => {
+    const wrong = (fate: 'stays' | 'silent' | 'refused') =>
+      found((g) => {
+        g.joined('a', 5, consumer);
+        g.by('b').begin('join', { group: 'g', protocol: 'classic' }).info('disconnected');
+        if (fate === 'silent') g.timeMs += SESSION_TIMEOUT_MS;
+        if (fate === 'refused') g.by('a').begin('heartbeat', as('a', 5)).fail('UNKNOWN_MEMBER_ID');
+        g.joined('a', 1, consumer);
+      });
+    expect(wrong('stays')).toEqual(['generation went back']);
+    expect(wrong('silent')).toEqual([]);
+    expect(wrong('refused')).toEqual([]);
+  });
+
   test('had members of both where one of the other protocol was not answered, or was only given its id', () => {
     const wrong = (ended: string) =>
       found((g) => {

@@ -1,12 +1,9 @@
-import type { GroupStory, Holding } from './group-story.ts';
+import { type GroupStory, type Holding, REMOVED } from './group-story.ts';
 import { type Operation, type Place, placeName } from './history.ts';
 import { type Anomaly, groupViolation, type Violation } from './violation.ts';
 
 /** Generations in which a group that nobody disturbs may be until it stays as it is. */
 const ROUNDS_MAX = 3;
-
-/** The errors by which a member learns that it was removed. */
-const REMOVED = ['UNKNOWN_MEMBER_ID', 'GROUP_ID_NOT_FOUND'];
 
 /**
  * Of each partition one member is the owner; generations go up; a group that is left alone comes to rest; who is heard in

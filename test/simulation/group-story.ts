@@ -20,6 +20,9 @@ type Ending = Operation<'deleteGroup' | 'mayExpireOffsets' | 'mayForget'>;
 /** What tells a member its generation, and that it is a member. */
 type Telling = OkOperation<'join' | 'heartbeat'>;
 
+/** The errors by which a member learns that it was removed. */
+export const REMOVED = ['UNKNOWN_MEMBER_ID', 'GROUP_ID_NOT_FOUND'];
+
 /** Sessions are counted in whole milliseconds. */
 const ROUNDING_MS = 2;
 
@@ -45,6 +48,8 @@ export class GroupStory {
   readonly #moves: readonly Operation<'join' | 'leave'>[];
   readonly #protocols: ReadonlySet<string>;
   readonly #crashSteps: readonly number[];
+  /** Of clients that learn from it that they are no members any more. */
+  readonly #refusals: readonly Operation[];
   /** Joins by which a group that had become empty began anew in another protocol. */
   readonly #beginnings: readonly OkOperation<'join'>[];
 
@@ -74,6 +79,9 @@ export class GroupStory {
     const isTelling = (op: Operation): op is Telling =>
       op.outcome === 'ok' && (op.kind === 'join' || op.kind === 'heartbeat') && op.call.group === group;
     this.#tellings = Map.groupBy(operations.filter(isTelling), ({ process }) => process);
+    this.#refusals = operations.filter(
+      (op) => op.outcome === 'fail' && REMOVED.includes(op.error) && 'group' in op.call && op.call.group === group,
+    );
     this.#moves = [...ofKind(operations, 'join'), ...ofKind(operations, 'leave')].filter(isOurs);
     this.#protocols = protocolsOf(ofKind(operations, 'join').filter(isOurs));
     this.#beginnings = this.isMixed ? this.joins.filter((join) => this.#mayBegin(join)) : [];
@@ -82,20 +90,27 @@ export class GroupStory {
   /**
    * Whether a join may be the first of a group that had become empty, or the first after it that was answered: who comes to
    * one that is not empty is told a higher generation than anybody was told before. Of a static member, and of one that asked
-   * before and was not answered, that is not known.
+   * before and was not answered, that is not known. What it was told itself before it was removed counts as what others were.
    */
   #mayBegin(join: OkOperation<'join'>): boolean {
     const { member, generation } = join.result;
     if (!this.isNew(join) && join.call.instance === undefined && join.call.protocol === 'classic') return false;
-    const wasHigher = [...this.#tellings.values()].some((tellings) =>
-      tellings.some(
-        (told) =>
-          toldMember(told) !== member &&
-          told.result.generation >= generation &&
-          told.completed.step < join.invoked.step,
-      ),
-    );
+    const before = [...this.#tellings.values()].flat().filter(({ completed }) => completed.step < join.invoked.step);
+    const own = before.findLast((told) => toldMember(told) === member);
+    const wasHigher =
+      before.some((told) => toldMember(told) !== member && told.result.generation >= generation) ||
+      (own !== undefined && own.result.generation > generation && this.#mayBeRemoved(own, join));
     return wasHigher && ![...this.#tellings.keys()].some((process) => this.#isMemberDuring(process, join));
+  }
+
+  /** Whether a member may have been removed after it was told something for the last time, and before it joined again. */
+  #mayBeRemoved(told: Telling, join: OkOperation<'join'>): boolean {
+    const isSilent = join.completed.timeMs - told.invoked.timeMs >= SESSION_TIMEOUT_MS - ROUNDING_MS;
+    const isRefused = this.#refusals.some(
+      ({ process, invoked }) =>
+        process === join.process && invoked.step > told.completed.step && invoked.step < join.invoked.step,
+    );
+    return isSilent || isRefused;
   }
 
   /**
