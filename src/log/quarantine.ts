@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import { Fault } from '../base/faults.ts';
+import { Fault, isFault } from '../base/faults.ts';
 import type { Logger } from '../base/logger.ts';
 import { isCount, isText, listOf, objectOf } from '../base/shape.ts';
 import type { Disk } from '../disk/disk.ts';
@@ -198,8 +198,14 @@ function overlap(one: QuarantinedPlace, other: QuarantinedPlace): boolean {
 async function isDamaged(segment: Segment, { position, bytes, firstOffset, nextOffset }: QuarantinedPlace) {
   const start = { position, offset: firstOffset };
   const { hasGaps } = segment;
-  const found = await damageIn(segment, { start, endPosition: position + bytes, endNext: nextOffset, hasGaps });
-  return found.length > 0;
+  try {
+    const found = await damageIn(segment, { start, endPosition: position + bytes, endNext: nextOffset, hasGaps });
+    return found.length > 0;
+  } catch (error) {
+    // Damage in a file is the first sign of a disk that fails: what it cannot read by now is no sounder for that.
+    if (!isFault(error, 'diskError')) throw error;
+    return true;
+  }
 }
 
 const isContent = objectOf({

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { Fault } from '../../src/base/faults.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
 import { recoverLog } from '../../src/log/recovery.ts';
+import { problem } from '../disk/failure.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { Gate, hookedDisk, isLogFile } from './hooked-disk.ts';
@@ -181,4 +182,30 @@ test('what is appended while the extent of damage is looked for is no part of it
     expect(read.nextOffset, `held at read ${held}`).toBe(4);
     await log.close();
   }
+});
+
+test('a damaged place that the disk cannot read by now stays one, and the start goes on without it', async () => {
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  let isBad = true;
+  const context = contextOn(disk, 1);
+  const log = await openLog(context, { segmentBytes: 200 });
+  for (let i = 0; i < 6; i += 1) await append(context, log, { tag: i });
+  dropCache(context);
+  const { logPath, baseOffset } = log.segments[1]!;
+  disk.flip(logPath, 75, 0x10);
+  expect(await failureOf(readAt(log, baseOffset))).toMatchObject({ fault: 'corruptBatch' });
+  const { places } = log.reader.quarantine;
+  expect(places).toHaveLength(1);
+  await log.close();
+  const failing = hookedDisk(disk, async ({ name, path }, proceed) => {
+    if (isBad && name === 'read' && path === logPath) throw problem('EIO', path, 'read');
+    return proceed();
+  });
+  const reopened = await openLog(contextOn(failing), { segmentBytes: 200 });
+  expect(reopened.reader.quarantine.places).toEqual(places);
+  expect((await readAt(reopened, 0)).nextOffset).toBeGreaterThan(0);
+  expect(await failureOf(readAt(reopened, baseOffset))).toMatchObject({ fault: 'diskError' });
+  isBad = false;
+  expect(await failureOf(readAt(reopened, baseOffset))).toMatchObject({ fault: 'corruptBatch' });
+  await reopened.close();
 });

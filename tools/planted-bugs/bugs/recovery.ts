@@ -74,6 +74,20 @@ export const recoveryBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'start ended by a damaged place that cannot be read',
+    wrong:
+      'A place that was found damaged once cannot be read at a later start: the whole broker does not start, for records that nobody was served.',
+    file: 'src/log/quarantine.ts',
+    find: "if (!isFault(error, 'diskError')) throw error;",
+    replace: 'throw error;',
+    caughtBy: [
+      test(
+        'log/quarantine',
+        'a damaged place that the disk cannot read by now stays one, and the start goes on without it',
+      ),
+    ],
+  },
+  {
     name: 'log start goes back at a restart',
     wrong: 'A start takes the oldest file’s name for the log’s start: records that were deleted are served again.',
     file: 'src/log/recovery.ts',
