@@ -226,11 +226,13 @@ export class LogReader {
   async #readSegment(segment: Segment, start: KnownStart, offset: number, limits: ReadLimits): Promise<LogRead> {
     const continuity = new Continuity(start.offset);
     let { position } = start;
-    const windowBytes = (): number => Math.min(Math.max(limits.bytesMax, 0), WINDOW_BYTES) + SLACK_BYTES;
-    let wanted = windowBytes();
+    let windowBytes = Math.min(Math.max(limits.bytesMax, 0), WINDOW_BYTES) + SLACK_BYTES;
+    let wanted = windowBytes;
     while (position + BATCH_HEADER_BYTES <= segment.sizeBytes) {
       const window = await this.#readableWindow(segment, position, wanted);
       const { bytes, failure } = window;
+      // A read that fails may take seconds: more than the disk could read is not asked for again.
+      if (failure !== null) windowBytes = bytes.length;
       let at = 0;
       while (bytes.length - at >= BATCH_HEADER_BYTES) {
         const size = batchBytes(bytes, at);
@@ -258,8 +260,7 @@ export class LogReader {
       window.giveBack();
       // The batch may end before the place that the disk cannot read.
       if (at === 0 && failure !== null && firstBytes >= wanted) throw failure;
-      const more = failure === null ? Math.max(firstBytes, windowBytes()) : firstBytes;
-      wanted = at > 0 ? windowBytes() : more;
+      wanted = at > 0 ? windowBytes : Math.max(firstBytes, windowBytes);
       position += at;
     }
     throw segment.damaged(position, `offset ${offset} is missing`);
@@ -278,11 +279,11 @@ export class LogReader {
   /** As much of a window as the disk can read of its beginning, in a few attempts; `failure` is what kept it from the rest. */
   async #readableWindow(segment: Segment, position: number, bytes: number): Promise<Window & { failure: unknown }> {
     let failure: unknown = null;
-    for (let wanted = bytes; ; wanted = Math.max(SLACK_BYTES, Math.floor(wanted / 8))) {
+    for (let wanted = bytes; ; wanted = Math.max(BATCH_HEADER_BYTES, Math.floor(wanted / 8))) {
       try {
         return { ...(await this.#window(segment, position, wanted)), failure };
       } catch (error) {
-        if (!isFault(error, 'diskError') || wanted <= SLACK_BYTES) throw error;
+        if (!isFault(error, 'diskError') || wanted <= BATCH_HEADER_BYTES) throw error;
         failure ??= error;
       }
     }

@@ -4,6 +4,9 @@ export interface DiskCall {
   readonly name: 'open' | 'read' | 'write' | 'sync' | 'truncate' | 'close' | Exclude<keyof Disk, 'open'>;
   /** Of the file or folder concerned; for a rename the new one. */
   readonly path: string;
+  /** Of what is read; 0 for other calls. */
+  readonly position: number;
+  readonly bytes: number;
   /** For a write: puts the first bytes of it into the file, as a disk that then fails may have. */
   writePart(bytes: number): Promise<void>;
 }
@@ -13,21 +16,23 @@ export type Hook = (call: DiskCall, proceed: () => Promise<unknown>) => Promise<
 
 /** A disk on which `hook` decides what becomes of each call. */
 export function hookedDisk(disk: Disk, hook: Hook): Disk {
-  const nothing = async (): Promise<void> => {};
+  const anyCall = { position: 0, bytes: 0, writePart: async (): Promise<void> => {} };
   function through<T>(
     name: DiskCall['name'],
     path: string,
     proceed: () => Promise<T>,
-    writePart = nothing,
+    more: Partial<DiskCall> = {},
   ): Promise<T> {
-    return hook({ name, path, writePart }, proceed) as Promise<T>;
+    return hook({ ...anyCall, name, path, ...more }, proceed) as Promise<T>;
   }
   function hooked(path: string, file: DiskFile): DiskFile {
     return {
-      read: (buffer, position) => through('read', path, () => file.read(buffer, position)),
+      read: (buffer, position) =>
+        through('read', path, () => file.read(buffer, position), { position, bytes: buffer.length }),
       write: (buffers, position) =>
-        through('write', path, () => file.write(buffers, position), ((bytes: number) =>
-          file.write([Buffer.concat(buffers).subarray(0, bytes)], position)) as () => Promise<void>),
+        through('write', path, () => file.write(buffers, position), {
+          writePart: (bytes) => file.write([Buffer.concat(buffers).subarray(0, bytes)], position),
+        }),
       sync: () => through('sync', path, () => file.sync()),
       truncate: (sizeBytes) => through('truncate', path, () => file.truncate(sizeBytes)),
       size: () => through('size', path, () => file.size()),

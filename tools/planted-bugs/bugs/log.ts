@@ -296,9 +296,23 @@ export const logBugs: readonly PlantedBug[] = [
     name: 'all of a read refused for one bad sector',
     wrong: 'A bad sector takes up to a mebibyte of sound records before it along: no reader gets them.',
     file: 'src/log/log-reader.ts',
-    find: "if (!isFault(error, 'diskError') || wanted <= SLACK_BYTES) throw error;",
+    find: "if (!isFault(error, 'diskError') || wanted <= BATCH_HEADER_BYTES) throw error;",
     replace: 'throw error;',
     caughtBy: [test('server/unreadable-files', 'what lies before and behind a bad place of a file is served')],
+  },
+  {
+    name: 'small batches refused before a bad sector',
+    wrong:
+      'What is read at once is never less than 16 KiB: the sound records in so much before a bad sector are refused.',
+    file: 'src/log/log-reader.ts',
+    find: 'wanted <= BATCH_HEADER_BYTES) throw error;',
+    replace: 'wanted <= SLACK_BYTES) throw error;',
+    caughtBy: [
+      test(
+        'log/unreadable-sector',
+        'a sector that the disk cannot read is the end of what is served before it, not of a byte more, and is tried few times: values of 100 bytes',
+      ),
+    ],
   },
   {
     name: 'write refused that could not be taken back',
