@@ -239,10 +239,7 @@ export class PartitionLog {
     this.#audience.changeSettings(settings);
   }
 
-  /**
-   * Moves the log's start forward and removes the segments that lie wholly before it. Returns when that is durable; after a
-   * failure it may be called again.
-   */
+  /** Moves the log's start forward, durably, and removes the segments wholly before it. It may be called again if it fails. */
   async trim(logStart: number): Promise<void> {
     if (this.#stopped !== null) throw this.#stopped;
     if (this.#checkpoint.durableLogStart < logStart) {
@@ -251,8 +248,9 @@ export class PartitionLog {
       } catch (error) {
         if (!isFault(error, 'diskFull') || this.#settings.mustBeWhole === true) throw error;
         // Deleting is what makes room on a full disk. Until the checkpoint says so, the oldest file's name says where the log starts.
-        await this.#removal.before(logStart, () => this.#context.disk.syncFolder(this.folder));
-        this.#startAt(this.#segments[0]!.baseOffset);
+        const removing = this.#removal.before(logStart, () => this.#context.disk.syncFolder(this.folder));
+        // Also where the disk refuses that: the segments are out of the log.
+        await removing.finally(() => this.#startAt(this.#segments[0]!.baseOffset));
         await this.#checkpoint.write(logStart);
       }
     }

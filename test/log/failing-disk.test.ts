@@ -11,6 +11,7 @@ import {
   batchOf,
   contextOn,
   copyOf,
+  dropCache,
   failureOf,
   filesOf,
   kill,
@@ -339,6 +340,30 @@ describe('trimming', () => {
     expect(log.marks.logStart).toBe(log.segments[0]!.baseOffset);
     room = true;
     await log.trim(30);
+    await kill(log);
+    await withLogOf(root, async (opened) => expect(opened.marks.logStart).toBe(30));
+  });
+
+  test('on a full disk that refuses to remove a file, too, tells readers of a start at which they can read', async () => {
+    const root = tempFolder();
+    let isFull = false;
+    let kept = '';
+    const context = failing(root, ({ name, path }) => {
+      return isFull && (name === 'write' || (name === 'remove' && path === kept)) ? full() : null;
+    });
+    const log = await openLog(context, { segmentBytes: 500 });
+    for (let i = 0; i < 40; i += 1) await append(context, log, numbered(i));
+    kept = log.segments[1]!.logPath;
+    isFull = true;
+    expect(await failureOf(log.trim(30))).toMatchObject({ fault: 'diskFull' });
+    isFull = false;
+    expect(filesOf(root, '.log')[0]).toContain(kept);
+    const { logStart } = log.marks;
+    expect(logStart).toBe(log.segments[0]!.baseOffset);
+    dropCache(context);
+    expect([...valuesIn(await readAll(log)).keys()][0]).toBe(logStart);
+    await log.trim(30);
+    expect(filesOf(root, '.log').length).toBe(log.segments.length);
     await kill(log);
     await withLogOf(root, async (opened) => expect(opened.marks.logStart).toBe(30));
   });

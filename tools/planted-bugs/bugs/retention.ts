@@ -174,4 +174,18 @@ export const retentionBugs: readonly PlantedBug[] = [
       simulation(48, 24),
     ],
   },
+  {
+    name: 'log start told at which nothing can be read',
+    wrong:
+      'A full disk refuses to remove a file of a deleted segment, too: readers are led to the old start, and refused there, again and again.',
+    file: 'src/log/partition-log.ts',
+    find: 'await removing.finally(() => this.#startAt(this.#segments[0]!.baseOffset));',
+    replace: 'await removing.then(() => this.#startAt(this.#segments[0]!.baseOffset));',
+    caughtBy: [
+      test(
+        'log/failing-disk',
+        'trimming on a full disk that refuses to remove a file, too, tells readers of a start at which they can read',
+      ),
+    ],
+  },
 ];
