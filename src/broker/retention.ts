@@ -81,7 +81,8 @@ export class Retention {
     try {
       // What others stamped is as old as they say.
       const ageMs = logAppendTime ? stampAgeBy(time, clock) : undefined;
-      const { segments, bytes, futureMs } = await retire(log, { retentionMs, retentionBytes }, nowMs, ageMs);
+      const limits = { retentionMs, retentionBytes };
+      const { segments, bytes, futureMs, failure } = await retire(log, limits, nowMs, ageMs);
       if (segments > 0) {
         logger.info(
           { topic: topic.name, folder: log.folder, segments, bytes },
@@ -95,6 +96,7 @@ export class Retention {
           'a record has a time to come: its segment, and those after it, are not deleted by age before that',
         );
       }
+      if (failure !== null) throw failure;
     } catch (err) {
       if (!(err instanceof Fault)) throw err;
       if (log.stopped === null)

@@ -1,3 +1,4 @@
+import { Fault } from '../base/faults.ts';
 import type { PartitionLog } from './partition-log.ts';
 import type { Segment } from './segment.ts';
 
@@ -16,6 +17,8 @@ export interface Retired {
   readonly bytes: number;
   /** A segment that time alone cannot delete before it is over: some record of it is stamped with a time to come. */
   readonly futureMs: number | null;
+  /** Why it is not known how old the next segment is: those before it are deleted all the same. */
+  readonly failure: Fault | null;
 }
 
 /**
@@ -30,9 +33,9 @@ export async function retire(
   nowMs: number,
   ageMs: AgeOf = (timestampMs) => nowMs - timestampMs,
 ): Promise<Retired> {
-  const { expired, endOffset, futureMs } = await expiredOf(log, limits, nowMs, ageMs);
+  const { expired, endOffset, futureMs, failure } = await expiredOf(log, limits, nowMs, ageMs);
   const last = expired.at(-1);
-  if (last === undefined) return { segments: 0, bytes: 0, futureMs };
+  if (last === undefined) return { segments: 0, bytes: 0, futureMs, failure };
   const bytes = expired.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   if (last === log.segments.at(-1)) {
     // On a full disk those before it make the room for the segment that is to follow.
@@ -41,7 +44,7 @@ export async function retire(
   }
   // By offsets: what was appended to the last segment meanwhile is not old, and compaction may have made other segments of these.
   await log.trim(endOffset);
-  return { segments: expired.length, bytes, futureMs };
+  return { segments: expired.length, bytes, futureMs, failure };
 }
 
 /**
@@ -64,11 +67,17 @@ async function expiredOf(
   { retentionMs, retentionBytes }: RetentionLimits,
   nowMs: number,
   ageMs: AgeOf,
-): Promise<{ expired: Segment[]; endOffset: number; futureMs: number | null }> {
+): Promise<Pick<Retired, 'futureMs' | 'failure'> & { expired: Segment[]; endOffset: number }> {
   const { segments, marks, sizeBytes } = log;
   const candidates = [...segments];
   let excessBytes = retentionBytes < 0 ? 0 : Math.max(0, sizeBytes - retentionBytes);
   let futureMs: number | null = null;
+  let failure: Fault | null = null;
+  const asUnknown = (error: unknown): null => {
+    if (!(error instanceof Fault)) throw error;
+    failure = error;
+    return null;
+  };
   const expired: Segment[] = [];
   let endOffset = 0;
   for (const [i, segment] of candidates.entries()) {
@@ -77,7 +86,7 @@ async function expiredOf(
     if (segment.sizeBytes === 0 || marks.highWatermark < next) break;
     const isLarge = retentionBytes >= 0 && excessBytes >= segment.sizeBytes;
     if (!isLarge) {
-      const largestMs = retentionMs < 0 ? null : await youngestMs(log, candidates, i);
+      const largestMs = retentionMs < 0 ? null : await youngestMs(log, candidates, i).catch(asUnknown);
       if (largestMs !== null && largestMs > nowMs) futureMs = largestMs;
       if (largestMs === null || largestMs < 0 || ageMs(largestMs) <= retentionMs) break;
     }
@@ -85,5 +94,5 @@ async function expiredOf(
     expired.push(segment);
     endOffset = next;
   }
-  return { expired, endOffset, futureMs };
+  return { expired, endOffset, futureMs, failure };
 }

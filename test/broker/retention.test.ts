@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { Fault } from '../../src/base/faults.ts';
 import type { Broker } from '../../src/broker/broker.ts';
 import type { Topic } from '../../src/broker/topic.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
@@ -72,6 +73,17 @@ test('deletes what is over the limits of its topic, and nothing where the topic 
   // A changed setting is felt by the next pass.
   await broker.topics.changeSettings('for-ever', () => ({ 'retention.ms': '1000' }));
   await pass(clock, () => kept[0]!() === 1);
+});
+
+test('a segment that the disk cannot read is told of', async () => {
+  const clock = new SetClock();
+  const { broker, messages } = await start(clock);
+  await topicWith(broker, 'unreadable', { 'retention.ms': '1000' });
+  const [segment] = broker.topics.get('unreadable').partition(0).segments;
+  segment!.index.maxTimestampMs = async () => {
+    throw new Fault('diskError');
+  };
+  await pass(clock, () => messages().includes('segments could not be deleted'));
 });
 
 test('a clock that leaps ten years ahead deletes nothing for a day, and is told of', async () => {

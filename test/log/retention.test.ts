@@ -4,6 +4,7 @@ import { realDisk } from '../../src/disk/real-disk.ts';
 import type { PartitionLog } from '../../src/log/partition-log.ts';
 import { type RetentionLimits, retire } from '../../src/log/retention.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
+import { problem } from '../disk/failure.ts';
 import { SimulatedDisk } from '../disk/simulated-disk.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { compactLog } from './compacted-log.ts';
@@ -229,6 +230,33 @@ test('on a full disk that has no room for another segment, the old ones before t
   isFull = true;
   await retire(log, byAge(10), NOW_MS);
   expect(bases(log)).toEqual([3]);
+  await log.close();
+});
+
+test('a segment whose end the disk cannot read keeps none of the old ones before it, and goes when it can be read', async () => {
+  let bad = '';
+  const disk = hookedDisk(unsyncedDisk(realDisk(tempFolder())), async ({ name, path }, proceed) => {
+    if (name === 'read' && path === bad) throw problem('EIO', path, 'read');
+    return proceed();
+  });
+  const made = await segmentsOf(contextOn(disk), [
+    [NOW_MS - 50],
+    [NOW_MS - 40],
+    [NOW_MS - 30],
+    [NOW_MS - 20],
+    [NOW_MS],
+  ]);
+  await made.close();
+  const log = await openLog(contextOn(disk), { segmentBytes: 1 << 20 });
+  bad = log.segments[2]!.logPath;
+  for (const segments of [2, 0]) {
+    const { failure, ...retired } = await retire(log, byAge(10), NOW_MS);
+    expect(retired).toMatchObject({ segments });
+    expect(String(failure)).toContain(bad);
+  }
+  expect(bases(log)).toEqual([2, 3, 4]);
+  bad = '';
+  expect(await retire(log, byAge(10), NOW_MS)).toMatchObject({ segments: 2, failure: null });
   await log.close();
 });
 
