@@ -220,7 +220,8 @@ async function emptyLog(
   indexIntervalBytes: number,
 ): Promise<RecoveredLog> {
   const { disk, logger } = context;
-  const start = (journaled ?? checkpoint)?.durableNext ?? 0;
+  // What was deleted may not have been synced.
+  const start = Math.max((journaled ?? checkpoint)?.durableNext ?? 0, checkpoint?.logStart ?? 0);
   if (start > 0) logger.error({ folder, offset: start }, 'the segment files of a partition are gone; it goes on empty');
   await disk.makeFolder(folder);
   const segment = await Segment.create(disk, folder, start, indexIntervalBytes);

@@ -343,6 +343,22 @@ describe('bytes that were proven durable are gone: never is an offset given agai
       });
     }
   });
+
+  test('all segment files are gone of a log that was not synced up to its start: it goes on there, and keeps what is appended', async () => {
+    const root = tempFolder();
+    const context = contextIn(root);
+    const log = await openLog(context, { ...oneSegment, flushMessages: NEVER_MS });
+    for (let i = 0; i < 10; i += 1) await append(context, log);
+    await log.trim(8);
+    await kill(log);
+    fs.rmSync(activeFile(root));
+    for (let opening = 0; opening < 3; opening += 1) {
+      await withLogOf(root, async (opened, again) => {
+        expect(opened.marks.facts()).toMatchObject({ logStart: 8, acceptedNext: 8 + opening });
+        expect(await append(again, opened)).toMatchObject({ baseOffset: 8 + opening });
+      });
+    }
+  });
 });
 
 describe('the log’s start', () => {

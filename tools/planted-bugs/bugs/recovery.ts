@@ -100,8 +100,8 @@ export const recoveryBugs: readonly PlantedBug[] = [
     wrong:
       'When a log’s files are gone it begins at its old start: consumers meet other records under offsets that they have read.',
     file: 'src/log/recovery.ts',
-    find: 'const start = (journaled ?? checkpoint)?.durableNext ?? 0;',
-    replace: 'const start = (journaled ?? checkpoint)?.durableNext === undefined ? 0 : (checkpoint?.logStart ?? 0);',
+    find: 'Math.max((journaled ?? checkpoint)?.durableNext ?? 0, checkpoint?.logStart ?? 0);',
+    replace: '(journaled ?? checkpoint) === null ? 0 : (checkpoint?.logStart ?? 0);',
     caughtBy: [
       test(
         'log/recovery',
