@@ -197,7 +197,8 @@ async function openSegments(
   }
   // Those of which something tells, and the log is not there.
   const told = new Set([...basesOfCaches(names), ...compacted.keys()]);
-  const lostBases = [...told].filter((base) => !segments.some(({ baseOffset }) => baseOffset === base));
+  const found = new Set(segments.map(({ baseOffset }) => baseOffset));
+  const lostBases = [...told].filter((base) => !found.has(base));
   return { segments, lostBases };
 }
 
