@@ -119,10 +119,14 @@ class Pass {
     return cleanNext;
   }
 
+  #batchesOf(segment: Segment): AsyncGenerator<Buffer> {
+    const { epochs, reader } = this.#plan.log;
+    return soundBatches(segment, this.#nextOf.get(segment)!, epochs, reader.reads);
+  }
+
   async #isSound(segment: Segment): Promise<boolean> {
-    const { log } = this.#plan;
     try {
-      for await (const batch of soundBatches(segment, log.epochs, log.reader.reads)) {
+      for await (const batch of this.#batchesOf(segment)) {
         await this.#context.pace.io(batch.length);
       }
     } catch (error) {
@@ -148,9 +152,8 @@ class Pass {
   /** The offset at which the map was full; null when it was not. */
   async #mapSegment(segment: Segment, start: number): Promise<number | null> {
     const { keys, pace } = this.#context;
-    const { log } = this.#plan;
     try {
-      for await (const batch of soundBatches(segment, log.epochs, log.reader.reads)) {
+      for await (const batch of this.#batchesOf(segment)) {
         await pace.io(batch.length);
         if (lastOffset(batch, 0) < start) continue;
         let count = 0;
@@ -181,7 +184,7 @@ class Pass {
     let segment = group[0]!;
     try {
       for (segment of group) {
-        for await (const batch of soundBatches(segment, log.epochs, log.reader.reads)) {
+        for await (const batch of this.#batchesOf(segment)) {
           await pace.io(batch.length);
           const kept = await this.#filter.filter(batch, segment.compacted !== null);
           if (kept === null) continue;

@@ -1,6 +1,6 @@
 import { limits } from '../base/limits.ts';
 import type { Semaphore } from '../base/semaphore.ts';
-import { BATCH_HEADER_BYTES, batchBytes, checkBatch, lastOffset, leaderEpoch } from '../record/batch.ts';
+import { BATCH_HEADER_BYTES, batchBytes, checkBatch, lastOffset, leaderEpoch, nextOffset } from '../record/batch.ts';
 import { blocksOf } from './compacted-reads.ts';
 import { Continuity } from './continuity.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
@@ -11,12 +11,25 @@ const READ_BYTES = 256 * 1024;
 
 /**
  * Every batch of a finished segment, in order, with all that proves it checked. The batches are the caller's. Each read of the
- * file takes one of `reads`.
+ * file takes one of `reads`. The last batch must end at `endNext`, where the next segment begins: what is missing in between
+ * was lost, and may be put back.
  * @throws Fault corruptBatch where one is not what was written: what follows cannot be told apart
  */
-export async function* soundBatches(segment: Segment, epochs: LeaderEpochs, reads: Semaphore): AsyncGenerator<Buffer> {
-  if (segment.compacted !== null) yield* provenByBlocks(segment, reads);
-  else yield* provenByOffsets(segment, epochs, reads);
+export async function* soundBatches(
+  segment: Segment,
+  endNext: number,
+  epochs: LeaderEpochs,
+  reads: Semaphore,
+): AsyncGenerator<Buffer> {
+  const isCompacted = segment.compacted !== null;
+  const batches = isCompacted ? provenByBlocks(segment, reads) : provenByOffsets(segment, epochs, reads);
+  let next = segment.baseOffset;
+  for await (const batch of batches) {
+    next = nextOffset(batch, 0);
+    yield batch;
+  }
+  if (next === endNext) return;
+  throw segment.damaged(segment.sizeBytes, `it ends before offset ${next}, and the next file begins with ${endNext}`);
 }
 
 async function* provenByBlocks(segment: Segment, reads: Semaphore): AsyncGenerator<Buffer> {

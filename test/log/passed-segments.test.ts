@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import type { CompactionReport } from '../../src/log/compaction.ts';
+import { type CompactedLog, newestOf, openCompacted, plain, RETENTION_MS } from './compacted-log.ts';
+import { bytesOf, failureOf } from './support.ts';
+
+/* Segments that a pass leaves as they are, since not all of them can be read, until they are whole again. */
+
+/** Passes enough for a tombstone to go, unless something keeps it; what the last one did. */
+async function compactOften(log: CompactedLog): Promise<CompactionReport | null> {
+  let report: CompactionReport | null = null;
+  for (let pass = 0; pass < 4; pass += 1) {
+    for (let i = 0; i < 10; i += 1) await log.append(plain(2));
+    log.context.clock.advance(2 * RETENTION_MS);
+    report = await log.compact();
+  }
+  return report;
+}
+
+function readAt({ log }: CompactedLog, offset: number) {
+  return log.reader.read(offset, { endNext: log.marks.highWatermark, bytesMax: 1, atLeastOne: true });
+}
+
+test.each(['a file is lost', 'a file is cut behind a batch'])(
+  '%s: no pass takes what is missing for compacted, and the file, put back, is as it was',
+  async (what) => {
+    const isLost = what === 'a file is lost';
+    const { disk, log } = await openCompacted();
+    for (let i = 0; i < 30; i += 1) await log.append(plain(i % 10));
+    const [before, hit] = log.log.segments.map(({ baseOffset, logPath }) => ({ baseOffset, logPath }));
+    await log.log.close();
+    const whole = await bytesOf(disk, hit!.logPath);
+    const put = async (bytes: Buffer): Promise<void> => {
+      await log.log.close();
+      await disk.remove(hit!.logPath);
+      if (bytes.length > 0) await (await disk.open(hit!.logPath, 'create')).write([bytes], 0);
+      await log.open(disk);
+    };
+    await put(whole.subarray(0, isLost ? 0 : whole.length / 2));
+    // The file that ends too early, and a key of which a value is missing.
+    const { logPath: shortPath, baseOffset: shortBase } = isLost ? before! : hit!;
+    const missing = hit!.baseOffset + 3;
+    await log.append(plain(missing, null));
+    const short = await bytesOf(disk, shortPath);
+    for (const report of [await log.compact(), await compactOften(log)]) {
+      expect(report!.damaged).toEqual([
+        expect.stringContaining(`${shortPath} at byte ${short.length}: it ends before`),
+      ]);
+    }
+    expect((await bytesOf(disk, shortPath)).equals(short)).toBe(true);
+    await log.log.close();
+    await log.open(disk);
+    log.dropCache();
+    expect((await readAt(log, shortBase)).nextOffset).toBe(shortBase + 1);
+    expect(await failureOf(Promise.resolve(readAt(log, missing)))).toMatchObject({ fault: 'corruptBatch' });
+    await put(whole);
+    expect(newestOf(await log.read()).get(`k${missing}`)).toMatchObject({ value: null });
+    await compactOften(log);
+    expect(newestOf(await log.read()).get(`k${missing}`)).toBeUndefined();
+    await log.check();
+    await log.log.close();
+  },
+);
