@@ -89,6 +89,7 @@ class Pass {
     await log.compacted.prepare(endNext);
     const mappedNext = await this.#mapKeys(await this.#mapStart());
     this.#filter.mappedNext = mappedNext;
+    await this.#moveBack(mappedNext);
     const queue = groupsOf(
       segments.filter(({ baseOffset }) => baseOffset < mappedNext),
       (segment) => this.#nextOf.get(segment)!,
@@ -102,6 +103,17 @@ class Pass {
     await log.compacted.moveTo(mappedNext, passed);
     this.#report.cleanNext = mappedNext;
     return this.#report;
+  }
+
+  /**
+   * A segment that is sound again is rid of what is older than keys before `mappedNext` alone, and counts as passed no more once
+   * it is written again. Wherever this pass ends, the next one has to go on there, or older values outlive the tombstones behind.
+   */
+  async #moveBack(mappedNext: number): Promise<void> {
+    const { compacted } = this.#plan.log;
+    if (mappedNext >= (await compacted.cleanNext())) return;
+    const passed = (await compacted.passed()).filter((base) => base < mappedNext);
+    await compacted.moveTo(mappedNext, passed);
   }
 
   /**
