@@ -3,6 +3,7 @@ import type { Logger } from '../base/logger.ts';
 import { isCount, isText, listOf, objectOf, orMissing } from '../base/shape.ts';
 import type { Disk } from '../disk/disk.ts';
 import type { Checkpoint, CheckpointKeeper } from './checkpoint.ts';
+import { lastIndexWhere } from './offset-index.ts';
 import { readSealed, writeSealed } from './sealed-file.ts';
 import type { Segment } from './segment.ts';
 import { baseOffsetOf, removeFiles, segmentName } from './segment-files.ts';
@@ -128,6 +129,14 @@ export async function recoverCompacted(
   return proofs;
 }
 
+/** Whether a lost segment can still be put back among those that are there: behind the oldest, and none has its offsets. */
+function isMissingIn(segments: readonly Segment[], { base, endNext }: Content['segments'][number]): boolean {
+  const at = lastIndexWhere(segments.length, (i) => segments[i]!.baseOffset <= base);
+  const [before, next] = [segments[at], segments[at + 1]];
+  if (before === undefined || next === undefined) return false;
+  return (before.compacted?.endNext ?? before.baseOffset + 1) <= base && endNext <= next.baseOffset;
+}
+
 interface Swap {
   readonly old: readonly Segment[];
   readonly fresh: Segment;
@@ -148,6 +157,8 @@ export class CompactedSegments {
   swaps = 0;
   #cleanNext: number | null = null;
   #passed: readonly number[] = [];
+  /** Compacted segments whose files were lost: put back, they have offsets missing, and nothing else proves that it must be so. */
+  #lost: Content['segments'] = [];
   /** One that began and that the disk has refused to end. */
   #unfinished: Swap | null = null;
   #running: Promise<unknown> = Promise.resolve();
@@ -165,9 +176,10 @@ export class CompactedSegments {
   /** The offset from which on the log is not compacted yet. */
   async cleanNext(): Promise<number> {
     if (this.#cleanNext === null) {
-      const { cleanNext, passed } = await readCompacted(this.#disk, this.#folder);
+      const { cleanNext, passed, segments } = await readCompacted(this.#disk, this.#folder);
       this.#cleanNext = cleanNext;
       this.#passed = passed ?? [];
+      this.#lost = segments.filter((one) => isMissingIn(this.#segments, one));
     }
     return this.#cleanNext;
   }
@@ -240,6 +252,8 @@ export class CompactedSegments {
 
   /** Says durably that before `cleanNext` the log is compacted, but for the segments that were passed. */
   async moveTo(cleanNext: number, passed: readonly number[]): Promise<void> {
+    // What is written again was read before.
+    await this.cleanNext();
     this.#cleanNext = cleanNext;
     this.#passed = passed;
     await this.#removal.exclusively(() => this.#write(this.#segments));
@@ -277,11 +291,13 @@ export class CompactedSegments {
   async #write(segments: readonly Segment[]): Promise<void> {
     const cleanNext = await this.cleanNext();
     const passed = this.#passed.filter((base) => segments.some(({ baseOffset }) => baseOffset === base));
+    const there = segments.flatMap(({ baseOffset: base, compacted }) =>
+      compacted === null ? [] : [{ base, ...compacted }],
+    );
+    const lost = this.#lost.filter((one) => isMissingIn(segments, one));
     const content: Content = {
       cleanNext,
-      segments: segments.flatMap(({ baseOffset: base, compacted }) =>
-        compacted === null ? [] : [{ base, ...compacted }],
-      ),
+      segments: [...there, ...lost].sort((a, b) => a.base - b.base),
       ...(passed.length > 0 && { passed }),
     };
     await writeSealed(this.#disk, `${this.#folder}/${COMPACTED_FILE}`, content);

@@ -1,13 +1,15 @@
 import { expect, test } from 'vitest';
+import { readCompacted } from '../../src/log/compacted-segments.ts';
+import { baseOffset } from '../../src/record/batch.ts';
 import { CompactedLog, compactionSettings, openCompacted, plain } from './compacted-log.ts';
-import { append, batchOf, failureOf } from './support.ts';
+import { append, batchOf, bytesOf, failureOf } from './support.ts';
 
 /* What a start can see of a compacted segment that is gone or cut: `compacted` has all of them, with their sizes. */
 
 /** A log that was stopped cleanly, and three compacted segments of it that lie side by side. */
-async function stopped() {
+async function stopped(keyOf = (i: number) => i % 10) {
   const { disk, log } = await openCompacted();
-  for (let i = 0; i < 30; i += 1) await log.append(plain(i % 10));
+  for (let i = 0; i < 30; i += 1) await log.append(plain(keyOf(i)));
   await log.compact({ settings: { ...compactionSettings, segmentBytes: 500 } });
   const compacted = log.log.segments.filter(({ hasGaps }) => hasGaps);
   expect(compacted.length).toBeGreaterThan(2);
@@ -62,4 +64,43 @@ test('one that is cut is told of by the start', async () => {
     },
   ]);
   await log.close();
+});
+
+/** Loses one of which some records are left, and lets a pass change others. */
+async function passedOver() {
+  const folder = await stopped((i) => (i % 2 === 0 ? i : 99));
+  const { disk, hit } = folder;
+  const whole = await bytesOf(disk, hit.logPath);
+  await disk.remove(hit.logPath);
+  const opened = await openOn(folder);
+  for (let i = 0; i < 12; i += 1) await opened.append(plain(40 + i));
+  expect(await opened.compact()).toMatchObject({ damaged: [expect.any(String)], recordsDropped: 1 });
+  return { ...folder, opened, whole };
+}
+
+test('one that is put back after a pass is served as it was', async () => {
+  const folder = await passedOver();
+  const { disk, hit, opened, whole } = folder;
+  await opened.log.close();
+  const file = await disk.open(hit.logPath, 'create');
+  await file.write([whole], 0);
+  const { context, log } = await openOn(folder);
+  expect(context.warnings).toEqual([]);
+  for (const offset of [hit.baseOffset, hit.baseOffset + 2]) {
+    const { buffers } = await log.reader.read(offset, { endNext: 40, bytesMax: 1, atLeastOne: true });
+    expect(baseOffset(buffers[0]!, 0)).toBe(offset);
+  }
+  await log.close();
+});
+
+test('one that is lost is noted until the log begins behind it', async () => {
+  const folder = await passedOver();
+  const { disk, hit, after, opened } = folder;
+  const notedBases = async () => (await readCompacted(disk, 'p')).segments.map(({ base }) => base);
+  expect(await notedBases()).toContain(hit.baseOffset);
+  await opened.log.trim(after.baseOffset);
+  for (let i = 0; i < 12; i += 1) await opened.append(plain(60 + i));
+  await opened.compact();
+  expect(await notedBases()).not.toContain(hit.baseOffset);
+  await opened.log.close();
 });
