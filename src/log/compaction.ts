@@ -29,7 +29,7 @@ export interface CompactionReport {
   recordsWithoutKey: number;
   /** Batches that could not be looked into, and that stay as they are. */
   batchesUnread: number;
-  /** Segments in which something is damaged, and that stay as they are; what was found. */
+  /** Segments in which something is damaged or cannot be read, and that stay as they are; what was found. */
   damaged: string[];
 }
 

@@ -1,3 +1,4 @@
+import { type Fault, isFault } from '../base/faults.ts';
 import { limits } from '../base/limits.ts';
 import type { Semaphore } from '../base/semaphore.ts';
 import { BATCH_HEADER_BYTES, batchBytes, checkBatch, lastOffset, leaderEpoch, nextOffset } from '../record/batch.ts';
@@ -13,7 +14,7 @@ const READ_BYTES = 256 * 1024;
  * Every batch of a finished segment, in order, with all that proves it checked. The batches are the caller's. Each read of the
  * file takes one of `reads`. The last batch must end at `endNext`, where the next segment begins: what is missing in between
  * was lost, and may be put back.
- * @throws Fault corruptBatch where one is not what was written: what follows cannot be told apart
+ * @throws Fault corruptBatch where one is not what was written, or cannot be read: what follows cannot be told apart
  */
 export async function* soundBatches(
   segment: Segment,
@@ -33,8 +34,9 @@ export async function* soundBatches(
 }
 
 async function* provenByBlocks(segment: Segment, reads: Semaphore): AsyncGenerator<Buffer> {
-  const sums = await reads.run(() => segment.sums());
-  const read: Segment['read'] = (position, bytes) => reads.run(() => segment.read(position, bytes));
+  const sums = await asDamage(segment, 0, () => reads.run(() => segment.sums()));
+  const read: Segment['read'] = (position, bytes) =>
+    asDamage(segment, position, () => reads.run(() => segment.read(position, bytes)));
   for await (const { position, bytes } of blocksOf(segment, sums, 0, read)) {
     if (bytes.length === 0) throw segment.damaged(position, 'a block is not what compaction wrote');
     for (let at = 0; at < bytes.length; ) {
@@ -49,7 +51,7 @@ async function* provenByOffsets(segment: Segment, epochs: LeaderEpochs, reads: S
   const continuity = new Continuity(segment.baseOffset);
   let wanted = READ_BYTES;
   for (let position = 0; position < segment.sizeBytes; ) {
-    const bytes = await reads.run(() => segment.read(position, wanted));
+    const bytes = await asDamage(segment, position, () => reads.run(() => segment.read(position, wanted)));
     let at = 0;
     while (bytes.length - at >= BATCH_HEADER_BYTES && batchBytes(bytes, at) <= bytes.length - at) {
       const fault = checkBatch(bytes, at, bytes.length);
@@ -70,4 +72,20 @@ async function* provenByOffsets(segment: Segment, epochs: LeaderEpochs, reads: S
     position += at;
     wanted = at === 0 ? size : READ_BYTES;
   }
+}
+
+/** What a bad sector takes of one segment is no reason to leave the others as they are. */
+async function asDamage<T>(segment: Segment, position: number, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!isFault(error, 'diskError') || lacksHandles(error)) throw error;
+    throw segment.damaged(position, `it cannot be read: ${error.message}`);
+  }
+}
+
+/** Whether the process has too many files open, which says nothing of this one and passes. */
+function lacksHandles({ cause }: Fault): boolean {
+  const { code } = (cause ?? {}) as NodeJS.ErrnoException;
+  return code === 'EMFILE' || code === 'ENFILE';
 }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { Fault } from '../../src/base/faults.ts';
 import { limits } from '../../src/base/limits.ts';
 import { readCompacted } from '../../src/log/compacted-segments.ts';
+import type { CompactionReport } from '../../src/log/compaction.ts';
 import { walkBatches } from '../../src/log/segment-walk.ts';
 import {
   attribute,
@@ -245,17 +246,16 @@ test('whichever call of the disk fails during a pass, nothing is lost, and a lat
           return concerned;
         },
       });
-      const outcome = await log.compact({ settings: { segmentBytes: 800 } }).then(
-        () => null,
-        (error: unknown) => error,
-      );
-      failed = outcome !== null;
-      if (failed) expect(outcome).toBeInstanceOf(Fault);
+      const outcome = await log.compact({ settings: { segmentBytes: 800 } }).catch((error: unknown) => error);
+      const isPassed = !(outcome instanceof Fault) && (outcome as CompactionReport).damaged.length > 0;
+      failed = outcome instanceof Fault || isPassed;
       disk.heal();
       await log.check();
       // The same process goes on, or the next one does.
       if (from % 3 === 0) await log.open(disk.afterPowerCut('nothing'));
       await log.check();
+      // Else nothing is to be done: the log is compacted but for what could not be read.
+      if (isPassed) for (let i = 0; i < 4; i += 1) await log.append(plain(i % 3));
       await log.compact();
       await log.check();
       const activeBase = log.log.segments.at(-1)!.baseOffset;

@@ -91,3 +91,38 @@ test('a deleted key does not come back with a file that is sound again, wherever
   }
   expect(back).toEqual([]);
 });
+
+test('a segment that the disk cannot read is passed and told of, and compacted when it can be read again', async () => {
+  const { disk, log } = await openCompacted();
+  await log.append(plain(1));
+  for (let i = 0; i < 6; i += 1) await log.append(plain(2));
+  await log.append(plain(1, null));
+  const { logPath, baseOffset } = log.log.segments[0]!;
+  await log.log.rest(0);
+  disk.fail({ fault: 'EIO', of: (call, path) => call === 'read' && path === logPath, from: 0, forEver: true });
+  const report = await compactOften(log);
+  expect(report!.damaged).toEqual([
+    expect.stringContaining(`${logPath} at byte 0: it cannot be read: the disk failed`),
+  ]);
+  expect(log.log.segments.map(({ hasGaps }) => hasGaps).slice(0, 2)).toEqual([false, true]);
+  expect(await log.log.compacted.passed()).toEqual([baseOffset]);
+  disk.heal();
+  expect(newestOf(await log.read()).get('k1')).toMatchObject({ value: null });
+  await compactOften(log);
+  expect(newestOf(await log.read()).get('k1')).toBeUndefined();
+  await log.check();
+  await log.log.close();
+});
+
+test('a segment is not passed since too many files are open: the pass is tried again', async () => {
+  const { disk, log } = await openCompacted();
+  for (let i = 0; i < 12; i += 1) await log.append(plain(i % 3));
+  const { logPath } = log.log.segments[0]!;
+  await log.log.rest(0);
+  disk.fail({ fault: 'EMFILE', of: (call, path) => call === 'open' && path === logPath, from: 0, forEver: true });
+  expect(await failureOf(log.compact())).toMatchObject({ fault: 'diskError' });
+  disk.heal();
+  expect(await log.compact()).toMatchObject({ damaged: [], cleanNext: log.log.segments.at(-1)!.baseOffset });
+  await log.check();
+  await log.log.close();
+});
