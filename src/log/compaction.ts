@@ -1,4 +1,4 @@
-import { Fault } from '../base/faults.ts';
+import { isFault } from '../base/faults.ts';
 import type { Pace } from '../base/pace.ts';
 import type { Disk } from '../disk/disk.ts';
 import { lastOffset } from '../record/batch.ts';
@@ -210,17 +210,22 @@ class Pass {
       await writer.discard();
       this.#noteDamage(segment, error);
       this.#filter.takeBack(counted);
-      return this.#around(segment, group);
+      return this.#damaged.has(segment) ? this.#around(segment, group) : [this.#leftOf(group)];
     }
     // A segment in which all stays need not be written again.
     if (group.length === 1 && !this.#filter.hasChanged) await writer.discard();
     else if (!(await this.#swap(group, writer))) {
       // Its first segments were deleted meanwhile. The others have older values that a tombstone after them must not outlive.
       this.#filter.takeBack(counted);
-      return [group.filter((one) => log.segments.includes(one))];
+      return [this.#leftOf(group)];
     }
     this.#count(group, writer.sizeBytes);
     return [];
+  }
+
+  /** Those of a group whose records were not deleted meanwhile. */
+  #leftOf(group: readonly Segment[]): Segment[] {
+    return group.filter((segment) => this.#plan.log.segments.includes(segment));
   }
 
   /** A damaged segment stays as it is, and parts those before it from those after it. */
@@ -249,8 +254,10 @@ class Pass {
     report.bytesAfter += bytes;
   }
 
+  /** Of what a segment could not be read for; that its records were deleted meanwhile is no damage. */
   #noteDamage(segment: Segment, error: unknown): void {
-    if (!(error instanceof Fault) || error.fault !== 'corruptBatch') throw error;
+    if (isFault(error, 'offsetOutOfRange') && this.#leftOf([segment]).length === 0) return;
+    if (!isFault(error, 'corruptBatch')) throw error;
     if (!this.#damaged.has(segment)) this.#report.damaged.push(error.message);
     this.#damaged.add(segment);
   }

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
 import type { CompactionReport } from '../../src/log/compaction.ts';
-import { type CompactedLog, newestOf, openCompacted, plain, RETENTION_MS } from './compacted-log.ts';
+import { SimulatedDisk } from '../disk/simulated-disk.ts';
+import { SeededRandom } from '../seeded-random.ts';
+import { CompactedLog, newestOf, openCompacted, plain, RETENTION_MS } from './compacted-log.ts';
+import { hookedDisk } from './hooked-disk.ts';
 import { bytesOf, failureOf } from './support.ts';
 
 /* Segments that a pass leaves as they are, since not all of them can be read, until they are whole again. */
@@ -126,3 +129,31 @@ test('a segment is not passed since too many files are open: the pass is tried a
   await log.check();
   await log.log.close();
 });
+
+test.each([
+  { when: 'while keys are looked for', call: 'read', file: '00000000000000000000.log', logStart: 8 },
+  { when: 'when they are written again', call: 'open', file: '.log.cleaned-1', logStart: 4 },
+])(
+  'segments that are deleted $when are no end of a pass: the others are compacted',
+  async ({ call, file, logStart }) => {
+    let trims = false;
+    const log = new CompactedLog({ segmentBytes: 400 });
+    const disk = hookedDisk(new SimulatedDisk(new SeededRandom(1)), async ({ name, path }, proceed) => {
+      if (trims && name === call && path.endsWith(file)) {
+        trims = false;
+        await log.log.trim(logStart);
+      }
+      return proceed();
+    });
+    await log.open(disk);
+    for (let i = 0; i < 30; i += 1) await log.append(plain(i % 5));
+    await log.log.rest(0);
+    trims = true;
+    const report = await log.compact({ settings: { segmentBytes: 800 } });
+    expect(trims).toBe(false);
+    expect(log.log.segments[0]!.baseOffset).toBe(logStart);
+    expect(report).toMatchObject({ damaged: [], cleanNext: log.log.segments.at(-1)!.baseOffset, recordsKept: 5 });
+    await log.check();
+    await log.log.close();
+  },
+);
