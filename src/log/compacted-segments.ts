@@ -290,7 +290,6 @@ export class CompactedSegments {
 
   async #write(segments: readonly Segment[]): Promise<void> {
     const cleanNext = await this.cleanNext();
-    const passed = this.#passed.filter((base) => segments.some(({ baseOffset }) => baseOffset === base));
     const there = segments.flatMap(({ baseOffset: base, compacted }) =>
       compacted === null ? [] : [{ base, ...compacted }],
     );
@@ -298,7 +297,8 @@ export class CompactedSegments {
     const content: Content = {
       cleanNext,
       segments: [...there, ...lost].sort((a, b) => a.base - b.base),
-      ...(passed.length > 0 && { passed }),
+      // Also those that are gone: their files may be put back before a pass was done without them.
+      ...(this.#passed.length > 0 && { passed: this.#passed }),
     };
     await writeSealed(this.#disk, `${this.#folder}/${COMPACTED_FILE}`, content);
     await this.#disk.syncFolder(this.#folder);
