@@ -146,7 +146,7 @@ export const compactionBugs: readonly PlantedBug[] = [
     wrong:
       'DeleteRecords takes the first of the segments that a pass makes one of: the others stay as they were, and the next pass drops the tombstones of values that they hold.',
     file: 'src/log/compaction.ts',
-    find: 'return [group.filter((one) => log.segments.includes(one))];',
+    find: 'return [this.#leftOf(group)];',
     replace: 'return [];',
     caughtBy: [
       test(
@@ -223,6 +223,76 @@ export const compactionBugs: readonly PlantedBug[] = [
       test(
         'log/compaction',
         'a time between two milliseconds is one like any other: a clock that leapt ahead is not believed, and the time goes on as another does',
+      ),
+    ],
+  },
+  {
+    name: 'lost file taken for compacted',
+    wrong:
+      'A segment that ends before the next one begins is written again as if it went on to there: the lost file between them is removed when it is put back.',
+    file: 'src/log/sound-batches.ts',
+    find: 'if (next === endNext) return;',
+    replace: 'if (next <= endNext) return;',
+    caughtBy: [
+      test(
+        'log/passed-segments',
+        'a file is lost: no pass takes what is missing for compacted, and the file, put back, is as it was',
+      ),
+      test(
+        'log/passed-segments',
+        'a file is cut behind a batch: no pass takes what is missing for compacted, and the file, put back, is as it was',
+      ),
+    ],
+  },
+  {
+    name: 'log held for compacted where a pass ended early',
+    wrong:
+      'A pass that has no room for all keys ends after it wrote a segment again that was damaged: tombstones behind go, and its older values stay.',
+    file: 'src/log/compaction.ts',
+    find: 'await this.#moveBack(mappedNext);',
+    replace: 'if (mappedNext < 0) await this.#moveBack(mappedNext);',
+    caughtBy: [
+      test(
+        'log/passed-segments',
+        'a deleted key does not come back with a file that is sound again, wherever a pass ends whose map has no room for all keys',
+      ),
+    ],
+  },
+  {
+    name: 'passed segment forgotten while its file is away',
+    wrong:
+      'A file that compaction had to pass is away while a pass begins and does not end: put back, its older values outlive their tombstones.',
+    file: 'src/log/compacted-segments.ts',
+    find: '...(this.#passed.length > 0 && { passed: this.#passed }),',
+    replace:
+      '...(this.#passed.length > 0 && { passed: this.#passed.filter((base) => segments.some(({ baseOffset }) => baseOffset === base)) }),',
+    caughtBy: [
+      test(
+        'log/passed-segments',
+        'a deleted key does not come back with a passed file that was away for a while, wherever a pass ended meanwhile',
+      ),
+    ],
+  },
+  {
+    name: 'proof of a lost compacted segment forgotten',
+    wrong:
+      'A compacted segment that is put back counts as damaged: nothing tells any more that offsets are missing in it.',
+    file: 'src/log/compacted-segments.ts',
+    find: 'segments: [...there, ...lost].sort((a, b) => a.base - b.base),',
+    replace: 'segments: [...there, ...lost.slice(0, 0)].sort((a, b) => a.base - b.base),',
+    caughtBy: [test('log/lost-compacted', 'one that is put back after a pass is served as it was')],
+  },
+  {
+    name: 'pass ended by a bad sector',
+    wrong:
+      'One segment that the disk cannot read keeps the rest of its log from being compacted, as long as it lies there.',
+    file: 'src/log/sound-batches.ts',
+    find: "if (!isFault(error, 'diskError') || lacksHandles(error)) throw error;",
+    replace: "if (!isFault(error, 'diskError') || !lacksHandles(error)) throw error;",
+    caughtBy: [
+      test(
+        'log/passed-segments',
+        'a segment that the disk cannot read is passed and told of, and compacted when it can be read again',
       ),
     ],
   },
