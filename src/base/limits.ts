@@ -17,7 +17,7 @@ export const limits = {
   decompressedBytesMax: 128 * 1024 * 1024,
   /** Batches for compacted topics that are decompressed at once to look for their keys, of those that hold more than 4 MiB: each may take twice decompressedBytesMax. */
   keyChecksAtOnceMax: 1,
-  /** How long a produce request may wait for that; what is not looked into by then is refused, and may be sent again. Else a crowd of them would hold its bytes for hours. */
+  /** How long a produce request may wait for that. Past it its connection ends, and nothing of it, or of what came behind it, is stored: clients connect anew and send all of it again, in order. Else a crowd of them would hold its bytes for hours. */
   keyChecksWaitMaxMs: 30_000,
   /** Records in one batch; the header's count is checked against it before anything is allocated. */
   batchRecordsMax: 10_000_000,

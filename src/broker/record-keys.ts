@@ -95,7 +95,7 @@ export class HiddenKeys {
 
   /**
    * What a batch must be refused for: records without a key, or that it cannot be read; null for nothing. `sinceMs`: when its
-   * request came.
+   * request came. @throws Fault requestTimedOut
    */
   async faultOf(records: Buffer, sinceMs: number): Promise<Fault | null> {
     if (this.#turnBytes >= TURN_BYTES_MAX) await this.#nextTurn;
@@ -103,12 +103,14 @@ export class HiddenKeys {
     if (known !== undefined) return known;
     const fault = await this.#several.run(() => this.#check(records, SEVERAL_BYTES_MAX, sinceMs));
     // Again one that may hold too much, or cannot be read.
-    if (fault === null || fault instanceof KeylessRecords || fault.fault === 'requestTimedOut') return fault;
+    if (fault === null || fault instanceof KeylessRecords) return fault;
     return this.#large.run(() => this.#check(records, limits.decompressedBytesMax, sinceMs));
   }
 
   async #check(records: Buffer, bytesMax: number, sinceMs: number): Promise<Fault | null> {
-    if (this.#clock.monotonicMs() - sinceMs > limits.keyChecksWaitMaxMs) return new Fault('requestTimedOut');
+    if (this.#clock.monotonicMs() - sinceMs > limits.keyChecksWaitMaxMs) {
+      throw new Fault('requestTimedOut', { detail: 'too many batches wait for their keys to be looked for' });
+    }
     try {
       const compressed = payloadOf(records, 0);
       const compression = compressionOf(records, 0);

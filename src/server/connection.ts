@@ -279,12 +279,11 @@ export class Connection {
 
   async #holdingOthers<T>(work: () => Promise<T>): Promise<T> {
     this.#inOrder = true;
-    try {
-      return await work();
-    } finally {
-      this.#inOrder = false;
-      this.#proceed();
-    }
+    const done = await work();
+    // Not after a failure: what was asked later must not be done before what failed is asked again.
+    this.#inOrder = false;
+    this.#proceed();
+    return done;
   }
 
   #hold(slot: Slot, bytes: number): void {

@@ -20,7 +20,10 @@ export interface RequestContext {
   readonly signal: AbortSignal;
   /** Whether the request's record bytes become others' when the dispatcher has returned its promise. */
   readonly lendsRecords: boolean;
-  /** Does what cannot be done at once and yet comes before what the same client asks later: its later requests start then. */
+  /**
+   * Does what cannot be done at once and yet comes before what the same client asks later: its later requests start then. A failure
+   * is to be thrown on: over TCP it ends the connection, and none of them starts.
+   */
   readonly inOrder: <T>(work: () => Promise<T>) => Promise<T>;
   /** False for a request that takes much memory while it is in work: it is answered with what there is. */
   readonly mayWait: boolean;

@@ -30,7 +30,6 @@ import {
 const COMPACTED = { 'cleanup.policy': 'compact' };
 const key = Buffer.from('k');
 const INVALID_RECORD = 87;
-const REQUEST_TIMED_OUT = 7;
 
 interface Held extends TestBroker {
   /** Decompression waits at it. */
@@ -92,6 +91,13 @@ async function produceAnswer(client: RawClient, correlationId: number) {
   return responses[0]!.partitionResponses;
 }
 
+async function newProducer(client: RawClient) {
+  const asked = { transactionalId: null, transactionTimeoutMs: 1000 };
+  const { errorCode, producerId, producerEpoch } = await client.request('InitProducerId', 4, asked);
+  expect(errorCode).toBe(0);
+  return { producerId, producerEpoch };
+}
+
 /** The value of each record, from the start. */
 async function valuesOf(client: RawClient, topic: string): Promise<Buffer> {
   const { records } = await fetchFrom(client, topic);
@@ -129,7 +135,7 @@ test('batches of an idempotent producer that are sent without waiting are taken 
   const { client: connect } = await startHeld();
   const client = await connect();
   await makeTopic(client, 'c', 1, COMPACTED);
-  const { producerId, producerEpoch } = await client.request('InitProducerId', 4, { transactionTimeoutMs: 1000 });
+  const { producerId, producerEpoch } = await newProducer(client);
   const posted = Array.from({ length: 60 }, (_, i) => {
     const compression = compressions[i % compressions.length]!;
     const options = { key, compression, producerId, producerEpoch, baseSequence: i };
@@ -264,21 +270,49 @@ test('of batches that hold much one is decompressed at a time, and clients take 
   expect(most()).toBeLessThanOrEqual(5);
 });
 
-test('what has waited for too long to be looked into is refused, and may be sent again', async () => {
+/** A broker whose clock can be set forward. */
+async function startHeldInTime() {
   let aheadMs = 0;
   const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs };
-  const { client: connect, gate, decompressed } = await startHeld({ clock });
-  const client = await connect();
+  const held = await startHeld({ clock });
+  return { ...held, setForward: (byMs: number) => void (aheadMs += byMs) };
+}
+
+test('a request that has waited for too long to be looked into ends its connection, and is sent again as a whole', async () => {
+  const { client: connect, gate, decompressed, setForward, warnings } = await startHeldInTime();
+  const [client, other] = [await connect(), await connect()];
   await makeTopic(client, 'c', 3, COMPACTED);
   gate.close();
-  const parts = [keyed(['a']), keyed(['b']), keyed(['c'], 'none')];
-  const posted = client.post('Produce', 9, produceToAll('c', parts));
+  const all = produceToAll('c', [keyed(['a']), keyed(['b']), keyed(['c'], 'none')]);
+  const posted = client.post('Produce', 9, all);
   await until(() => gate.arrived >= 1);
-  aheadMs = 3_600_000;
+  setForward(3_600_000);
   gate.open();
-  expect((await produceAnswer(client, posted)).map(({ errorCode }) => errorCode)).toEqual([0, REQUEST_TIMED_OUT, 0]);
+  await expect(client.answerTo(posted)).rejects.toThrow('the connection was closed');
   expect(decompressed()).toBe(1);
-  expect(await produce(client, 'c', keyed(['b']), -1, 1)).toMatchObject({ errorCode: 0, baseOffset: 0 });
+  expect(warnings).toMatchObject([{ facts: { reason: expect.stringContaining('keys') } }]);
+  const answers = await produceAnswer(other, other.post('Produce', 9, all));
+  expect(answers).toMatchObject(Array(3).fill({ errorCode: 0, baseOffset: 0 }));
+});
+
+test('a new producer’s first batch has waited for too long: what it sent behind it is not stored before it', async () => {
+  const { client: connect, gate, setForward } = await startHeldInTime();
+  const [client, again] = [await connect(), await connect()];
+  await makeTopic(client, 'c', 2, COMPACTED);
+  const producer = await newProducer(client);
+  const numbered = (baseSequence: number) =>
+    batch(['x'.padEnd(LARGE, '.')], { key, compression: 'zstd', ...producer, baseSequence });
+  const first = produceToAll('c', [keyed(['a']), numbered(0)]);
+  const second = produceOf('c', numbered(1), -1, 1);
+  gate.close();
+  const posted = [client.post('Produce', 9, first), client.post('Produce', 9, second)];
+  await until(() => gate.arrived >= 1);
+  setForward(31_000);
+  gate.open();
+  await Promise.allSettled(posted.map((id) => client.answerTo(id)));
+  const [firstAgain, secondAgain] = [again.post('Produce', 9, first), again.post('Produce', 9, second)];
+  expect((await produceAnswer(again, firstAgain))[1]).toMatchObject({ errorCode: 0, baseOffset: 0 });
+  expect(await produceAnswer(again, secondAgain)).toMatchObject([{ errorCode: 0, baseOffset: 1 }]);
 });
 
 test('a client that has said all it has to say is answered, and one of a broker that stops too', async () => {

@@ -66,7 +66,12 @@ function lookAtOnce(request: Request, parts: readonly Part[], { broker, version 
   });
 }
 
-/** Looks into what hides its keys, one after the other, so that clients with less to look into come in between. */
+/**
+ * Looks into what hides its keys, one after the other, so that clients with less to look into come in between. What waits for too
+ * long is not answered with a fault that may pass: a broker takes any number from a producer that it does not know, so what such a
+ * one sent behind its first batch would be stored before it. Clients send again, in order, what a connection's end left unanswered.
+ * @throws Fault requestTimedOut
+ */
 async function lookInside(
   request: Request,
   parts: readonly Part[],

@@ -10,6 +10,11 @@ const SLOW_READERS = test(
   'while others read as fast as they can, into the same memory again and again each reader gets the bytes that were written, however slowly it takes them',
 );
 
+const OVERTAKEN = test(
+  'server/compacted-produce',
+  'a new producer’s first batch has waited for too long: what it sent behind it is not stored before it',
+);
+
 /** What clients are told. */
 export const serverBugs: readonly PlantedBug[] = [
   {
@@ -130,6 +135,24 @@ export const serverBugs: readonly PlantedBug[] = [
         'while the keys of a batch are looked for others are answered, and what the same client asked later waits its turn',
       ),
     ],
+  },
+  {
+    name: 'batch that waited for too long refused for a moment',
+    wrong:
+      'A batch whose keys could not be looked for in time is answered with a fault that may pass: what its new producer sent behind it is stored, and itself never.',
+    file: 'src/broker/record-keys.ts',
+    find: "throw new Fault('requestTimedOut'",
+    replace: "return new Fault('requestTimedOut'",
+    caughtBy: [OVERTAKEN],
+  },
+  {
+    name: 'later requests started when one failed in its order',
+    wrong:
+      'When a batch has waited for too long and its connection is to end, what came behind it is still stored: its new producer cannot send it again.',
+    file: 'src/server/connection.ts',
+    find: 'const done = await work();',
+    replace: 'const done = await work().finally(() => ((this.#inOrder = false), this.#proceed()));',
+    caughtBy: [OVERTAKEN],
   },
   {
     name: 'batch kept in memory that others receive into',
