@@ -49,7 +49,8 @@ function localTransport(broker: Broker, fetchSessions: FetchSessions, clientId: 
       onSent: null,
       responseBytesMax: () => RESPONSE_BYTES_MAX,
     };
-    const answer = await order.start(() => dispatch(api, complete(api, 'request', draft), context));
+    // Async: what is wrong with it is told to who asked, not to the request that it waited for.
+    const answer = await order.start(async () => dispatch(api, complete(api, 'request', draft), context));
     return complete(api, 'response', answer ?? ({} as Draft<Messages[A]['response']>));
   }
 
@@ -62,7 +63,10 @@ function localTransport(broker: Broker, fetchSessions: FetchSessions, clientId: 
   };
 }
 
-/** Starts one request after the other; while one has work that comes before what is asked later, those wait. */
+/**
+ * Starts one request after the other; while one has work that comes before what is asked later, those wait. They start also if it
+ * fails: the SDK sends nothing behind the first batch of an idempotent producer, and later ones are refused without it.
+ */
 class RequestOrder {
   #holds = false;
   readonly #waiting: (() => void)[] = [];

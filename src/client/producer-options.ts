@@ -61,6 +61,7 @@ export interface ProducerSettings<K, V> extends SendSettings {
 
 /** A broker remembers five batches of each idempotent producer. */
 const IDEMPOTENT_IN_FLIGHT_MAX = 5;
+const INT32_MAX = 0x7fffffff;
 
 /** @throws Fault invalidArgument. */
 export function producerSettings<K, V>(
@@ -104,6 +105,12 @@ export function producerSettings<K, V>(
   ] as const) {
     check(settings[name] >= 1, `${name} must be at least 1, not ${settings[name]}`);
   }
+  const { requestTimeoutMs: timeoutMs } = settings;
+  // The broker is told of it, in 32 bits.
+  check(
+    Number.isInteger(timeoutMs) && timeoutMs >= 1 && timeoutMs <= INT32_MAX,
+    `requestTimeoutMs must be a whole number from 1 to ${INT32_MAX}, not ${timeoutMs}`,
+  );
   return settings;
 }
 

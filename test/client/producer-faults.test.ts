@@ -228,4 +228,7 @@ test('options that contradict each other are refused', () => {
   expect(() => producer({ inFlightMax: 6 })).toThrow(/at most 5/);
   expect(() => producer({ acks: 2 as never })).toThrow(/acks must be/);
   expect(() => producer({ compression: 'brotli' as never })).toThrow(/compression must be/);
+  for (const requestTimeoutMs of [0, 30_000.5, 2 ** 31, Number.NaN]) {
+    expect(() => producer({ requestTimeoutMs })).toThrow(/requestTimeoutMs must be a whole number/);
+  }
 });

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { systemRandom } from '../../src/base/random.ts';
+import type { Broker } from '../../src/broker/broker.ts';
+import type { Transport } from '../../src/client/transport.ts';
 import { localConnector } from '../../src/local-connector.ts';
 import { stampCrc } from '../../src/record/batch.ts';
 import { buildBatch } from '../../src/record/batch-builder.ts';
@@ -8,6 +10,7 @@ import { type Codecs, type Compression, compressions, threadedCodecs } from '../
 import { FetchSessions } from '../../src/server/fetch-sessions.ts';
 import type { Messages } from '../../src/wire/messages.generated.ts';
 import { Gate } from '../log/hooked-disk.ts';
+import { failureOf } from '../log/support.ts';
 import {
   atEnd,
   batch,
@@ -336,13 +339,14 @@ test('a client that has said all it has to say is answered, and one of a broker 
   await stopped;
 });
 
+function connectInProcess(broker: Broker): Promise<Transport> {
+  return localConnector(broker, new FetchSessions(systemRandom), 'local').connect({ host: 'in-process', port: 1 });
+}
+
 test('a client in the same process: later requests wait their turn too', async () => {
   const { broker, gate, client: connect } = await startHeld();
   await makeTopic(await connect(), 'c', 1, COMPACTED);
-  const transport = await localConnector(broker, new FetchSessions(systemRandom), 'local').connect({
-    host: 'in-process',
-    port: 1,
-  });
+  const transport = await connectInProcess(broker);
   gate.close();
   const done: string[] = [];
   const send = async (name: string, records: Buffer): Promise<number> => {
@@ -361,5 +365,21 @@ test('a client in the same process: later requests wait their turn too', async (
   gate.open();
   expect(await Promise.all(sent)).toEqual([0, 1, 2]);
   await asked;
+  transport.close();
+});
+
+test('a client in the same process: a request that is wrong fails alone, also when it waited its turn', async () => {
+  const { broker, gate, client: connect } = await startHeld();
+  await makeTopic(await connect(), 'c', 1, COMPACTED);
+  const transport = await connectInProcess(broker);
+  gate.close();
+  const held = transport.request('Produce', 9, produceOf('c', keyed(['a'])));
+  const wrong = failureOf(transport.request('Produce', 9, { ...produceOf('c', keyed(['b'])), timeoutMs: 0.5 }));
+  const later = transport.request('ApiVersions', 0, {});
+  await until(() => gate.arrived >= 1);
+  gate.open();
+  expect((await held).responses[0]!.partitionResponses).toMatchObject([{ errorCode: 0, baseOffset: 0 }]);
+  expect(await wrong).toMatchObject({ fault: 'invalidArgument' });
+  expect(await later).toMatchObject({ errorCode: 0 });
   transport.close();
 });

@@ -155,6 +155,20 @@ export const serverBugs: readonly PlantedBug[] = [
     caughtBy: [OVERTAKEN],
   },
   {
+    name: 'wrong request told to the one it waited for',
+    wrong:
+      'In the same process, a request of wrong values that waited for another fails that one: its stored record is told to be refused, and what waits behind it has no answer.',
+    file: 'src/local-connector.ts',
+    find: 'order.start(async () => dispatch(',
+    replace: 'order.start(() => dispatch(',
+    caughtBy: [
+      test(
+        'server/compacted-produce',
+        'a client in the same process: a request that is wrong fails alone, also when it waited its turn',
+      ),
+    ],
+  },
+  {
     name: 'batch kept in memory that others receive into',
     wrong: 'While a batch is decompressed to look for its keys, other clients’ bytes get into it.',
     file: 'src/server/handlers/produce.ts',
