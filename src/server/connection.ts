@@ -64,6 +64,8 @@ export class Connection {
   #inbox: Buffer[] = [];
   #slots: Slot[] = [];
   #bytesInFlight = 0;
+  /** … of requests that are worked on, also for nobody any more. */
+  #workedOnBytes = 0;
   /** Of a request that has not come whole. */
   #pendingBytes = 0;
   #heldBytes = 0;
@@ -258,21 +260,24 @@ export class Connection {
       onSent: null,
     };
     this.#slots.push(slot);
+    this.#workedOnBytes += frame.length;
     const answered = this.#answer(frame, slot, asksAhead).finally(() =>
       this.#share.decodedBytes.give(slot.decodedBytes),
     );
     answered.then(
       (answer) => {
+        this.#workedOnBytes -= frame.length;
         slot.answer = answer;
-        if (!this.#slots.includes(slot)) return this.#letGo(slot);
+        if (!this.#slots.includes(slot)) return this.#forget(slot);
         // It may have to wait for the answers before it.
         this.#hold(slot, sizeOf(answer) - slot.heldBytes);
         this.#flushSoon();
       },
       (error: unknown) => {
+        this.#workedOnBytes -= frame.length;
         slot.answer = null;
         if (this.#slots.includes(slot)) this.#refuse(error as Error, slot);
-        else this.#letGo(slot);
+        else this.#forget(slot);
       },
     );
   }
@@ -432,13 +437,12 @@ export class Connection {
     this.#share.broker.logger.warn({ peer: this.#peer, reason }, 'a connection was closed on a client');
   }
 
+  /**
+   * Nobody will have its answer. One that is still worked on keeps its bytes, and may yet come to hold more; it is forgotten again
+   * when it is answered: else who sends large requests and goes could have the broker hold any number of them.
+   */
   #forget(slot: Slot): void {
-    this.#countRequest(-slot.requestBytes);
-    this.#letGo(slot);
-  }
-
-  /** Nobody will have its answer. One that is still awaited may yet come to hold something, and is let go of again then. */
-  #letGo(slot: Slot): void {
+    if (slot.answer !== undefined) this.#countRequest(-slot.requestBytes);
     this.#hold(slot, -slot.heldBytes);
     if (slot.onSent !== null) slot.answer?.forEach(slot.onSent);
   }
@@ -458,7 +462,7 @@ export class Connection {
     this.#state = 'closed';
     this.#gone.abort();
     for (const cancel of [this.#readerTimer, this.#senderTimer, this.#lingerTimer, this.#idleTimer]) cancel?.();
-    this.#countRequest(-this.#bytesInFlight);
+    this.#countRequest(this.#workedOnBytes - this.#bytesInFlight);
     this.#share.requestBytes.done(this);
     this.#share.responseBytes.give(this.#outboxBytes + this.#heldBytes);
     this.#outboxBytes = this.#heldBytes = 0;

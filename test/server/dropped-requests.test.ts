@@ -1,8 +1,18 @@
+import { once } from 'node:events';
 import net from 'node:net';
+import { Duplex } from 'node:stream';
 import { expect, test, vi } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { Fault } from '../../src/base/faults.ts';
+import { systemRandom } from '../../src/base/random.ts';
+import type { Broker } from '../../src/broker/broker.ts';
 import { realDisk } from '../../src/disk/real-disk.ts';
+import { type Codecs, threadedCodecs } from '../../src/record/compression.ts';
+import { AnswerBudget } from '../../src/server/answer-budget.ts';
+import { ByteBudget } from '../../src/server/byte-budget.ts';
+import { Connection, type ServerShare } from '../../src/server/connection.ts';
+import { FetchSessions } from '../../src/server/fetch-sessions.ts';
+import { encodeRequest } from '../../src/wire/codec.ts';
 import { Gate, hookedDisk, isLogFile } from '../log/hooked-disk.ts';
 import {
   atEnd,
@@ -102,4 +112,86 @@ test('nothing that came behind a refused request is begun with the room that thi
   await refused.closed;
   expect(refused.answers).toEqual([]);
   expect(Buffer.concat((await fetchFrom(other, 't')).records ?? []).length).toBe(0);
+});
+
+/** A connection whose budget can be looked at. */
+function connectionTo(broker: Broker) {
+  const bytesMax = 1024 * KIB;
+  const requestBytes = new ByteBudget(bytesMax);
+  const share: ServerShare = {
+    broker,
+    fetchSessions: new FetchSessions(systemRandom),
+    requestBytes,
+    decodedBytes: new ByteBudget(bytesMax),
+    requestElementsMax: 1000,
+    responseBytes: new AnswerBudget(bytesMax),
+  };
+  const socket = Object.assign(new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() }), { bytesRead: 0 });
+  const connection = new Connection(socket, share, { host: '127.0.0.1', port: 1 });
+  atEnd(() => connection.destroy());
+  return { socket, heldBytes: () => bytesMax - requestBytes.freeBytes };
+}
+
+/** A broker whose writes, and decompression, wait at gates. */
+async function startSlow() {
+  const folder = tempFolder();
+  const [writes, decompression] = [new Gate(), new Gate()];
+  const disk = hookedDisk(realDisk(folder), async ({ name }, proceed) => {
+    if (name === 'write') await writes.pass();
+    return proceed();
+  });
+  const codecs: Codecs = {
+    ...threadedCodecs,
+    async decompress(...asked) {
+      await decompression.pass();
+      return threadedCodecs.decompress(...asked);
+    },
+  };
+  const target = await startBroker({ folder, disk, codecs });
+  atEnd(() => [writes, decompression].forEach((gate) => void gate.open()));
+  const client = await target.client();
+  await makeTopic(client, 't');
+  await makeTopic(client, 'c', 1, { 'cleanup.policy': 'compact' });
+  return { ...target, writes, decompression };
+}
+
+/** What produces a record, and as many bytes as the broker counts of it. */
+function framesOf(...requests: ReturnType<typeof produceOf>[]) {
+  const frames = requests.map((request, i) => Buffer.concat(encodeRequest('Produce', 9, i, 'raw', request)));
+  return { chunk: Buffer.concat(frames), bytes: frames.map((frame) => frame.length - 4) };
+}
+
+const compressed = produceOf('c', batch(['y'.repeat(100 * KIB)], { key: Buffer.from('k'), compression: 'zstd' }));
+const plain = produceOf('t', batch(['x'.repeat(90 * KIB)]));
+
+test('a request that is worked on when its client goes is counted until that has ended', async () => {
+  const { broker, writes, decompression } = await startSlow();
+  const { socket, heldBytes } = connectionTo(broker);
+  const { chunk, bytes } = framesOf(plain, compressed, plain);
+  writes.close();
+  decompression.close();
+  socket.push(chunk);
+  await until(() => writes.arrived === 1 && decompression.arrived === 1);
+  expect(heldBytes()).toBe(bytes[0]! + bytes[1]! + bytes[2]!);
+  await once(socket.destroy(), 'close');
+  // What waited to be started is dropped.
+  expect(heldBytes()).toBe(bytes[0]! + bytes[1]!);
+  writes.open();
+  await until(() => heldBytes() === bytes[1]!);
+  decompression.open();
+  await until(() => heldBytes() === 0);
+});
+
+test('a request that is worked on when one before it is refused is counted until that has ended', async () => {
+  const { broker, decompression } = await startSlow();
+  const { socket, heldBytes } = connectionTo(broker);
+  const { chunk, bytes } = framesOf({ ...produceOf('no-such-topic', batch()), acks: 0 }, compressed);
+  decompression.close();
+  socket.push(chunk);
+  await until(() => decompression.arrived === 1 && socket.writableEnded);
+  expect(heldBytes()).toBe(bytes[1]!);
+  await once(socket.destroy(), 'close');
+  expect(heldBytes()).toBe(bytes[1]!);
+  decompression.open();
+  await until(() => heldBytes() === 0);
 });

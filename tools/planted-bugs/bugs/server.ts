@@ -169,6 +169,20 @@ export const serverBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'bytes of requests not counted when their client has gone',
+    wrong:
+      'A client that sends large requests and goes, again and again, has the broker hold as many of them as it likes: it runs out of memory.',
+    file: 'src/server/connection.ts',
+    find: 'this.#countRequest(this.#workedOnBytes - this.#bytesInFlight);',
+    replace: 'this.#countRequest(-this.#bytesInFlight);',
+    caughtBy: [
+      test(
+        'server/dropped-requests',
+        'a request that is worked on when its client goes is counted until that has ended',
+      ),
+    ],
+  },
+  {
     name: 'batch kept in memory that others receive into',
     wrong: 'While a batch is decompressed to look for its keys, other clients’ bytes get into it.',
     file: 'src/server/handlers/produce.ts',
