@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import type { Broker } from '../../src/broker/broker.ts';
@@ -244,6 +244,28 @@ test('a topic that becomes compacted while another batch of the request is looke
   gate.open();
   const { responses } = client.decode('Produce', 9, await client.answerTo(posted));
   expect(responses.map(({ partitionResponses }) => partitionResponses[0]!.errorCode)).toEqual([0, INVALID_RECORD]);
+});
+
+test('a topic that becomes compacted after the last look at its batches has them appended before', async () => {
+  const { broker, client: connect, gate } = await startHeld();
+  const client = await connect();
+  await makeTopic(client, 'c', 1, COMPACTED);
+  await makeTopic(client, 't');
+  gate.close();
+  const data = (name: string, records: Buffer) => ({ name, partitionData: [{ index: 0, records: [records] }] });
+  const topicData = [data('c', keyed(['a'])), data('t', batch(['no key'], { compression: 'gzip' }))];
+  const posted = client.post('Produce', 9, { acks: -1, timeoutMs: 5000, topicData });
+  await until(() => gate.arrived >= 1);
+  const topic = broker.topics.get('t');
+  const looked = vi.spyOn(broker.topics, 'find').mockImplementation(() => {
+    queueMicrotask(() => topic.refresh({ ...topic.record, settings: COMPACTED }));
+    return topic;
+  });
+  gate.open();
+  const { responses } = client.decode('Produce', 9, await client.answerTo(posted));
+  vi.restoreAllMocks();
+  expect(looked).toHaveBeenCalledTimes(1);
+  expect(responses.map(({ partitionResponses }) => partitionResponses[0]!.errorCode)).toEqual([0, 0]);
 });
 
 test('a topic that is deleted meanwhile is unknown', async () => {

@@ -29,10 +29,7 @@ export const produce = handler('Produce', [3, 13], async (request, context) => {
   const appends =
     unseen.length === 0
       ? appendAll()
-      : await context.inOrder(async () => {
-          await lookInside(request, parts.flat(), unseen, context);
-          return appendAll();
-        });
+      : await context.inOrder(() => lookAndAppend(request, parts.flat(), unseen, context, appendAll));
   if (request.acks === 0) {
     const all = appends.flat();
     const refused = all.find(({ fault }) => fault !== null);
@@ -67,17 +64,19 @@ function lookAtOnce(request: Request, parts: readonly Part[], { broker, version 
 }
 
 /**
- * Looks into what hides its keys, one after the other, so that clients with less to look into come in between. What waits for too
+ * Looks into what hides its keys, one after the other, so that clients with less to look into come in between, and then appends: at
+ * once, since a topic that becomes a compacted one before would meet a batch that was not looked into for it. What waits for too
  * long is not answered with a fault that may pass: a broker takes any number from a producer that it does not know, so what such a
  * one sent behind its first batch would be stored before it. Clients send again, in order, what a connection's end left unanswered.
  * @throws Fault requestTimedOut
  */
-async function lookInside(
+async function lookAndAppend<T>(
   request: Request,
   parts: readonly Part[],
   unseen: readonly Part[],
   context: RequestContext,
-): Promise<void> {
+  appendAll: () => T,
+): Promise<T> {
   const { broker } = context;
   if (context.lendsRecords) for (const part of parts) part.records = Buffer.from(part.records);
   const sinceMs = broker.clock.monotonicMs();
@@ -88,6 +87,7 @@ async function lookInside(
       if (broker.stopped !== null) throw broker.stopped;
     }
   }
+  return appendAll();
 }
 
 /** What a request is refused for as a whole. */
