@@ -126,8 +126,10 @@ export class ConsumerMember implements GroupMember {
   async #once(): Promise<void> {
     const { link } = this.#parts;
     const term = this.#term;
-    const message = await this.#message();
-    const response = await link.request('ConsumerGroupHeartbeat', message);
+    const version = (await link.connection()).versionOf('ConsumerGroupHeartbeat');
+    // It has left, or was never in: it would join, and the group would wait for nobody until the session ends.
+    if (this.#stopped && this.#epoch < 0) return;
+    const response = await link.request('ConsumerGroupHeartbeat', this.#message(version));
     if (term !== this.#term) return;
     const fault = link.faultOf(response.errorCode, response.errorMessage);
     if (fault !== null) throw fault;
@@ -142,9 +144,8 @@ export class ConsumerMember implements GroupMember {
     } else if (this.#target !== null) this.#reconcile();
   }
 
-  async #message(): Promise<Heartbeat> {
+  #message(version: number): Heartbeat {
     const { link, subscription, instanceId, serverAssignor, rebalanceTimeoutMs, owner } = this.#parts;
-    const version = (await link.connection()).versionOf('ConsumerGroupHeartbeat');
     if (this.#memberId === '' && version >= OWN_ID_VERSION) this.#memberId = randomUuid(link.cluster.random);
     const joins = this.#epoch < 0;
     const tells = this.#tells;
