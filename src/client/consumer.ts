@@ -95,7 +95,7 @@ export class Consumer<K = string, V = unknown> implements AsyncDisposable {
       link: this.#link,
       instanceId,
       identity: () => this.#member?.identity ?? { memberId: '', generation: -1, isMovingOn: false },
-      owns: (partition) => this.#ownership.find(partition) !== undefined,
+      find: (partition) => this.#ownership.find(partition),
     });
     if (signal?.aborted) this.#inbox.fail(signal.reason);
     else signal?.addEventListener('abort', this.#onAbort, { once: true });

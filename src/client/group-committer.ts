@@ -1,5 +1,6 @@
 import { Fault } from '../base/faults.ts';
 import type { KafkaErrorName } from '../base/kafka-errors.ts';
+import type { Cursor } from './cursor.ts';
 import { detailOf } from './fault-detail.ts';
 import type { GroupLink } from './group-link.ts';
 import type { MemberIdentity } from './group-member.ts';
@@ -10,8 +11,8 @@ export interface CommitterParts {
   instanceId: string | null;
   /** Who commits, now. */
   identity: () => MemberIdentity;
-  /** Whether the partition is still this member's to commit. */
-  owns: (partition: PartitionOfTopic) => boolean;
+  /** The cursor of a partition that is this member's; it is another one when the partition was lost and is had again. */
+  find: (partition: PartitionOfTopic) => Cursor | undefined;
 }
 
 /** Of one partition, in one try. */
@@ -53,7 +54,14 @@ export class GroupCommitter {
     offsets: readonly NewOffset[],
     timeoutMs = this.#parts.link.callTimeoutMs,
   ): Promise<readonly PartitionOutcome[]> {
-    const done = this.#turn.then(() => this.#commit(offsets, timeoutMs));
+    const { find } = this.#parts;
+    const asked = new Map(offsets.map((offset) => [offset, find(offset)]));
+    // One that was lost and is had again is not: another member may have committed more meanwhile.
+    const isStillOwned = (offset: NewOffset): boolean => {
+      const cursor = find(offset);
+      return cursor !== undefined && cursor === asked.get(offset);
+    };
+    const done = this.#turn.then(() => this.#commit(offsets, isStillOwned, timeoutMs));
     this.#turn = done.then(
       () => {},
       () => {},
@@ -61,14 +69,18 @@ export class GroupCommitter {
     return done;
   }
 
-  async #commit(offsets: readonly NewOffset[], timeoutMs: number): Promise<readonly PartitionOutcome[]> {
+  async #commit(
+    offsets: readonly NewOffset[],
+    isStillOwned: (offset: NewOffset) => boolean,
+    timeoutMs: number,
+  ): Promise<readonly PartitionOutcome[]> {
     const { link } = this.#parts;
     const { clock } = link.cluster;
     const deadlineMs = clock.monotonicMs() + timeoutMs;
     const outcomes = new Map<NewOffset, Fault | null>();
     let open = [...offsets];
     for (let failures = 1; open.length > 0; failures++) {
-      const lost = open.filter((offset) => !this.#parts.owns(offset));
+      const lost = open.filter((offset) => !isStillOwned(offset));
       for (const one of lost) outcomes.set(one, notAssigned(one));
       open = open.filter((offset) => !outcomes.has(offset));
       if (open.length === 0) break;

@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest';
+import { kafkaErrors } from '../../src/base/kafka-errors.ts';
+import { encodeAssignment } from '../../src/client/assignment-bytes.ts';
 import { Millrace } from '../../src/client/millrace.ts';
 import { allVersions, FakeBroker, type Script, shortPauses, TOPIC, TOPIC_ID } from './fake-broker.ts';
 
 /* What was asked as a member reaches the coordinator late: when the member has left, or has lost what it had. */
 
 const PATIENCE = { timeout: 20_000, interval: 5 };
+const { COORDINATOR_LOAD_IN_PROGRESS, UNKNOWN_MEMBER_ID } = kafkaErrors;
 
 const offsetTopics = (facts: object) => [{ name: TOPIC, partitions: [{ partitionIndex: 0, ...facts }] }] as never;
 
@@ -50,3 +53,67 @@ test('a member that is closed while a heartbeat waits for a connection does not 
   await closing;
   expect(epochs.filter((epoch) => epoch <= 0)).toEqual([0, -1]);
 });
+
+test.each(['classic', 'consumer'] as const)(
+  'a commit of before a loss is none of what is had again since, whatever another has committed meanwhile, by the protocol %s',
+  async (protocol) => {
+    let committed = 5;
+    let generation = 0;
+    let isForgotten = false;
+    let refusals = 0;
+    let assignments = 0;
+    const join = (): number => {
+      isForgotten = false;
+      generation++;
+      return generation;
+    };
+    await using broker = await FakeBroker.start({
+      JoinGroup: ({ protocols }) => {
+        const [{ name, metadata }] = protocols as [{ name: string; metadata: Buffer }];
+        const members = [{ memberId: 'the member', metadata }];
+        return { generationId: join(), protocolName: name, leader: 'the member', memberId: 'the member', members };
+      },
+      SyncGroup: () => ({ assignment: encodeAssignment([{ topic: TOPIC, partitions: [0] }]) }),
+      Heartbeat: () => ({ errorCode: isForgotten ? UNKNOWN_MEMBER_ID.code : 0 }),
+      LeaveGroup: () => ({}),
+      ConsumerGroupHeartbeat: ({ memberId, memberEpoch }) => {
+        if (memberEpoch < 0) return { memberId, memberEpoch };
+        if (memberEpoch > 0 && isForgotten) return { errorCode: UNKNOWN_MEMBER_ID.code };
+        const assignment = memberEpoch === 0 ? { topicPartitions: [{ topicId: TOPIC_ID, partitions: [0] }] } : null;
+        return { memberId, memberEpoch: assignment ? join() : memberEpoch, heartbeatIntervalMs: 20, assignment };
+      },
+      FindCoordinator,
+      OffsetFetch: () => {
+        assignments++;
+        return { groups: [{ groupId: 'group', topics: offsetTopics({ committedOffset: committed }) }] };
+      },
+      OffsetCommit: ({ topics }) => {
+        if (assignments === 1) {
+          refusals++;
+          return { topics: offsetTopics({ errorCode: COORDINATOR_LOAD_IN_PROGRESS.code }) };
+        }
+        committed = topics[0]!.partitions[0]!.committedOffset;
+        return { topics: offsetTopics({ errorCode: 0 }) };
+      },
+      Fetch: () => 'silence',
+    });
+    // The pause before the commit is asked again is long by now, that before the member joins again is short.
+    const retryBackoff = { firstMs: 1, maxMs: 2_000 };
+    await using client = await Millrace.connect(broker.address, { retryBackoff });
+    const options = { group: 'group', topics: TOPIC, protocol, heartbeatIntervalMs: 20, autoCommit: false };
+    const member = client.consumer(options);
+    await member.start();
+    const commit = member.commit([{ topic: TOPIC, partition: 0, offset: 6 }]);
+    commit.catch(() => {});
+    await expect.poll(() => refusals, PATIENCE).toBeGreaterThan(9);
+    // Another one had the partition while this member was silent.
+    committed = 200;
+    isForgotten = true;
+    await expect(commit).rejects.toMatchObject({ fault: 'notAssigned' });
+    await expect.poll(() => assignments, PATIENCE).toBe(2);
+    expect([generation, committed]).toEqual([2, 200]);
+    await member.commit([{ topic: TOPIC, partition: 0, offset: 201 }]);
+    expect(committed).toBe(201);
+    await member.close();
+  },
+);
