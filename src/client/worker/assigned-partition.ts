@@ -41,8 +41,9 @@ export class AssignedPartition<K, V> implements PartitionOfTopic {
     return this.#ended.signal;
   }
 
-  /** Whether a commit would say something new. */
+  /** Whether a commit would say something new. Once given up, what is finished here may be below what another worker has committed. */
   get isDirty(): boolean {
+    if (this.#ended.signal.aborted) return false;
     return this.finished > this.committed || (this.isUncommitted && this.tracker.positionNext > 0);
   }
 

@@ -97,7 +97,8 @@ export class Commits {
       }
       onCommit({ offsets: ofError, durationMs: clock.monotonicMs() - startMs, error });
     }
-    if (isAgain) await this.#perform(tooLarge);
+    const left = tooLarge.filter((partition) => partition.isDirty);
+    if (isAgain && left.length > 0) await this.#perform(left);
   }
 
   /** The broker takes less metadata than was sent: from now on it gets half as much, which only means more repeats. False: there is none left. */

@@ -140,6 +140,8 @@ export class Worker<K = string, V = unknown> implements AsyncDisposable {
   // What comes in
 
   async #assign(partitions: readonly GroupOffset[]): Promise<void> {
+    // A drain that was not waited for any longer may still be going on.
+    this.#lose(partitions);
     if (this.#settings.from !== 'earliest') await this.#beginRetryTopics(partitions);
     for (const committed of partitions) {
       const partition = new AssignedPartition<K, V>(committed, committed);

@@ -277,6 +277,19 @@ test('when a lost partition comes back, a key whose old handler is still at work
   await worker.close();
 });
 
+test('a partition that comes back before its drain has ended is another one: nothing of the old one is committed', async () => {
+  const { worker, consumer, held, begun } = await holding('t');
+  await consumer.assign(nothingCommitted('t'));
+  consumer.give('t', 0, [{ offset: 0 }]);
+  await waitFor(() => expect(begun).toEqual([0]));
+  const revoking = consumer.revoke({ topic: 't', partition: 0 });
+  await consumer.assign({ ...nothingCommitted('t'), offset: 200 });
+  held.get(0)!.end();
+  await revoking;
+  expect(consumer.commits).toEqual([]);
+  await worker.close();
+});
+
 test('a retry in place lets the later records of its key wait, and nobody else', async () => {
   const retry = { attempts: 3, minMs: 1, jitter: 0 };
   const { worker, consumer, held, begun } = await holding('t', { concurrency: 1, retry });
