@@ -1,4 +1,4 @@
-import { Fault } from '../base/faults.ts';
+import { Fault, isFault } from '../base/faults.ts';
 import type { Disk, DiskFile, DiskLock, OpenMode } from './disk.ts';
 
 /** Bytes of a file that are kept in memory when one of them is written. */
@@ -161,11 +161,14 @@ export class OverlayDisk implements Disk {
     return found.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
-  /** Whether a file was made in the place of one that has the same bytes. */
+  /** Whether a file was made in the place of one that has the same bytes. One that cannot be read was made again for that. */
   async #isAsBelow({ path, bytesBefore, bytesAfter }: OverlayChange, node: OverlaidFile | null): Promise<boolean> {
     if (node === null || node.below !== null || bytesBefore !== bytesAfter) return false;
-    const bytes = await Promise.all([readWhole(this, path), readWhole(this.#below, path)]);
-    return bytes[0].equals(bytes[1]);
+    const before = await readWhole(this.#below, path).catch((error: unknown) => {
+      if (isFault(error, 'diskError')) return null;
+      throw error;
+    });
+    return before?.equals(await readWhole(this, path)) ?? false;
   }
 
   async #namesIn(folder: OverlaidFolder): Promise<string[]> {

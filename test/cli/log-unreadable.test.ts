@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { text } from '../../src/client/codecs.ts';
 import { checkLog } from '../../src/log-check.ts';
+import { repair } from '../../src/log-repair.ts';
 import { Millrace } from '../../src/millrace.ts';
 import { openStoppedFolder } from '../../src/stopped-folder.ts';
 import { flip, LogFolders, logsIn, verify } from './log-folders.ts';
@@ -117,15 +118,20 @@ test('an index that cannot be read is one that is wrong', async () => {
   await broker.close();
 });
 
-test.runIf(process.platform === 'linux')('what the disk itself fails to read is told with the place', async () => {
-  const { data, partition } = await folders.copy(stopped);
-  const [bad] = await logsIn(partition);
+/** As a bad sector does. */
+function failReadsOf(bad: string): void {
   const { read } = fs;
   vi.spyOn(fs, 'read').mockImplementation(((fd: number, ...all: unknown[]) => {
     const done = all.at(-1) as (error: Error) => void;
     if (fs.readlinkSync(`/proc/self/fd/${fd}`) !== bad) return (read as (...all: unknown[]) => void)(fd, ...all);
     done(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' }));
   }) as typeof fs.read);
+}
+
+test.runIf(process.platform === 'linux')('what the disk itself fails to read is told with the place', async () => {
+  const { data, partition } = await folders.copy(stopped);
+  const [bad] = await logsIn(partition);
+  failReadsOf(bad!);
   const folder = await openStoppedFolder(data);
   try {
     const [orders] = folder.logs;
@@ -138,3 +144,29 @@ test.runIf(process.platform === 'linux')('what the disk itself fails to read is 
     await folder.close();
   }
 });
+
+test.runIf(process.platform === 'linux')(
+  'an index, and the list of damaged places, are made again where the disk fails to read them',
+  async () => {
+    const options = { dryRun: false, nowMs: 1_700_000_000_000, areAllLogs: true };
+    const { data, partition } = await folders.copy(stopped);
+    const [first] = await logsIn(partition);
+    await flip(first!, 200);
+    const repaired = async (): Promise<string[]> => {
+      const folder = await openStoppedFolder(data);
+      const { changes } = await repair(data, folder.logs, options).finally(() => folder.close());
+      return changes.map(({ kind, path: changed }) => `${kind} ${changed}`);
+    };
+    const index = first!.replace('.log', '.timeindex');
+    await rm(index);
+    await repaired();
+    for (const bad of [index, path.join(partition, 'quarantine', 'places')]) {
+      const before = fs.readFileSync(bad);
+      failReadsOf(bad);
+      expect(await repaired()).toContain(`changed ${path.relative(data, bad)}`);
+      vi.restoreAllMocks();
+      expect(fs.readFileSync(bad)).toEqual(before);
+    }
+    expect(await repaired()).toEqual([]);
+  },
+);
