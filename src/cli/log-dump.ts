@@ -14,12 +14,12 @@ import {
   timestampType,
 } from '../record/batch.ts';
 import { type LogRecord, recordsOfAsync } from '../record/records.ts';
-import type { ScannedPiece } from '../stopped-folder.ts';
 import { BufferedOutput } from './buffered-output.ts';
 import { defineCommand } from './command.ts';
 import { jsonBytes } from './json-envelope.ts';
 import { logFlags, partitionsFirst, pathPositional, withLogs } from './log-files.ts';
 import { visible } from './table.ts';
+import { type ShownPiece, UnreadableFiles } from './unreadable-files.ts';
 import { UsageError } from './usage-error.ts';
 
 const flags = {
@@ -39,19 +39,20 @@ export const logDump = defineCommand({
     { run: "$0 log dump data --json | jq 'select(.sound | not)'", does: 'What is damaged' },
   ],
   notes:
-    'JSON comes as one object per batch. Damaged bytes are shown where they lie, and what follows them is found again.',
+    'JSON comes as one object per batch. Damaged bytes are shown where they lie, and what follows them is found again. Of a file ' +
+    'that the disk cannot read, what comes before the place is shown, then the files after it; the exit code is 5.',
   async run(args) {
     const from = Number(args.from);
     if (!Number.isInteger(from)) throw new UsageError('--from must be an offset');
-    const { piecesOf } = await import('../stopped-folder.ts');
+    const unreadable = new UnreadableFiles();
     const output = new BufferedOutput();
-    await withLogs(args, async (_, logs) => {
+    await withLogs(args, async (folder, logs) => {
       for (const log of partitionsFirst(logs)) {
         for (const segment of log.segments) {
           if (!args.json)
             output.writer.text(`${log.label}  ${segment.logPath}  ${segment.sizeBytes} bytes\n${HEADINGS}`);
           const place = { topic: log.topic, partition: log.partition, file: segment.logPath };
-          for await (const piece of piecesOf(log, segment)) {
+          for await (const piece of unreadable.piecesOf(folder, log, segment)) {
             if (piece.batch !== null && lastOffset(piece.batch, 0) < from) continue;
             const records = args.records && piece.batch !== null ? await readable(piece.batch) : [];
             output.writer.text(args.json ? jsonLine(piece, place, args.records, records) : textLines(piece, records));
@@ -62,6 +63,7 @@ export const logDump = defineCommand({
       }
       await output.flush();
     });
+    unreadable.throwIfAny();
   },
 });
 
@@ -98,8 +100,8 @@ function row(cells: readonly (string | number)[]): string {
     .trimEnd()}\n`;
 }
 
-function textLines({ position, batch, damage }: ScannedPiece, records: readonly Readable[]): string {
-  if (batch === null) return row([position, damage.bytes, `DAMAGED: ${damage.what}`]);
+function textLines({ position, batch, damage }: ShownPiece, records: readonly Readable[]): string {
+  if (batch === null) return row([position, damage.bytes, `DAMAGED: ${visible(damage.what)}`]);
   const notes = [
     ...(timestampType(batch, 0) === 'LogAppendTime' ? ['append time'] : []),
     ...(isTransactional(batch, 0) ? ['transaction'] : []),
@@ -137,7 +139,7 @@ function timeText(timestampMs: number): string {
 }
 
 function jsonLine(
-  { position, batch, damage }: ScannedPiece,
+  { position, batch, damage }: ShownPiece,
   place: object,
   withRecords: boolean,
   records: readonly Readable[],

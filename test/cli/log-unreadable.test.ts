@@ -8,7 +8,7 @@ import { repair } from '../../src/log-repair.ts';
 import { Millrace } from '../../src/millrace.ts';
 import { openStoppedFolder } from '../../src/stopped-folder.ts';
 import { flip, LogFolders, logsIn, verify } from './log-folders.ts';
-import { runCli } from './run-cli.ts';
+import { isOneLine, runCli } from './run-cli.ts';
 
 /* A file that the disk cannot read keeps nobody from looking at the others, and nothing is done to its log. */
 
@@ -86,6 +86,46 @@ test('repair leaves the log of such a file alone, and does what is to be done to
   expect(filesIn(partition)).toEqual(before);
   expect(fs.existsSync(index)).toBe(true);
 });
+
+/** For another process. */
+const FAILING_READS = `
+  import fs from 'node:fs';
+  const { read } = fs;
+  fs.read = (fd, ...all) => {
+    if (fs.readlinkSync('/proc/self/fd/' + fd) !== process.env.UNREADABLE) return read(fd, ...all);
+    all.at(-1)(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' }));
+  };`;
+
+test.runIf(process.platform === 'linux').each(['a bad sector', 'what is no file'])(
+  'a dump shows all files but that one, and the indexes are held against all logs but that one: %s',
+  async (how) => {
+    const { data, partition } = await folders.copy(stopped);
+    const [, second] = await logsIn(partition);
+    if (how === 'what is no file') await makeUnreadable(second!);
+    const preload = `data:text/javascript,${encodeURIComponent(FAILING_READS)}`;
+    const env = how === 'a bad sector' ? { NODE_OPTIONS: `--import=${preload}`, UNREADABLE: second! } : {};
+    const bad = path.relative(data, second!);
+    const lines = async (command: string): Promise<{ [name: string]: unknown }[]> => {
+      const { code, out, err } = await runCli(['log', command, data, '--json'], { env });
+      expect([code, isOneLine(err), err]).toEqual([5, true, expect.stringContaining(bad)]);
+      const found = out.trimEnd().split('\n');
+      return found.map((line) => JSON.parse(line));
+    };
+    const what = expect.stringMatching(/^it cannot be read: E/);
+    const pieces = await lines('dump');
+    expect(pieces.filter(({ file }) => file === bad)).toMatchObject([
+      { partition: 0, position: 0, sound: false, what },
+    ]);
+    expect(pieces.filter(({ sound }) => !sound)).toHaveLength(1);
+    expect(pieces.filter(({ partition: number }) => number === 1)).toHaveLength(RECORDS);
+    const text = await runCli(['log', 'dump', data], { env });
+    expect([text.code, text.out]).toEqual([5, expect.stringMatching(/DAMAGED: it cannot be read: E.*\n\norders-0 /)]);
+
+    const logs = await lines('index');
+    expect(logs.filter(({ unreadable }) => unreadable !== undefined)).toMatchObject([{ log: bad, unreadable: what }]);
+    expect(logs.map(({ log }) => log)).toEqual([...new Set(pieces.map(({ file }) => file))]);
+  },
+);
 
 test('the same of the checkpoint, and of the journal, of which repair needs all', async () => {
   const one = await folders.copy(stopped);
