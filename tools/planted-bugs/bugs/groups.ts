@@ -176,4 +176,54 @@ export const groupBugs: readonly PlantedBug[] = [
     replace: 'generation: 1,',
     caughtBy: [simulation(9, 24)],
   },
+  {
+    name: 'member joins again after it has left',
+    wrong:
+      'A consumer is closed while its heartbeat waits for a connection: the heartbeat joins after the leave, and nobody has the partitions until that session ends.',
+    file: 'src/client/consumer-member.ts',
+    find: 'if (this.#stopped && this.#epoch < 0) return;',
+    replace: '',
+    caughtBy: [
+      test(
+        'client/membership',
+        'a member that is closed while a heartbeat waits for a connection does not join again once it has left',
+      ),
+    ],
+  },
+  {
+    name: 'commit of before a loss tried again after it',
+    wrong:
+      'A commit waits to be tried again while the member loses the partition and gets it back: it goes over what another member has committed.',
+    file: 'src/client/group-committer.ts',
+    find: 'return cursor !== undefined && cursor === asked.get(offset);',
+    replace: 'return cursor !== undefined && asked.has(offset);',
+    caughtBy: [
+      test(
+        'client/membership',
+        'a commit of before a loss is none of what is had again since, whatever another has committed meanwhile, by the protocol classic',
+      ),
+      test(
+        'client/membership',
+        'a commit of before a loss is none of what is had again since, whatever another has committed meanwhile, by the protocol consumer',
+      ),
+    ],
+  },
+  {
+    name: 'last commit of a worker after its partition was taken',
+    wrong:
+      'A worker’s last commit waits for the one before it, and the partition goes to another worker and comes back meanwhile: the offset goes back.',
+    file: 'src/client/worker/assigned-partition.ts',
+    find: 'if (this.#ended.signal.aborted) return false;',
+    replace: '',
+    caughtBy: [
+      test(
+        'client/worker/commits',
+        'what was finished of a partition that was taken away while a commit before it was on its way is not committed',
+      ),
+      test(
+        'client/worker/worker',
+        'a partition that comes back before its drain has ended is another one: nothing of the old one is committed',
+      ),
+    ],
+  },
 ];
