@@ -275,6 +275,17 @@ async function readUpTo(log: PartitionLog, endNext: number, offset = 0): Promise
   return Buffer.concat(buffers);
 }
 
+/** The folder of a killed log of ten records of which none was synced, and which begins at offset 8. */
+async function trimmedUnsynced(): Promise<string> {
+  const root = tempFolder();
+  const context = contextIn(root);
+  const log = await openLog(context, { ...oneSegment, flushMessages: NEVER_MS });
+  for (let i = 0; i < 10; i += 1) await append(context, log);
+  await log.trim(8);
+  await kill(log);
+  return root;
+}
+
 describe('bytes that were proven durable are gone: never is an offset given again', () => {
   test('cut at every byte: what is left is served, appends go on after what was proven', async () => {
     const root = await killedLog(5, fiveBatches);
@@ -345,12 +356,7 @@ describe('bytes that were proven durable are gone: never is an offset given agai
   });
 
   test('all segment files are gone of a log that was not synced up to its start: it goes on there, and keeps what is appended', async () => {
-    const root = tempFolder();
-    const context = contextIn(root);
-    const log = await openLog(context, { ...oneSegment, flushMessages: NEVER_MS });
-    for (let i = 0; i < 10; i += 1) await append(context, log);
-    await log.trim(8);
-    await kill(log);
+    const root = await trimmedUnsynced();
     fs.rmSync(activeFile(root));
     for (let opening = 0; opening < 3; opening += 1) {
       await withLogOf(root, async (opened, again) => {
@@ -393,12 +399,7 @@ describe('the log’s start', () => {
   });
 
   test('past what a power cut left: the log goes on there, empty', async () => {
-    const root = tempFolder();
-    const context = contextIn(root);
-    const log = await openLog(context, { ...oneSegment, flushMessages: NEVER_MS });
-    for (let i = 0; i < 10; i += 1) await append(context, log);
-    await log.trim(8);
-    await kill(log);
+    const root = await trimmedUnsynced();
     // None of it was synced, and nothing said that it would be.
     fs.truncateSync(activeFile(root), 100);
     for (let opening = 0; opening < 2; opening += 1) {
