@@ -44,7 +44,8 @@ export async function prepareSwap(): Promise<Folder> {
   });
   await compacted(opened, disk);
   await noteWhatIsLeft(opened, stored, newest);
-  const files = new Map([...disk.afterKill().files()].filter(([path]) => !path.startsWith('journal')));
+  // With the journal, whose proofs tell that a log has lost its end.
+  const files = disk.afterKill().files();
   if (![...files.keys()].some((path) => path.includes(INTERIM))) throw new Error('the new segment has its name');
   return { name: 'swapping', files, stored, damaged: (path) => path.startsWith('topics/') };
 }
