@@ -9,7 +9,7 @@ import { Ledger } from '../ledger/ledger.ts';
 import { failStopDisk } from '../log/fail-stop-disk.ts';
 import { JOURNAL_SIZES, Journal, type JournalSizes } from '../log/journal.ts';
 import { JournalReplay } from '../log/journal-replay.ts';
-import type { LogContext } from '../log/partition-log.ts';
+import type { LogContext } from '../log/log-context.ts';
 import { ReadBuffers } from '../log/read-buffers.ts';
 import { Syncer } from '../log/syncer.ts';
 import { TailCache } from '../log/tail-cache.ts';

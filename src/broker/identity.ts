@@ -1,7 +1,7 @@
 import { Fault, isFault } from '../base/faults.ts';
 import { type Random, randomUuid } from '../base/random.ts';
 import { isIn, isUuid, objectOf } from '../base/shape.ts';
-import type { LogContext } from '../log/partition-log.ts';
+import type { LogContext } from '../log/log-context.ts';
 import { readWhole, writeWhole } from '../log/sealed-file.ts';
 import { crc32c } from '../record/crc32c.ts';
 

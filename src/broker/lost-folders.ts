@@ -1,5 +1,5 @@
 import { Fault } from '../base/faults.ts';
-import type { LogContext } from '../log/partition-log.ts';
+import type { LogContext } from '../log/log-context.ts';
 import type { ClusterState } from './cluster-state.ts';
 
 /*

@@ -1,8 +1,8 @@
 import { invariant } from '../base/invariant.ts';
 import { field, stampCrc } from '../record/batch.ts';
 import { BatchBuilder, buildBatch } from '../record/batch-builder.ts';
+import { writeInt64 } from '../record/big-endian.ts';
 import type { Compression } from '../record/compression.ts';
-import { writeInt64 } from '../record/int64.ts';
 import { recordsOf } from '../record/records.ts';
 import type { EncodedRecord, Pending, RecordResult } from './producer-record.ts';
 

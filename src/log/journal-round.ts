@@ -1,4 +1,4 @@
-import { writeInt64 } from '../record/int64.ts';
+import { writeInt32, writeInt64 } from '../record/big-endian.ts';
 import type { Checksum } from './checksum.ts';
 
 /*
@@ -43,7 +43,8 @@ export interface JournalPlace {
   readonly nextOffset: number;
 }
 
-export interface JournalEntry extends JournalPlace {
+export interface JournalEntry extends Omit<JournalPlace, 'folder'> {
+  readonly folder: Buffer;
   /** An offset from which on all have the leader epoch of the first batch, also those that are in the segment's file alone. */
   readonly epochStart: number;
   readonly batches: readonly Buffer[];
@@ -70,21 +71,26 @@ export function padded(bytes: number): number {
 }
 
 /** The most that an entry adds to a round. */
-export function entryBytes({ folder, bytes }: { folder: string; bytes: number }): number {
-  return ENTRY_FIXED_BYTES + EPOCH_START_BYTES + Buffer.byteLength(folder) + bytes;
+export function entryBytes({ folder, bytes }: { folder: Buffer; bytes: number }): number {
+  return ENTRY_FIXED_BYTES + EPOCH_START_BYTES + folder.length + bytes;
 }
 
 /** Writes a round to the start of `target`, which has room for it; it is none before it is sealed. */
 export function encodeRound(target: Buffer, entries: readonly JournalEntry[]): void {
   let at = ROUND_HEADER_BYTES;
   for (const { folder, segmentBase, position, nextOffset, batches, bytes } of entries) {
-    const folderBytes = target.write(folder, at + 2);
-    at = target.writeUInt16BE(folderBytes, at) + folderBytes;
+    target.writeUInt16BE(folder.length, at);
+    target.set(folder, at + 2);
+    at += 2 + folder.length;
     writeInt64(target, at, segmentBase);
     writeInt64(target, at + 8, position);
     writeInt64(target, at + 16, nextOffset);
-    at = target.writeUInt32BE(bytes, at + 24);
-    for (const batch of batches) at += batch.copy(target, at);
+    writeInt32(target, at + 24, bytes);
+    at += 28;
+    for (const batch of batches) {
+      target.set(batch, at);
+      at += batch.length;
+    }
   }
   for (const { epochStart } of entries) {
     writeInt64(target, at, epochStart);

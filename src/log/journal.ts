@@ -30,6 +30,11 @@ export interface JournalSizes {
   readonly fileBytes: number;
   /** Files at most; when all are in use, appends are synced in place until one is free. */
   readonly filesMax: number;
+  /**
+   * So many logs are a round that is not to wait for the end of the turn in which they append: while the disk is at it, what comes
+   * behind is accepted. Fewer do wait, since all that comes in one turn is to share a write.
+   */
+  readonly earlyRoundLogs: number;
   /** Of the file that makes room for a start on a full disk; default: there is none. */
   readonly reserveBytes?: number;
 }
@@ -38,6 +43,7 @@ export const JOURNAL_SIZES: JournalSizes = {
   firstFileBytes: 8 * 1024 * 1024,
   fileBytes: 64 * 1024 * 1024,
   filesMax: 4,
+  earlyRoundLogs: 512,
   // What may wait in the journal for its segment files, and some for checkpoints.
   reserveBytes: 20 * 1024 * 1024,
 };
@@ -188,11 +194,15 @@ export class Journal {
     return this.#sizes.fileBytes;
   }
 
+  get earlyRoundLogs(): number {
+    return this.#sizes.earlyRoundLogs;
+  }
+
   /** Whether a round of `bytes` can be written now. */
   canWrite(bytes: number): boolean {
     if (!this.#usable) return false;
     const roundBytes = padded(bytes);
-    if (this.#active !== null && this.#active.position + roundBytes <= this.#active.file.sizeBytes) return true;
+    if (this.#activeWith(roundBytes) !== null) return true;
     return this.#free.some(({ sizeBytes }) => sizeBytes >= roundBytes);
   }
 
@@ -243,7 +253,8 @@ export class Journal {
     encodeRound(this.#round, entries);
     let active: Active;
     try {
-      active = await this.#activeWith(roundBytes);
+      // Without waiting where there is no need: the disk is to have the round while its logs' others are still being accepted.
+      active = this.#activeWith(roundBytes) ?? (await this.#nextActive(roundBytes));
     } catch (error) {
       this.#giveUp(error);
       return false;
@@ -252,7 +263,10 @@ export class Journal {
     sealRound(this.#round, this.#checksum!, active.generation, number);
     this.#dirty = true;
     try {
-      await active.handle.write([this.#round.subarray(0, roundBytes)], active.position);
+      const writing = active.handle.write([this.#round.subarray(0, roundBytes)], active.position);
+      // While the disk is at it. One that is not stored in the end is asked for a sync too many.
+      for (let i = 0; i < logs.length; i += 1) active.logs.set(logs[i]!, entries[i]!.nextOffset);
+      await writing;
     } catch (error) {
       if (!(error instanceof Fault) || error.fault !== 'diskFull') throw error;
       // The round may be whole on the disk all the same. Nothing may follow before it is certain that it is not.
@@ -263,7 +277,6 @@ export class Journal {
     active.position += roundBytes;
     // One is ready before it is needed, and none is made for a broker that does not come so far.
     if (this.#free.length === 0 && active.position > active.file.sizeBytes / 2) this.#makeUnlessRefused();
-    for (let i = 0; i < logs.length; i += 1) active.logs.set(logs[i]!, entries[i]!.nextOffset);
     return true;
   }
 
@@ -308,9 +321,13 @@ export class Journal {
     await unmarkJournal(this.#disk);
   }
 
-  async #activeWith(roundBytes: number): Promise<Active> {
-    const { position, file } = this.#active ?? { position: 0, file: null };
-    if (file !== null && position + roundBytes <= file.sizeBytes) return this.#active!;
+  /** The file in use, if it has room. */
+  #activeWith(roundBytes: number): Active | null {
+    const active = this.#active;
+    return active !== null && active.position + roundBytes <= active.file.sizeBytes ? active : null;
+  }
+
+  async #nextActive(roundBytes: number): Promise<Active> {
     const next = this.#free.findIndex(({ sizeBytes }) => sizeBytes >= roundBytes);
     // Out of the free ones first: those may be given back meanwhile.
     const fresh = this.#free.splice(next, 1)[0]!;

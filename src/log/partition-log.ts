@@ -1,5 +1,5 @@
 import { Fault, isFault } from '../base/faults.ts';
-import { baseOffset, lastOffset, lastOffsetDelta, leaderEpoch, stamp } from '../record/batch.ts';
+import { baseOffset, lastOffset, lastOffsetDelta, leaderEpoch, producerId, stamp } from '../record/batch.ts';
 import { type Codecs, threadedCodecs } from '../record/compression.ts';
 import { AppendGroup } from './append-group.ts';
 import { Audience } from './audience.ts';
@@ -25,8 +25,6 @@ import { JOURNAL_ENTRY_BYTES_MAX, UnsyncedBatches } from './unsynced-batches.ts'
 import type { WriteAhead } from './write-ahead.ts';
 import { WriteTurn } from './write-turn.ts';
 
-export type { LogContext };
-
 /** Bytes given to one write: enough to make calls rare, little enough that a failed one loses little. */
 const WRITE_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -37,6 +35,7 @@ const WRITE_BYTES_MAX = 8 * 1024 * 1024;
  */
 export class PartitionLog {
   readonly folder: string;
+  readonly folderUtf8: Buffer;
   readonly marks: Marks;
   readonly epochs: LeaderEpochs;
   readonly producers: ProducerState;
@@ -69,6 +68,7 @@ export class PartitionLog {
 
   private constructor(folder: string, context: LogContext, settings: LogSettings, epoch: number, log: RecoveredLog) {
     this.folder = folder;
+    this.folderUtf8 = Buffer.from(folder);
     this.#context = context;
     this.#settings = settings;
     this.#brokerEpoch = epoch;
@@ -326,6 +326,7 @@ export class PartitionLog {
   }
 
   #applyProducer(batch: Buffer): Undo | null {
+    if (producerId(batch, 0) < 0) return null;
     return this.producers.apply(batch, baseOffset(batch, 0), lastOffset(batch, 0), this.#context.clock.monotonicMs());
   }
 

@@ -17,7 +17,9 @@ export class PendingBatches {
   }
 
   push(batch: PendingBatch): void {
-    this.#batches.push(batch);
+    // The first by itself: an array that grows gets room for seventeen, and most runs are of one.
+    if (this.#batches.length === 0) this.#batches = [batch];
+    else this.#batches.push(batch);
   }
 
   /** Of all of them; where that is more than `bytesMax`, some number above it. */

@@ -56,11 +56,13 @@ export class Syncer {
   /** Null without a journal: what is durable is in the segment files then. */
   filing: Filing | null = null;
   /** For the next round; true for those that have left their turn to write to it. */
-  readonly #waiting = new Map<PartitionLog, boolean>();
+  #waiting = new Map<PartitionLog, boolean>();
   readonly #groups: WriteAhead[] = [];
   readonly #inPlace = new Set<PartitionLog>();
   readonly #inPlaceRunning = new Set<PartitionLog>();
   #rounds: Promise<void> | null = null;
+  /** The one under way. */
+  #round: Promise<void> | null = null;
   #unprovenBytes = 0;
   #isProofTimed = false;
 
@@ -93,7 +95,7 @@ export class Syncer {
   #writeAhead(group: readonly Append[]): WriteAhead | null {
     if (group.length < 2 || this.#journal === null) return null;
     const bytes = group.reduce(
-      (sum, { log, batch }) => sum + entryBytes({ folder: log.folder, bytes: batch.length }),
+      (sum, { log, batch }) => sum + entryBytes({ folder: log.folderUtf8, bytes: batch.length }),
       0,
     );
     if (bytes + ROUND_HEADER_BYTES > this.#journal.roundBytesMax) {
@@ -126,6 +128,7 @@ export class Syncer {
   joinRound(log: PartitionLog): void {
     this.#waiting.set(log, true);
     this.#startRounds();
+    if (this.#waiting.size >= this.#journal!.earlyRoundLogs) this.#round ??= this.#nextRound();
   }
 
   /** A log had to refuse appends. On a full disk, what the journal can do without is room for the next. */
@@ -180,25 +183,34 @@ export class Syncer {
   }
 
   async #runRounds(): Promise<void> {
-    // All that is asked for in the same turn shares the first one.
+    // All that is asked for in the same turn shares the first one, unless that is so much that it has begun.
     await null;
-    while (this.#waiting.size > 0 || this.#groups.length > 0) {
-      const group = this.#groups.shift();
-      if (group !== undefined) await this.#groupRound(group);
-      else await this.#round();
+    while (this.#round !== null || this.#waiting.size > 0 || this.#groups.length > 0) {
+      this.#round ??= this.#nextRound();
+      await this.#round;
+      this.#round = null;
     }
     this.#rounds = null;
   }
 
+  #nextRound(): Promise<void> {
+    const group = this.#groups.shift();
+    return group === undefined ? this.#logsRound() : this.#groupRound(group);
+  }
+
   /** One round of what logs have for it; when the journal cannot take it, each of them is synced in place. */
-  async #round(): Promise<void> {
+  async #logsRound(): Promise<void> {
     const logs: PartitionLog[] = [];
     const joined: boolean[] = [];
     const entries: JournalEntry[] = [];
     let bytes = ROUND_HEADER_BYTES;
-    for (const [log, hasJoined] of this.#waiting) {
-      if (bytes >= ROUND_BYTES_MAX) break;
-      this.#waiting.delete(log);
+    const waiting = this.#waiting;
+    this.#waiting = new Map();
+    waiting.forEach((hasJoined, log) => {
+      if (bytes >= ROUND_BYTES_MAX) {
+        this.#waiting.set(log, hasJoined);
+        return;
+      }
       const entry = hasJoined ? log.roundEntry() : log.entry(false);
       if (entry !== null) {
         logs.push(log);
@@ -206,7 +218,7 @@ export class Syncer {
         entries.push(entry);
         bytes += entryBytes(entry);
       } else if (hasJoined) log.roundEnded(false);
-    }
+    });
     if (logs.length === 0) return;
     const isDurable = (await this.#write(entries, logs, bytes)) === null;
     for (let i = 0; i < logs.length; i += 1) {

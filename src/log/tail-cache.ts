@@ -3,6 +3,9 @@ import { lastIndexWhere } from './offset-index.ts';
 /** Small batches that lie end to end are found by walking them from the region's start: this bounds the walk. */
 const REGION_BYTES = 64 * 1024;
 
+/** Pages that may go before appends look which regions have gone with them: there may be a thousand partitions to look into. */
+const EVICTIONS_UNNOTED_MAX = 8;
+
 export interface Page {
   /** Null once the page is evicted. */
   bytes: Buffer | null;
@@ -33,6 +36,8 @@ export class TailCache {
   readonly #pages: Page[] = [];
   #heldBytes = 0;
   #free = 0;
+  /** Pages that have gone so far. */
+  evictions = 0;
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
@@ -49,7 +54,7 @@ export class TailCache {
     if (page?.bytes == null || page.bytes.length - this.#free < batch.length) page = this.#turn(batch.length);
     const start = this.#free;
     const bytes = page.bytes!.subarray(start, start + batch.length);
-    batch.copy(bytes);
+    page.bytes!.set(batch, start);
     this.#free += batch.length;
     return { page, start, bytes };
   }
@@ -59,6 +64,7 @@ export class TailCache {
     let spare: Buffer | null = null;
     while (this.#heldBytes + size > this.#bytesMax && this.#pages.length > 0) {
       const oldest = this.#pages.shift()!;
+      this.evictions += 1;
       this.#heldBytes -= oldest.bytes!.length;
       if (oldest.pins === 0 && oldest.bytes!.length === size) spare = oldest.bytes;
       oldest.bytes = null;
@@ -75,6 +81,8 @@ export class TailCache {
 export class CachedTail {
   readonly #cache: TailCache;
   #regions: Region[] = [];
+  /** Of the cache, when the regions of evicted pages were last dropped. */
+  #evictions = 0;
 
   constructor(cache: TailCache) {
     this.#cache = cache;
@@ -88,7 +96,7 @@ export class CachedTail {
       last.end += bytes.length;
       last.nextOffset = nextOffset;
     } else {
-      this.#dropEvicted();
+      if (this.#cache.evictions - this.#evictions >= EVICTIONS_UNNOTED_MAX) this.#dropEvicted();
       this.#regions.push({ page, start, end: start + bytes.length, baseOffset, nextOffset });
     }
     page.pins += 1;
@@ -114,6 +122,8 @@ export class CachedTail {
   }
 
   #dropEvicted(): void {
+    if (this.#evictions === this.#cache.evictions) return;
+    this.#evictions = this.#cache.evictions;
     // Pages go oldest first, so what is gone is a prefix.
     if (this.#regions[0]?.page.bytes !== null) return;
     this.#regions.splice(0, lastIndexWhere(this.#regions.length, (i) => this.#regions[i]!.page.bytes === null) + 1);

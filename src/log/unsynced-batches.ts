@@ -18,7 +18,7 @@ export interface WrittenBatch {
 
 /** What an entry says of its log. */
 interface LogOfEntry {
-  readonly folder: string;
+  readonly folderUtf8: Buffer;
   readonly activeSegment: { readonly baseOffset: number };
   readonly epochs: LeaderEpochs;
   readonly leaderEpoch: number;
@@ -46,23 +46,20 @@ export class UnsyncedBatches {
 
   /** For the journal: these batches, which end at `endPosition` of the segment's file, and those that are to follow them. */
   entry(
-    { folder, activeSegment, epochs, leaderEpoch }: LogOfEntry,
+    { folderUtf8, activeSegment, epochs, leaderEpoch }: LogOfEntry,
     endPosition: number,
     following: readonly Pick<WrittenBatch, 'batch' | 'nextOffset'>[],
   ): JournalEntry {
-    const batches: Buffer[] = [];
+    const all = this.#batches.length === 0 ? following : [...this.#batches, ...following];
+    const batches = all.map(({ batch }) => batch);
     let bytes = this.#bytes;
-    for (const { batch } of this.#batches) batches.push(batch);
-    for (const { batch } of following) {
-      batches.push(batch);
-      bytes += batch.length;
-    }
-    const { nextOffset } = following.at(-1) ?? this.#batches.at(-1)!;
+    for (const { batch } of following) bytes += batch.length;
+    const { nextOffset } = all.at(-1)!;
     const segmentBase = activeSegment.baseOffset;
     const position = endPosition - this.#bytes;
     // Where no batch of it is written yet, it begins with this one.
     const epochStart = epochs.startOfLatest(leaderEpoch) ?? baseOffset(batches[0]!, 0);
-    return { folder, segmentBase, position, epochStart, nextOffset, batches, bytes };
+    return { folder: folderUtf8, segmentBase, position, epochStart, nextOffset, batches, bytes };
   }
 
   /** Takes what was written, with its pins; `forJournal` says whether it may be wanted there. */

@@ -22,10 +22,13 @@ export class WaitingAppends {
   /** A retry waits for less than what was appended before it. */
   add(nextOffset: number, group: AppendGroup): void {
     const last = this.#waiting.at(-1);
-    if (last === undefined || last.nextOffset <= nextOffset) {
-      this.#waiting.push({ nextOffset, group });
-      return;
-    }
+    // By itself: an array that grows gets room for seventeen.
+    if (last === undefined) this.#waiting = [{ nextOffset, group }];
+    else if (last.nextOffset <= nextOffset) this.#waiting.push({ nextOffset, group });
+    else this.#insert(nextOffset, group);
+  }
+
+  #insert(nextOffset: number, group: AppendGroup): void {
     const after = lastIndexWhere(this.#waiting.length, (i) => this.#waiting[i]!.nextOffset <= nextOffset);
     this.#waiting.splice(after + 1, 0, { nextOffset, group });
   }

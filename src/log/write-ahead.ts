@@ -33,7 +33,7 @@ export class WriteAhead {
   /** Of its round as it would be now, with what precedes it in its logs. */
   get roundBytes(): number {
     return this.parts.reduce(
-      (sum, { log, batchBytes }) => sum + entryBytes({ folder: log.folder, bytes: log.unsyncedBytes + batchBytes }),
+      (sum, { log, batchBytes }) => sum + entryBytes({ folder: log.folderUtf8, bytes: log.unsyncedBytes + batchBytes }),
       ROUND_HEADER_BYTES,
     );
   }

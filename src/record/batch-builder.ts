@@ -9,8 +9,8 @@ import {
   NONE,
   stampCrc,
 } from './batch.ts';
+import { writeInt64 } from './big-endian.ts';
 import { type Compression, compress, compressionId, compressSync } from './compression.ts';
-import { writeInt64 } from './int64.ts';
 import type { RecordHeader } from './records.ts';
 import { varintBytes, varlongBytes, writeVarint, writeVarlong } from './varint.ts';
 

@@ -1,8 +1,8 @@
 import { Fault } from '../base/faults.ts';
 import { limits } from '../base/limits.ts';
+import { readInt16, readInt32, readInt64, writeInt32, writeInt64 } from './big-endian.ts';
 import { type Compression, compressionOfId, compressions } from './compression.ts';
 import { crc32c } from './crc32c.ts';
-import { readInt64, writeInt64 } from './int64.ts';
 
 /*
  * A record batch, Kafka's format 2. All numbers are big-endian.
@@ -69,7 +69,7 @@ export type TimestampType = 'CreateTime' | 'LogAppendTime';
 
 /** The bytes of the whole batch, header included, as its length field says. */
 export function batchBytes(buffer: Buffer, at: number): number {
-  return LOG_OVERHEAD_BYTES + buffer.readInt32BE(at + field.length);
+  return LOG_OVERHEAD_BYTES + readInt32(buffer, at + field.length);
 }
 
 export function baseOffset(buffer: Buffer, at: number): number {
@@ -85,12 +85,12 @@ export function nextOffset(buffer: Buffer, at: number): number {
 }
 
 export function lastOffsetDelta(buffer: Buffer, at: number): number {
-  return buffer.readInt32BE(at + field.lastOffsetDelta);
+  return readInt32(buffer, at + field.lastOffsetDelta);
 }
 
 /** How many records the batch holds; after compaction fewer than its offsets span, down to none. */
 export function recordCount(buffer: Buffer, at: number): number {
-  return buffer.readInt32BE(at + field.recordCount);
+  return readInt32(buffer, at + field.recordCount);
 }
 
 export function baseTimestamp(buffer: Buffer, at: number): number {
@@ -107,12 +107,12 @@ export function producerId(buffer: Buffer, at: number): number {
 }
 
 export function producerEpoch(buffer: Buffer, at: number): number {
-  return buffer.readInt16BE(at + field.producerEpoch);
+  return readInt16(buffer, at + field.producerEpoch);
 }
 
 /** -1 where the producer is not idempotent. */
 export function baseSequence(buffer: Buffer, at: number): number {
-  return buffer.readInt32BE(at + field.baseSequence);
+  return readInt32(buffer, at + field.baseSequence);
 }
 
 /** Sequences run from 0 to 2^31 - 1 and begin again at 0. -1 where the producer is not idempotent. */
@@ -122,7 +122,7 @@ export function lastSequence(buffer: Buffer, at: number): number {
 }
 
 export function leaderEpoch(buffer: Buffer, at: number): number {
-  return buffer.readInt32BE(at + field.leaderEpoch);
+  return readInt32(buffer, at + field.leaderEpoch);
 }
 
 export function magic(buffer: Buffer, at: number): number {
@@ -130,11 +130,11 @@ export function magic(buffer: Buffer, at: number): number {
 }
 
 export function storedCrc(buffer: Buffer, at: number): number {
-  return buffer.readUInt32BE(at + field.crc);
+  return readInt32(buffer, at + field.crc) >>> 0;
 }
 
 export function attributes(buffer: Buffer, at: number): number {
-  return buffer.readInt16BE(at + field.attributes);
+  return readInt16(buffer, at + field.attributes);
 }
 
 /** @throws Fault unsupportedCompression for an id that Kafka does not know; checkBatch has refused such a batch. */
@@ -163,7 +163,7 @@ export function deleteHorizonMs(buffer: Buffer, at: number): number | null {
 /** Writes what the broker assigns, in place. Neither is under the CRC. */
 export function stamp(buffer: Buffer, at: number, baseOffset: number, leaderEpoch: number): void {
   writeInt64(buffer, at + field.baseOffset, baseOffset);
-  buffer.writeInt32BE(leaderEpoch, at + field.leaderEpoch);
+  writeInt32(buffer, at + field.leaderEpoch, leaderEpoch);
 }
 
 /** Gives every record of the batch the time of its append, in place; the CRC is computed again. */
@@ -179,7 +179,7 @@ export function stampCrc(buffer: Buffer, at: number): void {
 }
 
 function computeCrc(buffer: Buffer, at: number): number {
-  return crc32c(buffer.subarray(at + field.attributes, at + batchBytes(buffer, at)));
+  return crc32c(buffer, 0, at + field.attributes, at + batchBytes(buffer, at));
 }
 
 /**

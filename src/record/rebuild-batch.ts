@@ -9,8 +9,8 @@ import {
   NO_TIMESTAMP,
   stampCrc,
 } from './batch.ts';
+import { saturate, writeInt64 } from './big-endian.ts';
 import type { Codecs } from './compression.ts';
-import { saturate, writeInt64 } from './int64.ts';
 import type { PackedRecord } from './records.ts';
 import { VarintReader, varintBytes, varlongBytes, writeVarint, writeVarlong } from './varint.ts';
 

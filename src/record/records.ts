@@ -11,8 +11,8 @@ import {
   recordCount,
   timestampType,
 } from './batch.ts';
+import { saturate } from './big-endian.ts';
 import { type DecompressOptions, decompressSync, threadedCodecs } from './compression.ts';
-import { saturate } from './int64.ts';
 import { VarintReader } from './varint.ts';
 
 /*

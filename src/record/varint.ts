@@ -1,5 +1,5 @@
 import { Fault } from '../base/faults.ts';
-import { saturate } from './int64.ts';
+import { saturate } from './big-endian.ts';
 
 /*
  * A zig-zag varint: the sign in the lowest bit, the rest in groups of 7 bits, lowest group first, the top bit of a byte set

@@ -9,7 +9,13 @@ import { ManualClock } from '../manual-clock.ts';
 import { SeededRandom } from '../seeded-random.ts';
 
 /** Small enough that a short life fills a file, and that each of their bytes can be tried. */
-export const TINY_JOURNAL = { firstFileBytes: 16 * 1024, fileBytes: 16 * 1024, filesMax: 2, reserveBytes: 4 * 1024 };
+export const TINY_JOURNAL = {
+  firstFileBytes: 16 * 1024,
+  fileBytes: 16 * 1024,
+  filesMax: 2,
+  earlyRoundLogs: 512,
+  reserveBytes: 4 * 1024,
+};
 
 /** Of topics: a segment is ended when its records span a second, and has many entries in its index. */
 export const SMALL_SEGMENTS = new Map<string, string>([

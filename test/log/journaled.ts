@@ -7,7 +7,7 @@ import { type Gate, hookedDisk } from './hooked-disk.ts';
 import { batchOf, contextOn, openLog, readAll, settle, type TestContext } from './opened-log.ts';
 
 /** Small enough that some rounds fill a file. */
-export const SMALL_JOURNAL = { firstFileBytes: 32 * 1024, fileBytes: 48 * 1024, filesMax: 3 };
+export const SMALL_JOURNAL = { firstFileBytes: 32 * 1024, fileBytes: 48 * 1024, filesMax: 3, earlyRoundLogs: 2 };
 
 export interface Opened {
   readonly context: TestContext;

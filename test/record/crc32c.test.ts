@@ -21,4 +21,18 @@ describe('CRC-32C', () => {
       }),
     );
   });
+
+  test('of a part is that of a copy of it, and goes on from that of the part before', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 1000, size: 'max' }), fc.nat(1000), fc.nat(1000), (array, one, other) => {
+        const bytes = Buffer.from(array);
+        const [start, end] = [one, other].map((at) => Math.min(at, bytes.length)).toSorted((a, b) => a - b) as [
+          number,
+          number,
+        ];
+        expect(crc32c(bytes, 0, start, end)).toBe(crc32c(Buffer.from(bytes.subarray(start, end))));
+        expect(crc32c(bytes, crc32c(bytes, 0, start, end), end)).toBe(crc32c(bytes, 0, start));
+      }),
+    );
+  });
 });

@@ -18,7 +18,7 @@ import type { Trace } from './trace.ts';
 export type Ending = PowerCut | 'kill' | 'stop';
 
 /** Small, so that files of all kinds fill, roll and are used again. */
-const JOURNAL_SIZES = { firstFileBytes: 64 * 1024, fileBytes: 96 * 1024, filesMax: 3 };
+const JOURNAL_SIZES = { firstFileBytes: 64 * 1024, fileBytes: 96 * 1024, filesMax: 3, earlyRoundLogs: 2 };
 const SETTINGS = {
   'log.initial.task.delay.ms': '500',
   'log.retention.check.interval.ms': '1000',

@@ -4,7 +4,7 @@ import { limits } from '../../base/limits.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Random } from '../../base/random.ts';
 import { Ledger } from '../../ledger/ledger.ts';
-import type { LogContext } from '../../log/partition-log.ts';
+import type { LogContext } from '../../log/log-context.ts';
 import type { BrokerSettings } from '../broker-settings.ts';
 import type { GroupSettings } from '../group-settings.ts';
 import type { Topic } from '../topic.ts';

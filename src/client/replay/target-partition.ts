@@ -18,8 +18,8 @@ import {
   timestampType,
 } from '../../record/batch.ts';
 import { BatchBuilder } from '../../record/batch-builder.ts';
+import { writeInt64 } from '../../record/big-endian.ts';
 import type { Compression } from '../../record/compression.ts';
-import { writeInt64 } from '../../record/int64.ts';
 import type { PackedRecord } from '../../record/records.ts';
 import { backoffMs } from '../backoff.ts';
 import type { Connection } from '../connection.ts';

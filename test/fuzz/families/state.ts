@@ -96,7 +96,7 @@ function roundOf(entryCount: number): Buffer {
   const entries = Array.from({ length: entryCount }, (_, i) => {
     const batch = buildBatch([{ timestampMs: 1, key: null, value: Buffer.from(`value ${i}`) }]);
     return {
-      folder: `topics/AAAA/${i}`,
+      folder: Buffer.from(`topics/AAAA/${i}`),
       segmentBase: 0,
       position: i * 100,
       epochStart: 0,

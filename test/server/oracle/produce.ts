@@ -1,5 +1,5 @@
 import { field, stampCrc } from '../../../src/record/batch.ts';
-import { writeInt64 } from '../../../src/record/int64.ts';
+import { writeInt64 } from '../../../src/record/big-endian.ts';
 import { batch } from '../support.ts';
 import { garbage } from './garbage.ts';
 import { CLOSED, type Scenario, type Side } from './scenario.ts';

@@ -90,6 +90,21 @@ export const journalBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'a round begun while another is written',
+    wrong:
+      'Rounds that need not wait for the turn’s end are begun side by side, out of one buffer: what is on the disk is not what was acknowledged.',
+    file: 'src/log/syncer.ts',
+    find: '>= this.#journal!.earlyRoundLogs) this.#round ??= this.#nextRound();',
+    replace: '>= this.#journal!.earlyRoundLogs) void this.#nextRound();',
+    caughtBy: [
+      test(
+        'log/early-round',
+        'a round of many logs is on its way to the disk while the next are still appending, and those share the one behind it',
+      ),
+      POWER_CUTS,
+    ],
+  },
+  {
     name: 'refused round left whole',
     wrong:
       'A round that a full disk refused stays in the journal: what a producer was told is not stored comes back, twice if it retried.',
