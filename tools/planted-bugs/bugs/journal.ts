@@ -139,9 +139,9 @@ export const journalBugs: readonly PlantedBug[] = [
     name: 'round answered before it is written',
     wrong: 'A round of the journal is answered while its write is on its way: a power cut takes acknowledged records.',
     file: 'src/log/journal.ts',
-    find: 'await active.handle.write([this.#round.subarray(0, roundBytes)], active.position);',
+    find: 'const writing = active.handle.write([this.#round.subarray(0, roundBytes)], active.position);',
     replace:
-      'void active.handle.write([Buffer.from(this.#round.subarray(0, roundBytes))], active.position).catch(this.#onFatal);',
+      'void active.handle.write([Buffer.from(this.#round.subarray(0, roundBytes))], active.position).catch(this.#onFatal); const writing = null;',
     caughtBy: [POWER_CUTS],
   },
   {
