@@ -31,8 +31,8 @@ export interface JournalSizes {
   /** Files at most; when all are in use, appends are synced in place until one is free. */
   readonly filesMax: number;
   /**
-   * So many logs are a round that is not to wait for the end of the turn in which they append: while the disk is at it, what comes
-   * behind is accepted. Fewer do wait, since all that comes in one turn is to share a write.
+   * So many logs are a round that is not to wait until who appends to them is done: while the disk is at it, what comes behind is
+   * accepted. Fewer do wait, since all that comes in one go is to share a write.
    */
   readonly earlyRoundLogs: number;
   /** Of the file that makes room for a start on a full disk; default: there is none. */

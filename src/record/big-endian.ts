@@ -1,6 +1,7 @@
 /*
- * Big-endian integers at a place of a buffer. Buffer's own methods do the same, and check their argument's type each time:
- * they take twice as long for 32 bits, three times for 64 this way, and there are fifty of them in an append.
+ * Big-endian integers at a place of a buffer. Buffer's own methods also check what their arguments are, each time: they take twice
+ * as long for 32 bits, three times for 64, and there are fifty of them in an append. Here a value that has more bits loses those
+ * above.
  */
 
 /** @throws RangeError beyond the buffer */
@@ -19,7 +20,7 @@ export function readInt16(buffer: Buffer, at: number): number {
   return ((first << 24) >> 16) | last;
 }
 
-/** @throws RangeError beyond the buffer */
+/** `value` is an integer, signed or not. @throws RangeError beyond the buffer */
 export function writeInt32(buffer: Buffer, at: number, value: number): void {
   if (buffer[at] === undefined || buffer[at + 3] === undefined) throw beyond(buffer, at, 4);
   buffer[at] = value >>> 24;
@@ -38,7 +39,7 @@ export function readInt64(buffer: Buffer, at: number): number {
 
 /** `value` is a safe integer. @throws RangeError beyond the buffer */
 export function writeInt64(buffer: Buffer, at: number, value: number): void {
-  // The end first: nothing is written of what does not fit.
+  // The end first: of one that the buffer's end would cut off nothing is written.
   writeInt32(buffer, at + 4, value);
   writeInt32(buffer, at, Math.floor(value / 2 ** 32));
 }
