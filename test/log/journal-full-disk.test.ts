@@ -62,6 +62,31 @@ describe('a disk without room for the journal', () => {
   });
 });
 
+test('what was written just before the disk is full is synced and answered, though the round that was to do so is refused', async () => {
+  const disk = diskOf();
+  const opened = await open(disk);
+  await warm(opened);
+  await file(opened);
+  const { context } = opened;
+  const [log] = opened.logs as [PartitionLog, PartitionLog];
+  // Into its file, since nobody waits for more; then somebody does, for the round which what follows joins as well.
+  const { nextOffset } = await append(context, log, { tag: 'written' }, 'written');
+  let isVisible = false;
+  void log.visible(nextOffset).then(() => {
+    isVisible = true;
+  });
+  let rounds = 0;
+  // What overwrites the refused round is no new block.
+  const isFull = (call: string, path: string): boolean => call === 'write' && (!isJournal(path) || rounds++ === 0);
+  disk.fail({ fault: 'ENOSPC', of: isFull, from: 0, forEver: true });
+  expect(await failureOf(append(context, log, { tag: 'refused' }))).toMatchObject({ fault: 'diskFull' });
+  await settle();
+  expect(isVisible).toBe(true);
+  const [text] = await tagsOf(await open(disk.afterPowerCut('nothing')));
+  expect(text).toContain('written');
+  expect(text).not.toContain('refused');
+});
+
 test.each(['diskFull', 'unknownPartition'] as const)(
   'a group that is refused (%s) takes what was accepted behind it along: told to be sent again, and stored then',
   async (why) => {

@@ -26,8 +26,3 @@ test('whichever call of the disk fails, once or for ever, nothing that was ackno
   }
   expect(missingCases(counts, 0, STATES / 3)).toEqual([]);
 });
-
-test('what was written just before the disk is full is synced and answered, though the round that was to do so is refused', async () => {
-  // A state of those above: it was found by its hanging.
-  await tryFailing(15_942, new Map());
-}, 60_000);

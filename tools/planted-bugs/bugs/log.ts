@@ -273,8 +273,8 @@ export const logBugs: readonly PlantedBug[] = [
     find: '    // The round that was to make what is written durable may have been that of what is refused.\n    this.considerSync();\n',
     replace: '',
     caughtBy: [
-      hangingTest(
-        'log/power-cuts',
+      test(
+        'log/journal-full-disk',
         'what was written just before the disk is full is synced and answered, though the round that was to do so is refused',
       ),
     ],
