@@ -253,7 +253,7 @@ export class Journal {
     encodeRound(this.#round, entries);
     let active: Active;
     try {
-      // Without waiting where there is no need: the disk is to have the round while its logs' others are still being accepted.
+      // Without waiting where there is no need: the disk is to have the round while others are still being accepted.
       active = this.#activeWith(roundBytes) ?? (await this.#nextActive(roundBytes));
     } catch (error) {
       this.#giveUp(error);

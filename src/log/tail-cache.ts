@@ -36,8 +36,7 @@ export class TailCache {
   readonly #pages: Page[] = [];
   #heldBytes = 0;
   #free = 0;
-  /** Pages that have gone so far. */
-  evictions = 0;
+  #evictions = 0;
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
@@ -46,6 +45,11 @@ export class TailCache {
 
   get heldBytes(): number {
     return this.#heldBytes;
+  }
+
+  /** Pages that have gone so far. */
+  get evictions(): number {
+    return this.#evictions;
   }
 
   /** Copies a batch in; the place is the last page's end. */
@@ -64,7 +68,7 @@ export class TailCache {
     let spare: Buffer | null = null;
     while (this.#heldBytes + size > this.#bytesMax && this.#pages.length > 0) {
       const oldest = this.#pages.shift()!;
-      this.evictions += 1;
+      this.#evictions += 1;
       this.#heldBytes -= oldest.bytes!.length;
       if (oldest.pins === 0 && oldest.bytes!.length === size) spare = oldest.bytes;
       oldest.bytes = null;

@@ -1,6 +1,6 @@
 /*
  * Big-endian integers at a place of a buffer. Buffer's own methods also check what their arguments are, each time: they take twice
- * as long for 32 bits, three times for 64, and there are fifty of them in an append. Here a value that has more bits loses those
+ * as long for 32 bits, three times for 64, and there are dozens of them in an append. Here a value that has more bits loses those
  * above.
  */
 

@@ -7,8 +7,8 @@ import { createRequire } from 'node:module';
  * against 0.4), above it the processor's own instruction is (0.4 us for 1 KiB against 1.1, 11 us for 64 KiB against 66).
  * The native library takes 14 ms to load, so it is loaded by the first batch that needs it and not at start.
  *
- * `crcBefore`: of the bytes that come before these, when all together are meant. `start` and `end`: of the part that is meant, which lies in
- * `bytes`.
+ * `crcBefore`: of the bytes that come before these, when all together are meant. `start` and `end`: of the part that is meant,
+ * which lies in `bytes`.
  */
 export function crc32c(bytes: Buffer, crcBefore = 0, start = 0, end = bytes.length): number {
   if (end - start < NATIVE_BYTES_MIN) return crc32cByTable(bytes, crcBefore, start, end);

@@ -19,6 +19,11 @@ describe('big-endian integers', () => {
     );
   });
 
+  test('of 64 bits saturate beyond what a number holds exactly', () => {
+    expect(readInt64(Buffer.from('7fffffffffffffff', 'hex'), 0)).toBe(Number.MAX_SAFE_INTEGER);
+    expect(readInt64(Buffer.from('8000000000000000', 'hex'), 0)).toBe(Number.MIN_SAFE_INTEGER);
+  });
+
   test('are written as Buffer writes them, and nothing beside them', () => {
     fc.assert(
       fc.property(int32, fc.maxSafeInteger(), fc.nat(4), (int, long, at) => {
